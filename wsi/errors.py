@@ -1,0 +1,142 @@
+"""Every error a user can meet, as one tree; each leaf carries a stable `code`.
+
+    PulmoscopeError
+    |-- UsageError                 wrong-usage           (exit code 2)
+    |-- OutputBusyError            output-busy           (exit code 75)
+    |-- SlideError                 one slide cannot be processed, the others go on
+    |   |-- NotAFileError          not-a-file
+    |   |-- EmptyFileError         empty-file
+    |   |-- UnreadableFileError    unreadable-file       (permissions, vanished disk)
+    |   |-- UnsupportedSlideError  unsupported-format    (nothing here reads it)
+    |   |-- CorruptSlideError      corrupt-slide         (opened, then broke)
+    |   |-- SlideTooLargeError     slide-too-large       (would not fit in memory)
+    |   |-- MppMissingError        mpp-missing
+    |   |-- MppImplausibleError    mpp-implausible
+    |   |-- MppTooCoarseError      mpp-too-coarse
+    |   |-- NoTissueError          no-tissue
+    |   |-- SlideCrashedError      crashed               (the reading process died)
+    |   `-- SlideTimeoutError      timed-out
+    |-- ModelError                 model-invalid
+    |   |-- ModelNotFoundError     model-not-found
+    |   `-- ModelDigestError       model-altered         (a file does not match the card)
+    |-- DatasetError               dataset-invalid
+    `-- StoreError                 result-invalid
+        |-- ResultAlteredError     result-altered
+        `-- OutputUnwritableError  output-unwritable     (read-only, full)
+
+A message says what was wrong and where; `hint` says what to do. `str(error)` is the line a user sees:
+``mpp-missing: slide.tif tells no pixel size; give --mpp or a manifest``.
+"""
+
+from __future__ import annotations
+
+
+class PulmoscopeError(Exception):
+    """Root of the tree. `code` is stable and may be tested for by programs."""
+
+    code = "error"
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+    @property
+    def detail(self) -> str:
+        """The message with its hint, on one line, without the code."""
+        text = f"{self.message}; {self.hint}" if self.hint else self.message
+        return " ".join(text.split())
+
+
+class UsageError(PulmoscopeError):
+    code = "wrong-usage"
+    exit_code = 2
+
+
+class OutputBusyError(PulmoscopeError):
+    code = "output-busy"
+    exit_code = 75
+
+
+class SlideError(PulmoscopeError):
+    code = "slide-error"
+
+
+class NotAFileError(SlideError):
+    code = "not-a-file"
+
+
+class EmptyFileError(SlideError):
+    code = "empty-file"
+
+
+class UnreadableFileError(SlideError):
+    code = "unreadable-file"
+
+
+class UnsupportedSlideError(SlideError):
+    code = "unsupported-format"
+
+
+class CorruptSlideError(SlideError):
+    code = "corrupt-slide"
+
+
+class SlideTooLargeError(SlideError):
+    code = "slide-too-large"
+
+
+class MppMissingError(SlideError):
+    code = "mpp-missing"
+
+
+class MppImplausibleError(SlideError):
+    code = "mpp-implausible"
+
+
+class MppTooCoarseError(SlideError):
+    code = "mpp-too-coarse"
+
+
+class NoTissueError(SlideError):
+    code = "no-tissue"
+
+
+class SlideCrashedError(SlideError):
+    code = "crashed"
+
+
+class SlideTimeoutError(SlideError):
+    code = "timed-out"
+
+
+class ModelError(PulmoscopeError):
+    code = "model-invalid"
+
+
+class ModelNotFoundError(ModelError):
+    code = "model-not-found"
+
+
+class ModelDigestError(ModelError):
+    code = "model-altered"
+
+
+class DatasetError(PulmoscopeError):
+    code = "dataset-invalid"
+
+
+class StoreError(PulmoscopeError):
+    code = "result-invalid"
+
+
+class ResultAlteredError(StoreError):
+    code = "result-altered"
+
+
+class OutputUnwritableError(StoreError):
+    code = "output-unwritable"

@@ -1,0 +1,56 @@
+"""What a slide is to the rest of the house, and `open_slide`, which picks the reader.
+
+Pixels are uint8 RGB (height, width, 3). A region may reach beyond the slide: what lies outside is white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsi.spacing import Level, Spacing
+
+Pixels = NDArray[np.uint8]
+
+
+@runtime_checkable
+class Slide(Protocol):
+    """An open slide. Not thread-safe: each thread calls `reopen()` and closes what it got."""
+
+    path: Path
+    backend: str
+    """Name of the reader, e.g. ``openslide`` or ``image``."""
+    size_px: tuple[int, int]
+    """(width, height) of level 0."""
+    levels: tuple[Level, ...]
+    """Finest first; levels[0].downsample is 1.0."""
+    spacing: Spacing
+    bounds_px: tuple[int, int, int, int]
+    """(x, y, width, height) in level-0 px of the part that holds pixels (MRXS); the whole slide elsewhere."""
+    metadata: Mapping[str, str | float | int | bool]
+    """Only what `wsi.metadata` allows to leave a slide; ``synthetic: True`` on slides that we drew."""
+
+    def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
+        """Pixels of one level. `level_xy` is the top-left corner in px *of that level*; `size_px` (width, height).
+
+        Raises CorruptSlideError.
+        """
+        ...
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """The whole slide, its longer side at most `max_px`."""
+        ...
+
+    def reopen(self) -> Slide:
+        """The same slide on a handle of its own."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Slide: ...
+
+    def __exit__(self, *exc: object) -> None: ...
