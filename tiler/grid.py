@@ -1,0 +1,102 @@
+"""The grid of tiles over a slide's tissue. Arithmetic only: no pixel is read here."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiler.quality import mask_quality
+from tiler.spec import Grid, TileSpec
+from tiler.tissue import TissueMask
+from wsi.errors import NoTissueError
+from wsi.slide import Slide
+from wsi.spacing import ReadPlan, plan_read
+
+Bounds = tuple[int, int, int, int]
+
+
+def lay_grid(tissue: TissueMask, spec: TileSpec, slide: Slide) -> Grid:
+    """Tiles of `spec` that hold more than `spec.min_tissue` tissue, in reading order.
+
+    Edge tiles are kept whole: the part beyond the slide is background. Raises NoTissueError if there is no tile,
+    MppTooCoarseError if the slide cannot give `spec.mpp`.
+    """
+    plan = plan_read(slide.levels, slide.spacing, spec.size_px, spec.mpp)
+    downsample = slide.levels[plan.level].downsample
+    grid = _grid(tissue, spec, plan, downsample, slide.bounds_px)
+    if len(grid) == 0:
+        raise NoTissueError(*_why_no_tissue(tissue))
+    return grid
+
+
+def _grid(tissue: TissueMask, spec: TileSpec, plan: ReadPlan, downsample: float, bounds: Bounds) -> Grid:
+    cells_per_side = spec.cells_per_side
+    cell_px = plan.span_px / cells_per_side
+    x0, y0, width, height = bounds
+    # As many cells as cover the bounds, and at least one tile.
+    rows = max(cells_per_side, math.ceil(height / cell_px - 1e-9))
+    columns = max(cells_per_side, math.ceil(width / cell_px - 1e-9))
+    y_edges, x_edges = (start + np.arange(n + 1) * cell_px for start, n in ((y0, rows), (x0, columns)))
+
+    cell_tissue = _area_in_cells(tissue.tissue, tissue.scale_px, y_edges, x_edges)
+    tile_area = plan.span_px**2
+    tissue_fraction, pen_fraction, dark_fraction = (
+        _box_sum(_area_in_cells(mask, tissue.scale_px, y_edges, x_edges), cells_per_side) / tile_area
+        for mask in (tissue.tissue, tissue.pen, tissue.dark)
+    )
+    kept = tissue_fraction > max(spec.min_tissue, 1e-9)
+    cell = np.argwhere(kept).astype(np.int32)
+    level_x0, level_y0 = round(x0 / downsample), round(y0 / downsample)
+    level_step = plan.read_px / cells_per_side
+    level_xy = np.rint(cell[:, ::-1] * level_step).astype(np.int32) + np.array([level_x0, level_y0], np.int32)
+    return Grid(
+        plan=plan,
+        shape=(rows, columns),
+        origin_px=(x0, y0),
+        cell_px=cell_px,
+        cells_per_side=cells_per_side,
+        xy=np.rint(level_xy * downsample).astype(np.int32),
+        level_xy=level_xy,
+        cell=cell,
+        tissue_fraction=np.minimum(tissue_fraction[kept], 1.0).astype(np.float32),
+        quality=mask_quality(tissue_fraction[kept], pen_fraction[kept], dark_fraction[kept]),
+        tissue_cells=cell_tissue > 0,
+    )
+
+
+def _area_in_cells(
+    mask: NDArray[np.bool_], scale_px: tuple[float, float], y_edges: NDArray[np.floating], x_edges: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Level-0 area of `mask` in each cell between the edges, exact for mask px that cells cut."""
+    integral = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
+    np.cumsum(np.cumsum(mask, axis=0, dtype=np.float64), axis=1, out=integral[1:, 1:])
+    by_row = _interpolate_rows(integral, y_edges / scale_px[1])
+    both = _interpolate_rows(by_row.T, x_edges / scale_px[0]).T
+    area = np.diff(np.diff(both, axis=0), axis=1) * scale_px[0] * scale_px[1]
+    # Sums and differences of doubles: what is not a thousandth of a mask px is rounding, not tissue.
+    area[area < 1e-3 * scale_px[0] * scale_px[1]] = 0.0
+    return area
+
+
+def _interpolate_rows(table: NDArray[np.floating], at: NDArray[np.floating]) -> NDArray[np.floating]:
+    at = np.clip(at, 0, table.shape[0] - 1)
+    lower = np.minimum(at.astype(np.int64), table.shape[0] - 2)
+    weight = (at - lower)[:, None]
+    return table[lower] * (1 - weight) + table[lower + 1] * weight
+
+
+def _box_sum(cells: NDArray[np.floating], side: int) -> NDArray[np.floating]:
+    """Sum over each `side` x `side` block of cells: one value a tile position."""
+    if side == 1:
+        return cells
+    return np.lib.stride_tricks.sliding_window_view(cells, (side, side)).sum(axis=(2, 3))
+
+
+def _why_no_tissue(tissue: TissueMask) -> tuple[str]:
+    if tissue.pen.any():
+        return (f"no tissue on the slide, only {tissue.pen_mm2:.1f} mm2 of pen marks",)
+    if tissue.dark.mean() > 0.5:
+        return ("no tissue on the slide, it is mostly black",)
+    return ("no tissue on the slide: nothing is stained above the colour of glass",)
