@@ -1,0 +1,91 @@
+"""One slide's result, in memory. The store writes it, the viewer and every report read it; nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True)
+class SlideRecord:
+    """What a result keeps of the slide: nothing that `wsi.metadata` does not allow."""
+
+    file: str  # file name, without its folder
+    size_px: tuple[int, int]  # (width, height) of level 0
+    mpp: float
+    mpp_source: str
+    sha256: str  # wsi.fingerprint
+    backend: str
+    synthetic: bool
+    metadata: Mapping[str, str | float | int | bool]
+
+
+@dataclass(frozen=True)
+class TileTable:
+    """n tiles, c classes, d features. A tile votes where `votes` is True."""
+
+    xy: NDArray[np.int32]  # (n, 2) level-0 px, top-left, (x, y)
+    probabilities: NDArray[np.float32]  # (n, c) calibrated
+    familiarity: NDArray[np.float32]  # (n,) 0 to 1
+    quality: NDArray[np.uint8]  # (n,) tiler.TileQuality
+    features: NDArray[np.float16]  # (n, d)
+    tissue_fraction: NDArray[np.float32]  # (n,) 0 to 1
+    votes: NDArray[np.bool_]  # (n,) recognised and of good quality
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Grid cells of the slide, (rows, columns). Cell (r, c) is `cell_px` level-0 px wide, from `origin_px` on."""
+
+    probabilities: NDArray[np.float32]  # (c, rows, columns), NaN where no tile voted
+    call: NDArray[np.uint8]  # (rows, columns) class index + 1; 0 where there is none
+    tissue: NDArray[np.uint8]  # (rows, columns) 1 where the cell holds tissue; tissue and no call: not recognised
+    origin_px: tuple[int, int]  # (x, y) level-0 px of the top-left corner of cell (0, 0)
+    cell_px: float
+    cell_um: float
+
+    @property
+    def translation_um(self) -> tuple[float, float]:
+        """(y, x) of the centre of cell (0, 0) from the slide's top-left corner, in um."""
+        um_per_px = self.cell_um / self.cell_px
+        x, y = self.origin_px
+        return (y * um_per_px + self.cell_um / 2, x * um_per_px + self.cell_um / 2)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The slide-level call. `call` is a class name or `undetermined`; probabilities follow the classes' order.
+
+    `confidence` is 1 - H(p) / log(c), 0 to 1 (H: entropy); `margin` the distance of the two largest probabilities.
+    Undetermined results keep their probabilities as NaN where no tile voted.
+    """
+
+    call: str
+    probabilities: tuple[float, ...]
+    confidence: float
+    margin: float
+    review_reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SlideResult:
+    slide_id: str
+    classes: tuple[str, ...]
+    background: str  # the class that is not a tumour
+    slide: SlideRecord
+    decision: Decision
+    qc: Mapping[str, float]  # areas (mm2), shares (0 to 1) and counts behind the review reasons
+    tiles: TileTable
+    heatmap: Heatmap
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        """``review`` where a person should look, else ``done``."""
+        return "review" if self.decision.review_reasons else "done"

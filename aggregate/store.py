@@ -1,0 +1,259 @@
+"""The result store: one folder `OUT/<slide_id>.zarr` a slide. The only module that knows the paths inside.
+
+The folder is a Zarr v3 group and an OME-Zarr 0.5 image, so other tools open it as it is. It is staged beside its
+place, synced, and moved there in one rename after `commit.json` was written: a reader never sees half a result.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregate import commit
+from aggregate.ome import image_attributes, label_attributes, label_pyramid, pyramid
+from aggregate.result import Decision, Heatmap, SlideRecord, SlideResult, TileTable
+from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
+
+SUFFIX = ".zarr"
+STAGING = ".staging"
+SCHEMA = 1
+# Rows of a table that share a chunk: one chunk for all but the largest slides, since one aligned write is fast and
+# batches of a few rows are not.
+_ROWS_PER_CHUNK = 1 << 16
+_TABLE = ("xy", "probabilities", "familiarity", "quality", "features", "tissue_fraction", "votes")
+
+
+def result_path(out_dir: Path, slide_id: str) -> Path:
+    return out_dir / f"{slide_id}{SUFFIX}"
+
+
+def stored_results(out_dir: Path) -> list[Path]:
+    """The complete results of a folder, sorted by name."""
+    if not out_dir.is_dir():
+        return []
+    return sorted(path for path in out_dir.glob(f"*{SUFFIX}") if commit.is_committed(path))
+
+
+def save(result: SlideResult, out_dir: Path) -> Path:
+    """Writes a result, replacing one of the same slide, and returns its folder.
+
+    Raises OutputUnwritableError where the disk is full, read-only or gone; then nothing is changed.
+    """
+    target = result_path(out_dir, result.slide_id)
+    staged = commit.stage(out_dir / STAGING, result.slide_id)
+    try:
+        _write(result, staged)
+        commit.seal(staged, result_sha256=result_digest(result))
+        # Read back before it counts: a full disk can leave arrays that are mostly fill values.
+        if problems := commit.verify(staged):
+            raise OutputUnwritableError(f"{target.name} did not read back as written ({problems[0]})")
+        commit.publish(staged, target)
+    except OSError as error:
+        raise OutputUnwritableError(
+            f"cannot write {target.name}: {error.strerror or error}", hint="free space or choose another --out"
+        ) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return target
+
+
+def clear_staging(out_dir: Path, slide_id: str) -> None:
+    """Removes what killed runs left of this slide. Call only while no other run works on it."""
+    for path in (out_dir / STAGING).glob(f"{slide_id}~*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def verify(path: Path) -> list[str]:
+    """What is wrong with a stored result, a line each; empty when it is whole and unaltered."""
+    problems = commit.verify(path)
+    if not problems:
+        try:
+            result = _read(path)
+        except StoreError as error:
+            return [error.detail]
+        if result_digest(result) != commit.read(path)["result_sha256"]:
+            problems.append("the arrays do not give the digest that was committed")
+    return problems
+
+
+def load(path: Path) -> SlideResult:
+    """A stored result. Raises ResultAlteredError where a file is missing or changed, StoreError if it is no result."""
+    if problems := commit.verify(path):
+        raise ResultAlteredError(
+            f"{path.name}: {problems[0]}", hint="run the slide again with --overwrite, or restore the folder"
+        )
+    return _read(path)
+
+
+def load_summary(path: Path) -> Mapping[str, Any]:
+    """The `pulmoscope` attributes alone (call, probabilities, QC, provenance), without the arrays."""
+    try:
+        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["pulmoscope"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path.name} is no pulmoscope result") from error
+    if not isinstance(attributes, dict) or attributes.get("schema") != SCHEMA:
+        raise StoreError(f"{path.name} was written by another version of the store")
+    return attributes
+
+
+def result_digest(result: SlideResult) -> str:
+    """SHA-256 of what was found, without when and how fast: two runs of one slide give the same."""
+    attributes = _attributes(result)
+    provenance = {k: v for k, v in result.provenance.items() if k in ("model", "config_sha256", "tile")}
+    attributes["provenance"] = provenance
+    arrays = {**_table(result.tiles), "heatmap": result.heatmap.probabilities}
+    return commit.digest_of(attributes, arrays)
+
+
+# --- writing
+
+
+def _write(result: SlideResult, folder: Path) -> None:
+    import zarr
+
+    levels = pyramid(result.heatmap.probabilities)
+    ome = image_attributes(result.heatmap, result.classes, len(levels))
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        root = zarr.open_group(folder, mode="w", zarr_format=3)
+        heatmap = root.create_group("heatmap")
+        for i, level in enumerate(levels):
+            _create(heatmap, str(i), level, dimensions=("c", "y", "x"))
+        labels = heatmap.create_group("labels")
+        label_images = {"call": result.heatmap.call, "tissue": result.heatmap.tissue}
+        labels.attrs.put({"ome": {"version": "0.5", "labels": list(label_images)}})
+        for name, pixels in label_images.items():
+            label = labels.create_group(name)
+            for i, label_level in enumerate(label_pyramid(pixels, len(levels))):
+                _create(label, str(i), label_level, dimensions=("y", "x"))
+            label.attrs.put({"ome": label_attributes(result.heatmap, result.classes, name, len(levels))})
+        tiles = root.create_group("tiles")
+        for name, column in _table(result.tiles).items():
+            _create(tiles, name, column)
+        heatmap.attrs.put({"ome": ome(prefix="")})
+        # The root is the same image by longer paths, so that a viewer opens the result folder itself.
+        root.attrs.put({"ome": ome(prefix="heatmap/"), "pulmoscope": _attributes(result)})
+
+
+def _create(group: Any, name: str, values: NDArray[Any], dimensions: tuple[str, ...] | None = None) -> None:
+    from zarr.codecs import ZstdCodec
+
+    chunks = tuple(max(1, n) for n in values.shape)
+    if dimensions is None:
+        chunks = (min(chunks[0], _ROWS_PER_CHUNK), *chunks[1:])
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=chunks,
+        dtype=values.dtype,
+        fill_value=np.nan if values.dtype.kind == "f" else 0,
+        # The checksum makes every flipped bit an error; without it almost all pass unnoticed.
+        compressors=ZstdCodec(level=3, checksum=True),
+        dimension_names=dimensions,
+    )
+    if values.size:
+        array[...] = values
+
+
+def _table(tiles: TileTable) -> dict[str, NDArray[Any]]:
+    return {name: np.ascontiguousarray(_storable(getattr(tiles, name))) for name in _TABLE}
+
+
+def _storable(column: NDArray[Any]) -> NDArray[Any]:
+    return column.astype(np.uint8) if column.dtype == np.bool_ else column
+
+
+def _attributes(result: SlideResult) -> dict[str, Any]:
+    decision = result.decision
+    return {
+        "schema": SCHEMA,
+        "slide_id": result.slide_id,
+        "status": result.status,
+        "classes": list(result.classes),
+        "background": result.background,
+        "call": decision.call,
+        "probabilities": {name: _finite(p) for name, p in zip(result.classes, decision.probabilities, strict=True)},
+        "confidence": _finite(decision.confidence),
+        "margin": _finite(decision.margin),
+        "review_reasons": list(decision.review_reasons),
+        "qc": {name: _finite(value) for name, value in result.qc.items()},
+        "slide": {
+            **asdict(result.slide),
+            "size_px": list(result.slide.size_px),
+            "metadata": dict(result.slide.metadata),
+        },
+        "grid": {
+            "origin_px": list(result.heatmap.origin_px),
+            "cell_px": result.heatmap.cell_px,
+            "cell_um": result.heatmap.cell_um,
+        },
+        "provenance": dict(result.provenance),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+# --- reading
+
+
+def _read(path: Path) -> SlideResult:
+    import zarr
+
+    attributes = load_summary(path)
+    try:
+        root = zarr.open_group(path, mode="r", zarr_format=3)
+        tiles = {name: _array(root, f"tiles/{name}") for name in _TABLE}
+        tiles["votes"] = tiles["votes"].astype(np.bool_)
+        grid = attributes["grid"]
+        heatmap = Heatmap(
+            probabilities=_array(root, "heatmap/0"),
+            call=_array(root, "heatmap/labels/call/0"),
+            tissue=_array(root, "heatmap/labels/tissue/0"),
+            origin_px=(int(grid["origin_px"][0]), int(grid["origin_px"][1])),
+            cell_px=float(grid["cell_px"]),
+            cell_um=float(grid["cell_um"]),
+        )
+        return SlideResult(
+            slide_id=attributes["slide_id"],
+            classes=tuple(attributes["classes"]),
+            background=attributes["background"],
+            slide=_slide_record(attributes["slide"]),
+            decision=_decision(attributes),
+            qc={name: _number(value) for name, value in attributes["qc"].items()},
+            tiles=TileTable(**tiles),
+            heatmap=heatmap,
+            provenance=attributes["provenance"],
+        )
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
+
+
+def _array(root: Any, name: str) -> NDArray[Any]:
+    return np.asarray(root[name][...])
+
+
+def _slide_record(record: Mapping[str, Any]) -> SlideRecord:
+    width, height = record["size_px"]
+    return SlideRecord(**{**record, "size_px": (int(width), int(height))})
+
+
+def _decision(attributes: Mapping[str, Any]) -> Decision:
+    return Decision(
+        call=attributes["call"],
+        probabilities=tuple(_number(attributes["probabilities"][name]) for name in attributes["classes"]),
+        confidence=_number(attributes["confidence"]),
+        margin=_number(attributes["margin"]),
+        review_reasons=tuple(attributes["review_reasons"]),
+    )

@@ -1,0 +1,78 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aggregate.decision import DecisionRules, TissueShares, decide
+from aggregate.pool import Pooled
+
+CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
+CLEAR = Pooled(np.array([0.96, 0.02, 0.02]), 0.98, 300.0, 0.02, 3.0, 0.0, 0.1)
+CLEAN = TissueShares(tissue_mm2=50.0, voting=0.95, unfamiliar=0.03, blur=0.01, pen=0.0, dark=0.0, edge=0.02)
+
+
+def decided(pooled=CLEAR, shares=CLEAN, mpp_inferred=False, enlarged=False, **rules):
+    return decide(pooled, shares, CLASSES, DecisionRules(**rules), mpp_inferred=mpp_inferred, enlarged=enlarged)
+
+
+def test_a_clear_slide_has_a_call_and_no_reason():
+    decision = decided()
+    assert decision.call == "adenocarcinoma" and decision.review_reasons == ()
+    assert decision.margin == pytest.approx(0.94)
+    assert 0.8 < decision.confidence < 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"pooled": replace(CLEAR, probabilities=np.array([0.55, 0.05, 0.40]))}, "low-margin"),
+        ({"pooled": replace(CLEAR, scatter=0.5, disagreeing_tiles=20.0)}, "scattered"),
+        ({"pooled": replace(CLEAR, second_type_share=0.2)}, "mixed-types"),
+        ({"shares": replace(CLEAN, unfamiliar=0.3, voting=0.7)}, "unfamiliar-tissue"),
+        ({"shares": replace(CLEAN, blur=0.2)}, "blur"),
+        ({"shares": replace(CLEAN, pen=0.05)}, "pen"),
+        ({"shares": replace(CLEAN, dark=0.1)}, "artefact"),
+        ({"shares": replace(CLEAN, tissue_mm2=0.2)}, "little-tissue"),
+        ({"mpp_inferred": True}, "mpp-inferred"),
+        ({"enlarged": True}, "low-resolution"),
+    ],
+)
+def test_each_reason_for_its_cause_alone(change, reason):
+    decision = decided(**change)
+    assert decision.review_reasons == (reason,)
+    assert decision.call == "adenocarcinoma"
+
+
+def test_few_disagreeing_tiles_are_a_border_not_scatter():
+    assert decided(pooled=replace(CLEAR, scatter=0.5, disagreeing_tiles=4.0)).review_reasons == ()
+
+
+def test_a_second_type_of_a_tile_or_two_is_no_mixture():
+    assert decided(pooled=replace(CLEAR, tumour_tiles=9.0, second_type_share=0.2)).review_reasons == ()
+
+
+def test_mostly_unknown_tissue_is_undetermined():
+    decision = decided(shares=replace(CLEAN, unfamiliar=0.6, voting=0.4))
+    assert decision.call == "undetermined"
+    assert decision.review_reasons == ("undetermined", "unfamiliar-tissue")
+    assert decision.probabilities == pytest.approx((0.96, 0.02, 0.02))
+
+
+def test_too_little_that_can_be_judged_is_undetermined():
+    assert decided(shares=replace(CLEAN, blur=0.8, voting=0.2)).call == "undetermined"
+
+
+def test_no_vote_no_call_no_number():
+    nan = float("nan")
+    silent = Pooled(np.full(3, nan), nan, 0.0, nan, 0.0, nan, nan)
+    decision = decided(pooled=silent, shares=replace(CLEAN, unfamiliar=0.0, voting=0.0))
+    assert decision.call == "undetermined" and decision.review_reasons == ("undetermined",)
+    assert np.isnan(decision.probabilities).all() and np.isnan(decision.confidence)
+
+
+def test_confidence_runs_from_undecided_to_certain():
+    undecided = decided(pooled=replace(CLEAR, probabilities=np.full(3, 1 / 3)))
+    certain = decided(pooled=replace(CLEAR, probabilities=np.array([0.0, 0.0, 1.0])))
+    assert undecided.confidence == pytest.approx(0.0, abs=1e-9)
+    assert certain.confidence == pytest.approx(1.0, abs=1e-6)
+    assert certain.call == "squamous_cell_carcinoma"

@@ -1,0 +1,147 @@
+"""The pooling rule on slides whose truth is known: a small tumour is not diluted, stray tiles call nothing."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import entropy as scipy_entropy
+
+from aggregate.pool import normalised_entropy, pool
+
+ADENO, NORMAL, SQUAMOUS = 0, 1, 2
+SURE = {ADENO: (0.95, 0.03, 0.02), NORMAL: (0.01, 0.98, 0.01), SQUAMOUS: (0.02, 0.03, 0.95)}
+
+
+def pool_map(labels, side=1.0, tiles_per_area=1.0, noise=0.0, seed=0):
+    """Pools a (rows, columns) map of class labels, -1 where there is no tile."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.nonzero(labels >= 0)
+    p = np.array([SURE[label] for label in labels[rows, columns]])
+    if noise:
+        p = np.clip(p + rng.normal(0, noise, p.shape), 1e-3, None)
+        p /= p.sum(axis=1, keepdims=True)
+    centres = np.column_stack([columns, rows]).astype(float)
+    return pool(p, centres, np.ones(len(p)), background=NORMAL, tile_side=side, tiles_per_area=tiles_per_area)
+
+
+def normal_slide(rows=100, columns=100):
+    return np.full((rows, columns), NORMAL)
+
+
+@pytest.mark.parametrize("tumour", [ADENO, SQUAMOUS])
+def test_a_small_tumour_in_much_normal_tissue_is_not_diluted(tumour):
+    labels = normal_slide()
+    labels[50:53, 40:43] = tumour  # 9 of 10,000 tiles: 0.45 mm2 in 500
+    pooled = pool_map(labels)
+    assert pooled.probabilities[tumour] > 0.9
+    assert pooled.probabilities.argmax() == tumour
+    diluted = np.mean([SURE[label] for label in labels.ravel()], axis=0)
+    assert diluted[tumour] < 0.02  # what plain averaging would have said
+
+
+@pytest.mark.parametrize("stray", [1, 5, 20])
+def test_stray_tiles_call_no_cancer(stray):
+    labels = normal_slide()
+    spots = np.array([(5 * i + 3, (17 * i) % 95 + 2) for i in range(stray)])
+    labels[spots[:, 0], spots[:, 1]] = SQUAMOUS
+    pooled = pool_map(labels)
+    assert pooled.probabilities.argmax() == NORMAL
+    assert pooled.probabilities[NORMAL] > 0.75
+    loudest = np.max([1 - SURE[label][NORMAL] for label in labels.ravel()])
+    assert loudest > 0.95  # what taking the single loudest tile would have said
+
+
+def test_stray_tiles_are_told_as_scattered():
+    labels = normal_slide()
+    labels[::10, ::10] = ADENO
+    pooled = pool_map(labels)
+    assert pooled.scatter == 1.0 and pooled.disagreeing_tiles == 100
+    solid = normal_slide()
+    solid[20:60, 20:60] = ADENO
+    assert pool_map(solid).scatter < 0.05
+
+
+def test_independent_errors_of_three_percent_call_no_cancer():
+    rng = np.random.default_rng(5)
+    for _ in range(5):
+        labels = normal_slide()
+        labels[rng.random(labels.shape) < 0.03] = ADENO
+        assert pool_map(labels).probabilities.argmax() == NORMAL
+
+
+def test_a_pair_on_the_edge_of_a_fragment_counts_less_than_a_fragment_of_tumour():
+    fragments = np.full((30, 30), -1)
+    fragments[0:10, 0:10] = NORMAL
+    fragments[20:22, 20:22] = ADENO  # an island of four tiles, all tumour
+    assert pool_map(fragments).probabilities[ADENO] > 0.9
+    lone = np.full((30, 30), -1)
+    lone[0:10, 0:10] = NORMAL
+    lone[20, 20] = ADENO  # one tile on its own
+    assert pool_map(lone).probabilities.argmax() == NORMAL
+
+
+def test_a_needle_core_one_tile_wide_is_called():
+    core = np.full((60, 5), -1)
+    core[:, 2] = NORMAL
+    core[20:35, 2] = SQUAMOUS
+    assert pool_map(core).probabilities[SQUAMOUS] > 0.9
+
+
+@pytest.mark.parametrize("label", [ADENO, NORMAL, SQUAMOUS])
+def test_a_single_tile_is_its_own_slide(label):
+    pooled = pool_map(np.array([[label]]))
+    assert pooled.probabilities == pytest.approx(SURE[label])
+
+
+def test_the_tumour_type_is_that_of_the_tumour_not_of_the_normal_tissue():
+    labels = normal_slide()
+    labels[10:20, 10:20] = SQUAMOUS
+    p = pool_map(labels).probabilities
+    assert p[SQUAMOUS] / (p[SQUAMOUS] + p[ADENO]) == pytest.approx(0.95 / 0.97, abs=0.01)
+
+
+def test_two_tumour_types_are_told():
+    labels = normal_slide()
+    labels[10:30, 10:20] = SQUAMOUS
+    labels[10:30, 20:26] = ADENO
+    assert pool_map(labels).second_type_share == pytest.approx(6 / 16, abs=0.05)
+    assert pool_map(np.where(labels == ADENO, SQUAMOUS, labels)).second_type_share == 0.0
+
+
+def test_overlap_changes_the_number_of_tiles_not_the_answer():
+    labels = normal_slide(60, 60)
+    labels[20:26, 20:26] = ADENO
+    dense = np.kron(labels, np.ones((2, 2), int))
+    plain = pool_map(labels)
+    overlapping = pool_map(dense, side=2.0, tiles_per_area=4.0)
+    assert overlapping.tumour_tiles == pytest.approx(plain.tumour_tiles, rel=0.15)
+    assert overlapping.probabilities == pytest.approx(plain.probabilities, abs=0.02)
+
+
+def test_no_tile_no_probability():
+    pooled = pool(np.empty((0, 3)), np.empty((0, 2)), np.empty(0), background=NORMAL, tile_side=1.0)
+    assert np.isnan(pooled.probabilities).all() and pooled.tumour_tiles == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**31), n=st.integers(1, 200), classes=st.integers(2, 6))
+def test_probabilities_are_probabilities_and_order_does_not_matter(seed, n, classes):
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.full(classes, 0.5), n)
+    centres = rng.permutation(400)[:n, None] // np.array([[20, 1]]) % 20 * 1.0
+    weights = rng.uniform(0.3, 1.0, n)
+    background = int(rng.integers(classes))
+    pooled = pool(p, centres, weights, background=background, tile_side=1.0)
+    assert pooled.probabilities.sum() == pytest.approx(1.0)
+    assert (pooled.probabilities >= 0).all()
+    order = rng.permutation(n)
+    again = pool(p[order], centres[order], weights[order], background=background, tile_side=1.0)
+    assert again.hotspot == pytest.approx(pooled.hotspot, abs=0.35)  # ties among equally near tiles may fall otherwise
+    assert again.entropy == pytest.approx(pooled.entropy)
+
+
+def test_entropy_is_shannons():
+    p = np.random.default_rng(0).dirichlet(np.ones(4), 20)
+    assert normalised_entropy(p) == pytest.approx(scipy_entropy(p, axis=1) / np.log(4))
+    assert normalised_entropy(np.array([0.25] * 4)) == pytest.approx(1.0)
+    assert normalised_entropy(np.array([1.0, 0.0, 0.0])) == pytest.approx(0.0, abs=1e-9)
