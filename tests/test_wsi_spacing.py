@@ -1,0 +1,135 @@
+"""Spacing: the order of sources, and the plan for reading a requested mpp."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsi.errors import MppImplausibleError, MppMissingError, MppTooCoarseError
+from wsi.spacing import (
+    LEVEL_TOLERANCE,
+    MAX_ENLARGEMENT,
+    Level,
+    Spacing,
+    area_mm2,
+    mpp_from_tiff_resolution,
+    plan_read,
+    px_to_um,
+    resolve_spacing,
+    um_to_px,
+)
+
+SOURCES = {"given": 1.0, "own": (0.25, 0.25), "objective_power": 20.0, "tiff_resolution": (0.4, 0.4)}
+
+
+def levels_of(*downsamples: float) -> list[Level]:
+    return [Level((round(10_000 / d), round(8_000 / d)), d) for d in downsamples]
+
+
+def test_order_of_sources() -> None:
+    expected = [(1.0, "given"), (0.25, "slide"), (0.5, "objective-power"), (0.4, "tiff-resolution")]
+    for skipped, (mpp, source) in enumerate(expected):
+        spacing = resolve_spacing("a.svs", **dict(list(SOURCES.items())[skipped:]))
+        assert (spacing.mpp, spacing.source) == (pytest.approx(mpp), source)
+        assert spacing.inferred == (source not in ("given", "slide"))
+
+
+def test_nothing_known() -> None:
+    with pytest.raises(MppMissingError, match=r"a\.svs tells no pixel size; give --mpp or a manifest"):
+        resolve_spacing("a.svs")
+
+
+@pytest.mark.parametrize("power", [0.0, -20.0, math.nan, math.inf])
+def test_meaningless_power_is_no_power(power: float) -> None:
+    with pytest.raises(MppMissingError):
+        resolve_spacing("a.svs", objective_power=power)
+
+
+@pytest.mark.parametrize("mpp", [0.0, -0.5, 0.049, 20.1, math.nan, math.inf])
+def test_implausible_statements_are_errors(mpp: float) -> None:
+    with pytest.raises(MppImplausibleError):
+        resolve_spacing("a.svs", given=mpp)
+    with pytest.raises(MppImplausibleError):
+        resolve_spacing("a.svs", own=(mpp, 0.5), given=None)
+    with pytest.raises(MppImplausibleError):
+        resolve_spacing("a.svs", own=(0.5, mpp))
+
+
+def test_implausible_tiff_tags_are_dropped() -> None:
+    with pytest.raises(MppMissingError):
+        resolve_spacing("a.tif", tiff_resolution=(352.8, 352.8))
+
+
+def test_pixels_that_are_not_square() -> None:
+    assert resolve_spacing("a.svs", own=(0.25, 0.252)).mpp == pytest.approx(0.251, abs=1e-4)
+    with pytest.raises(MppImplausibleError, match="not square"):
+        resolve_spacing("a.svs", own=(0.25, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("mpp", "downsamples", "level", "read_px"),
+    [
+        (0.25, (1, 4, 16), 1, 224),
+        (0.2527, (1, 4, 16), 1, 224),
+        (0.499, (1,), 0, 449),
+        (0.5, (1, 4, 16), 0, 448),
+        (1.0, (1, 4), 0, 224),
+        (1.04, (1, 4), 0, 224),
+        (2.0, (1, 4), 0, 112),
+    ],
+)
+def test_plans(mpp: float, downsamples: tuple[float, ...], level: int, read_px: int) -> None:
+    plan = plan_read(levels_of(*downsamples), Spacing(mpp, "slide"), 224, 1.0)
+    assert (plan.level, plan.read_px) == (level, read_px)
+
+
+def test_too_coarse() -> None:
+    with pytest.raises(MppTooCoarseError):
+        plan_read(levels_of(1), Spacing(2.01, "slide"), 224, 1.0)
+
+
+@given(
+    mpp=st.floats(0.05, 4.0),
+    steps=st.lists(st.floats(1.3, 8.0), max_size=5),
+    tile_px=st.integers(16, 1024),
+    wanted=st.floats(0.1, 4.0),
+)
+def test_plan_properties(mpp: float, steps: list[float], tile_px: int, wanted: float) -> None:
+    downsamples = [1.0]
+    for step in steps:
+        downsamples.append(downsamples[-1] * step)
+    levels = levels_of(*downsamples)
+    try:
+        plan = plan_read(levels, Spacing(mpp, "slide"), tile_px, wanted)
+    except MppTooCoarseError:
+        assert mpp > wanted * MAX_ENLARGEMENT
+        return
+    level_mpp = mpp * levels[plan.level].downsample
+    assert plan.tile_px == tile_px
+    assert plan.mpp == pytest.approx(plan.read_px * level_mpp / tile_px)
+    assert plan.span_px == pytest.approx(plan.read_px * levels[plan.level].downsample)
+    # The field of view is that of the request, to within the tolerance and a rounded pixel.
+    assert abs(plan.mpp / wanted - 1) <= LEVEL_TOLERANCE + 0.5 / plan.read_px + 1e-9
+    # Nothing coarser than the request is enlarged while a finer level exists.
+    if plan.enlarged:
+        assert plan.level == 0
+
+
+@given(mpp=st.floats(0.05, 20.0), px=st.floats(0, 1e6))
+def test_conversions_are_inverse(mpp: float, px: float) -> None:
+    assert um_to_px(px_to_um(px, mpp), mpp) == pytest.approx(px)
+    assert area_mm2(px * px, mpp) == pytest.approx((px_to_um(px, mpp) / 1000) ** 2)
+
+
+@given(mpp=st.floats(0.05, 20.0))
+def test_tiff_resolution(mpp: float) -> None:
+    assert mpp_from_tiff_resolution(10_000 / mpp, 3) == pytest.approx(mpp)
+    assert mpp_from_tiff_resolution(25_400 / mpp, 2) == pytest.approx(mpp)
+
+
+@pytest.mark.parametrize(("resolution", "unit"), [(0, 2), (-1, 2), (math.nan, 3), (math.inf, 3), (100, 1), (100, 7)])
+def test_meaningless_tiff_resolution(resolution: float, unit: int) -> None:
+    assert mpp_from_tiff_resolution(resolution, unit) is None

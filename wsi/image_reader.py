@@ -1,0 +1,227 @@
+"""Plain JPEG, PNG and TIFF images as slides of one level: an uploaded field of view.
+
+The header is checked at opening; pixels are decoded when first asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnsupportedSlideError
+from wsi.metadata import Metadata, is_synthetic
+from wsi.region import Pixels, clip, on_white, overview, shrink_to, white
+from wsi.spacing import Level, Spacing, mpp_from_tiff_resolution, resolve_spacing
+
+FORMATS = ("JPEG", "PNG", "TIFF")
+# 525 MB of RGB. Pillow refuses a little more than this by itself.
+MAX_PIXELS = 175_000_000
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_INCH = 2
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file begins as a JPEG, PNG or TIFF does."""
+    with path.open("rb") as file:
+        return file.read(8).startswith(_SIGNATURES)
+
+
+class ImageReader:
+    """An image file. Raises CorruptSlideError, SlideTooLargeError and the errors of `resolve_spacing`."""
+
+    backend = "image"
+
+    def __init__(self, path: Path, mpp: float | None = None) -> None:
+        with _opened(path) as image:
+            size_px = _upright_size(image)
+            spacing = _spacing(path.name, image, mpp)
+            metadata = _public(image)
+        self._share(path, size_px, spacing, metadata, _LazyPixels(path, size_px))
+
+    def _share(
+        self,
+        path: Path,
+        size_px: tuple[int, int],
+        spacing: Spacing,
+        metadata: Mapping[str, str | float | int | bool],
+        source: _LazyPixels,
+    ) -> None:
+        self.path = path
+        self.size_px = size_px
+        self.levels: tuple[Level, ...] = (Level(size_px, 1.0),)
+        self.spacing = spacing
+        self.bounds_px = (0, 0, *size_px)
+        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
+        self._source: _LazyPixels | None = source
+
+    def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
+        """See `wsi.slide.Slide.read_region`."""
+        if level != 0:
+            raise IndexError(f"an image has level 0 only, not {level}")
+        if self._source is None:
+            raise ValueError("the slide is closed")
+        region = white(size_px)
+        window = clip(level_xy, size_px, self.size_px)
+        if window is not None:
+            (left, top), (x, y), (width, height) = window
+            region[top : top + height, left : left + width] = self._source.get()[y : y + height, x : x + width]
+        return region
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """See `wsi.slide.Slide.thumbnail`."""
+        target = shrink_to(self.size_px, max_px)
+        return overview(lambda corner, size: self.read_region(corner, 0, size), self.size_px, target)
+
+    def reopen(self) -> ImageReader:
+        """A handle of its own on the same decoded pixels, which nothing writes to."""
+        if self._source is None:
+            raise ValueError("the slide is closed")
+        other = object.__new__(ImageReader)
+        other._share(self.path, self.size_px, self.spacing, self.metadata, self._source)
+        return other
+
+    def close(self) -> None:
+        self._source = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class _LazyPixels:
+    """The image's pixels, decoded once, whichever thread asks first."""
+
+    def __init__(self, path: Path, size_px: tuple[int, int]) -> None:
+        self._path = path
+        self._size_px = size_px
+        self._lock = threading.Lock()
+        self._pixels: Pixels | None = None
+
+    def get(self) -> Pixels:
+        with self._lock:
+            if self._pixels is None:
+                with _opened(self._path) as image:
+                    pixels = _upright_rgb(self._path, image)
+                if pixels.shape[1::-1] != self._size_px:
+                    raise _corrupt(self._path)
+                self._pixels = pixels
+            return self._pixels
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The image with its header read and its size checked. What Pillow raises inside becomes a SlideError."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large or odd headers; here they become errors or nothing, never lines on the terminal.
+            warnings.filterwarnings("ignore", module="PIL")
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(path, image.width, image.height)
+                yield image
+    except (SlideError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise SlideTooLargeError(_too_large(path), hint=_TOO_LARGE_HINT) from error
+    except UnidentifiedImageError as error:
+        raise _corrupt(path) from error
+    # Pillow's parsers raise nearly anything on a damaged header.
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, EOFError) as error:
+        raise _corrupt(path) from error
+    except (ZeroDivisionError, AttributeError, RuntimeError, NotImplementedError) as error:
+        raise _corrupt(path) from error
+
+
+_TOO_LARGE_HINT = "crop it, or convert it to a tiled pyramid"
+
+
+def _too_large(path: Path) -> str:
+    return f"{path.name} has more than {MAX_PIXELS // 1_000_000} million pixels in one piece"
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise _corrupt(path)
+    if width * height > MAX_PIXELS:
+        raise SlideTooLargeError(_too_large(path), hint=_TOO_LARGE_HINT)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    sideways = _orientation(image) in _SIDEWAYS
+    return (image.height, image.width) if sideways else (image.width, image.height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 where there is nothing to turn. Call it before the pixels are loaded.
+
+    Pillow turns TIFF images by itself, and would decode a whole PNG to look for EXIF behind its pixels.
+    """
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _upright_rgb(path: Path, image: Image.Image) -> Pixels:
+    if image.format == "JPEG":
+        _check_jpeg(path)
+    mode = image.mode
+    if mode == "F":
+        raise UnsupportedSlideError(f"{path.name} holds measured values, not a picture", hint="save it as 8-bit RGB")
+    upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+    if mode in _SIXTEEN_BIT or mode == "I":
+        return _grey_16(path, np.asarray(upright))
+    if upright.has_transparency_data:
+        return on_white(np.asarray(upright.convert("RGBA")))
+    return np.array(upright.convert("RGB"))
+
+
+def _grey_16(path: Path, grey: np.ndarray) -> Pixels:
+    """16-bit grey by its full range, whatever part of it is used: exposure is part of the picture."""
+    if grey.min() < 0 or grey.max() > 65535:
+        raise UnsupportedSlideError(f"{path.name} has more than 16 bits a pixel", hint="save it as 8-bit RGB")
+    scaled = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _check_jpeg(path: Path) -> None:
+    """Decodes once, strictly. Pillow and OpenSlide fill what is missing in a JPEG with grey and say nothing."""
+    data = path.read_bytes()
+    try:
+        simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)
+    except ValueError as error:
+        raise _corrupt(path) from error
+
+
+def _spacing(name: str, image: Image.Image, given: float | None) -> Spacing:
+    """From the density in the header, which Pillow gives in px per inch for all three formats."""
+    dpi = image.info.get("dpi") or (0.0, 0.0)
+    mpp = tuple(mpp_from_tiff_resolution(float(value), _INCH) for value in dpi)
+    stated = (mpp[0], mpp[1]) if len(mpp) == 2 and mpp[0] and mpp[1] else None
+    return resolve_spacing(name, given=given, tiff_resolution=stated)
+
+
+def _public(image: Image.Image) -> Metadata:
+    found: Metadata = {"format": image.format} if image.format in FORMATS else {}
+    description = image.info.get("Description") or image.info.get("comment") or ""
+    tags = getattr(image, "tag_v2", {})
+    description = tags.get(ExifTags.Base.ImageDescription, description)
+    if isinstance(description, bytes):
+        description = description.decode("utf-8", "replace")
+    return found | ({"synthetic": True} if isinstance(description, str) and is_synthetic(description) else {})
+
+
+def _corrupt(path: Path) -> CorruptSlideError:
+    return CorruptSlideError(f"{path.name} is damaged: the image cannot be decoded", hint="copy or export it again")

@@ -1,0 +1,175 @@
+"""Everything that OpenSlide reads, behind the Slide interface. Label and macro images are never touched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from operator import sub
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+import numpy as np
+import openslide
+
+from wsi.errors import CorruptSlideError, SlideTooLargeError
+from wsi.metadata import number, public_metadata
+from wsi.region import clip, on_white, overview, shrink_to, white
+from wsi.slide import Pixels
+from wsi.spacing import Level, Spacing, resolve_spacing
+
+# A slide of a square decimetre at 0.1 um/px is 10**12 px; a header that claims more is broken.
+MAX_SIDE_PX = 2**31 - 1
+MAX_PIXELS = 10**12
+MAX_LEVELS = 64
+MAX_REGION_PIXELS = 2**28
+
+
+def recognises(path: Path) -> bool:
+    """Whether OpenSlide knows the format. A folder's worth of JPEG, PNG or stripped TIFF it does not."""
+    try:
+        return openslide.OpenSlide.detect_format(str(path)) is not None
+    except openslide.OpenSlideError:
+        return False
+
+
+class OpenSlideReader:
+    """A slide opened by OpenSlide. Raises CorruptSlideError, SlideTooLargeError and the errors of `resolve_spacing`."""
+
+    backend = "openslide"
+
+    def __init__(self, path: Path, mpp: float | None = None) -> None:
+        self.path = path
+        self._given_mpp = mpp
+        try:
+            handle = openslide.OpenSlide(str(path))
+            properties = dict(handle.properties)
+            self._openslide_downsamples = handle.level_downsamples
+            sizes = handle.level_dimensions
+        except (openslide.OpenSlideError, ValueError) as error:
+            raise _corrupt(path.name) from error
+        try:
+            self.levels = _levels(path.name, sizes, self._openslide_downsamples)
+            self.size_px = self.levels[0].size_px
+            self.spacing: Spacing = _spacing(path.name, properties, mpp)
+            self.bounds_px = _bounds(properties, self.size_px)
+            self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(public_metadata(properties))
+        except Exception:
+            handle.close()
+            raise
+        self._handle: openslide.OpenSlide | None = handle
+
+    def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
+        """See `wsi.slide.Slide.read_region`."""
+        if not 0 <= level < len(self.levels):
+            raise IndexError(f"the slide has levels 0 to {len(self.levels) - 1}, not {level}")
+        handle = self._open_handle()
+        window = clip(level_xy, size_px, self.levels[level].size_px)
+        if window is None:
+            return white(size_px)
+        (left, top), (x, y), (width, height) = window
+        if width * height > MAX_REGION_PIXELS:
+            raise SlideTooLargeError(
+                f"{self.path.name}: a region of {width} x {height} px is too large to read at once"
+            )
+        corner = self._level_0_corner((x, y), level)
+        try:
+            part = on_white(np.asarray(handle.read_region(corner, level, (width, height))))
+        except openslide.OpenSlideError as error:
+            raise _corrupt(self.path.name) from error
+        if (width, height) == tuple(size_px):
+            return part
+        pixels = white(size_px)
+        pixels[top : top + height, left : left + width] = part
+        return pixels
+
+    def _level_0_corner(self, level_xy: tuple[int, int], level: int) -> tuple[int, int]:
+        """The level-0 corner that OpenSlide maps onto the level's pixel, or as near to it as whole px allow.
+
+        OpenSlide divides by its own figure for the downsample and blends neighbours where that does not come out whole.
+        """
+        downsample = self._openslide_downsamples[level]
+        return (round(level_xy[0] * downsample), round(level_xy[1] * downsample))
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """See `wsi.slide.Slide.thumbnail`: area-averaged from the coarsest level that is large enough."""
+        target = shrink_to(self.size_px, max_px)
+        fitting = [i for i, level in enumerate(self.levels) if min(map(sub, level.size_px, target)) >= 0]
+        level = max(fitting, key=lambda i: self.levels[i].downsample, default=0)
+        return overview(lambda corner, size: self.read_region(corner, level, size), self.levels[level].size_px, target)
+
+    def reopen(self) -> OpenSlideReader:
+        return OpenSlideReader(self.path, self._given_mpp)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+        self._handle = None
+
+    def _open_handle(self) -> openslide.OpenSlide:
+        if self._handle is None:
+            raise ValueError("the slide is closed")
+        return self._handle
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _levels(name: str, sizes: Sequence[tuple[int, int]], downsamples: Sequence[float]) -> tuple[Level, ...]:
+    if not 1 <= len(sizes) <= MAX_LEVELS:
+        raise CorruptSlideError(f"{name} claims {len(sizes)} levels")
+    for width, height in sizes:
+        if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX and width * height <= MAX_PIXELS):
+            raise SlideTooLargeError(f"{name} claims a level of {width} x {height} px")
+    return tuple(
+        Level((int(size[0]), int(size[1])), true_downsample(sizes[0], size, downsample))
+        for size, downsample in zip(sizes, downsamples, strict=True)
+    )
+
+
+def true_downsample(size_px: tuple[int, int], level_px: tuple[int, int], downsample: float) -> float:
+    """The whole number that a level's size is the rounded quotient of, where there is one; else OpenSlide's figure.
+
+    OpenSlide has the mean of both sides' quotients. 300 x 250 px reduced by 4 gives 75 x 62, for which it says 4.016.
+    """
+    whole = round(downsample)
+    if whole < 1 or abs(downsample - whole) > 0.05 * whole:
+        return downsample
+    for side, level_side in zip(size_px, level_px, strict=True):
+        if level_side not in (side // whole, -(-side // whole)):
+            return downsample
+    return float(whole)
+
+
+def _spacing(name: str, properties: Mapping[str, str], given: float | None) -> Spacing:
+    found = [number(properties.get(f"openslide.mpp-{axis}")) for axis in "xy"]
+    known = [mpp for mpp in found if mpp is not None]
+    stated = (known[0], known[-1]) if known else None
+    # For a generic TIFF OpenSlide takes the resolution tags, which mostly hold a printer's 72 dpi.
+    generic = properties.get("openslide.vendor") == "generic-tiff"
+    return resolve_spacing(
+        name,
+        given=given,
+        own=None if generic else stated,
+        objective_power=number(properties.get("openslide.objective-power")),
+        tiff_resolution=stated if generic else None,
+    )
+
+
+def _bounds(properties: Mapping[str, str], size_px: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part that holds pixels, clipped to the slide; the whole slide where nothing sensible is said."""
+    stated = [number(properties.get(f"openslide.bounds-{what}")) for what in ("x", "y", "width", "height")]
+    whole = (0, 0, *size_px)
+    if None in stated:
+        return whole
+    x, y, width, height = (math.floor(value) for value in stated if value is not None)
+    part = clip((x, y), (width, height), size_px) if min(width, height) > 0 else None
+    return whole if part is None else (*part[1], *part[2])
+
+
+def _corrupt(name: str) -> CorruptSlideError:
+    """OpenSlide's own words are left out: they may hold the path or text from the file."""
+    return CorruptSlideError(f"{name} is damaged: OpenSlide cannot read it", hint="copy or scan it again")

@@ -1,0 +1,75 @@
+"""`open_slide`: checks the file, then asks each reader in turn. The registry is the ordered tuple below."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsi import image_reader, openslide_reader
+from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, UnsupportedSlideError, UsageError
+from wsi.slide import Slide
+
+# What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
+SLIDE_SUFFIXES = frozenset(
+    (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
+) | frozenset((".jpg", ".jpeg", ".png"))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """`recognises` looks at a file without decoding a pixel; `open` takes the path and the given mpp."""
+
+    name: str
+    recognises: Callable[[Path], bool]
+    open: Callable[[Path, float | None], Slide]
+
+
+READERS: tuple[Reader, ...] = (
+    Reader("openslide", openslide_reader.recognises, openslide_reader.OpenSlideReader),
+    Reader("image", image_reader.recognises, image_reader.ImageReader),
+)
+
+
+def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "auto") -> Slide:
+    """The slide at `path` by the first reader that recognises it, or by the reader of that name.
+
+    `mpp` (um per px) goes before whatever the file says. Raises NotAFileError, EmptyFileError, UnreadableFileError,
+    UnsupportedSlideError, CorruptSlideError, SlideTooLargeError, MppMissingError, MppImplausibleError, UsageError.
+    """
+    path = Path(path)
+    if reader != "auto" and reader not in [known.name for known in READERS]:
+        raise UsageError(f"no reader is called {reader!r}", hint="use auto, openslide or image")
+    check_file(path)
+    for known in READERS:
+        if reader in ("auto", known.name) and known.recognises(path):
+            return known.open(path, mpp)
+    raise UnsupportedSlideError(
+        f"{path.name} is not a slide or image that can be read here", hint="see the README for the formats"
+    )
+
+
+def check_file(path: Path) -> None:
+    """Raises unless `path` is a regular file that is not empty and may be read. Opens no pipe or device."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotAFileError(f"{path.name} does not exist", hint="check the path") from error
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path.name} cannot be reached ({_reason(error)})") from error
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
+        raise NotAFileError(f"{path.name} is {what}, not a slide file")
+    if status.st_size == 0:
+        raise EmptyFileError(f"{path.name} is empty", hint="copy it again")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise UnreadableFileError(f"{path.name} cannot be read ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """The system's words without the path that it adds to them."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
