@@ -1,0 +1,87 @@
+"""Reports of stored results: one module a format, and the table of a cohort. They read a SlideResult, nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from aggregate.result import SlideResult
+from app.records import SlideRow
+from app.reports.cohort import slide_row, write_cohort_table
+from app.reports.csv_report import render_csv
+from app.reports.geojson_report import render_geojson
+from app.reports.html_report import render_html
+from app.reports.json_report import render_json
+from app.reports.pdf_report import render_pdf
+from app.words import plain
+from wsi.errors import OutputUnwritableError, StoreError, UsageError
+
+__all__ = ["FORMATS", "MEDIA_TYPES", "render", "slide_row", "write_cohort", "write_report"]
+
+_RENDERERS: dict[str, Callable[[SlideResult], bytes]] = {
+    "html": render_html,
+    "pdf": render_pdf,
+    "json": render_json,
+    "csv": render_csv,
+    "geojson": render_geojson,
+}
+FORMATS: tuple[str, ...] = tuple(_RENDERERS)
+MEDIA_TYPES: dict[str, str] = {
+    "html": "text/html; charset=utf-8",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "geojson": "application/geo+json",
+}
+
+
+def render(result: SlideResult, fmt: str) -> bytes:
+    """One report, as the bytes of its file. Raises UsageError for a format not in FORMATS."""
+    if fmt not in _RENDERERS:
+        raise UsageError(f"there is no report format {plain(fmt)!r}", hint=f"choose from {', '.join(FORMATS)}")
+    return _RENDERERS[fmt](result)
+
+
+def write_report(result: SlideResult, out_dir: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Writes `<slide_id>.<format>` for each format and returns the files.
+
+    Each file appears whole or not at all. Raises UsageError (format), StoreError (a slide id that is no file name),
+    OutputUnwritableError.
+    """
+    if result.slide_id in ("", ".", "..") or {"/", "\\", "\0"} & set(result.slide_id):
+        raise StoreError(f"{plain(result.slide_id)!r} cannot be a file name", hint="run the slide again")
+    return [_write(out_dir / f"{result.slide_id}.{fmt}", render(result, fmt)) for fmt in formats]
+
+
+def write_cohort(slides: Iterable[SlideResult | SlideRow], out_dir: Path, formats: Sequence[str] = ()) -> list[Path]:
+    """Writes `cohort.csv` and `cohort.html`; the page links to reports of `formats` in the same folder.
+
+    Takes results or rows (rows also tell of slides that failed). Raises OutputUnwritableError.
+    """
+    rows = [slide_row(slide) if isinstance(slide, SlideResult) else slide for slide in slides]
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        return write_cohort_table(rows, out_dir, formats)
+    except OSError as error:
+        raise _unwritable(out_dir, error) from error
+
+
+def _write(path: Path, content: bytes) -> Path:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+    return path
+
+
+def _unwritable(path: Path, error: OSError) -> OutputUnwritableError:
+    return OutputUnwritableError(
+        f"cannot write {plain(path.name)}: {error.strerror or error}", hint="free space or choose another --out"
+    )

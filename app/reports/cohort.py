@@ -1,0 +1,101 @@
+"""The table of a cohort: one row a slide as CSV and as a page with links to the reports. Opens no result.
+
+The columns of `cohort.csv` are those of `slides.csv`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from aggregate.result import UNDETERMINED, SlideResult
+from app import words
+from app.records import STATUSES, SlideRow, write_rows
+from app.reports.csv_report import inert_cell
+from app.reports.html_report import environment
+
+_FIRST_TO_READ = ("review", "failed", "done")
+
+
+@dataclass(frozen=True)
+class CohortLine:
+    """One slide as the page shows it. `links` are (format, relative address); all texts are plain."""
+
+    slide_id: str
+    status: str
+    call: str
+    probabilities: tuple[str, ...]
+    reasons: tuple[str, ...]
+    tissue: str
+    tiles: str
+    links: tuple[tuple[str, str], ...]
+
+
+def slide_row(result: SlideResult) -> SlideRow:
+    """The row of a finished slide, from its stored result alone."""
+    qc, decision, seconds = result.qc, result.decision, result.provenance.get("seconds")
+    return SlideRow(
+        slide_id=result.slide_id,
+        file=result.slide.file,
+        status=result.status,
+        call=decision.call,
+        probabilities=dict(zip(result.classes, decision.probabilities, strict=True)),
+        confidence=decision.confidence,
+        review_reasons=decision.review_reasons,
+        mpp=result.slide.mpp,
+        mpp_source=result.slide.mpp_source,
+        tissue_mm2=qc.get("tissue_mm2"),
+        tiles=int(qc["tiles"]) if "tiles" in qc else len(result.tiles.xy),
+        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+    )
+
+
+def write_cohort_table(rows: Sequence[SlideRow], out_dir: Path, formats: Sequence[str]) -> list[Path]:
+    """Writes `cohort.csv` and `cohort.html`; `formats` are those of the reports that lie beside them."""
+    classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
+    table, page = out_dir / "cohort.csv", out_dir / "cohort.html"
+    write_rows(table, [_inert(row) for row in rows], classes)
+    page.write_bytes(render_cohort(rows, classes, formats))
+    return [table, page]
+
+
+def render_cohort(rows: Sequence[SlideRow], classes: Sequence[str], formats: Sequence[str]) -> bytes:
+    """The page of a cohort, slides that a person should look at first, as UTF-8 HTML."""
+    ordered = sorted(rows, key=lambda row: (_FIRST_TO_READ.index(row.status), row.slide_id))
+    counts = Counter(row.status for row in rows)
+    page = environment().get_template("cohort.html")
+    return page.render(
+        lines=[_line(row, classes, formats) for row in ordered],
+        classes=[words.class_title(name) for name in classes],
+        counts=[(status, counts[status]) for status in STATUSES],
+        total=len(rows),
+        research_use=words.RESEARCH_USE,
+        note=words.PROBABILITY_NOTE,
+    ).encode("utf-8", "replace")
+
+
+def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str]) -> CohortLine:
+    told = bool(row.call) and row.call != UNDETERMINED
+    call = words.CANNOT_TELL if row.call == UNDETERMINED else words.class_title(row.call) if row.call else ""
+    failure = (words.plain(f"{row.error_code}: {row.message}"),) if row.status == "failed" else ()
+    address = quote(row.slide_id, safe="")
+    return CohortLine(
+        slide_id=words.plain(row.slide_id),
+        status=row.status,
+        call=call,
+        probabilities=tuple(
+            words.percent(row.probabilities[name]) if told and name in row.probabilities else words.MISSING
+            for name in classes
+        ),
+        reasons=tuple(words.reason(code).title for code in row.review_reasons) + failure,
+        tissue=words.MISSING if row.tissue_mm2 is None else words.area(row.tissue_mm2),
+        tiles=words.MISSING if row.tiles is None else f"{row.tiles:,}",
+        links=() if row.status == "failed" else tuple((name, f"{address}.{name}") for name in formats),
+    )
+
+
+def _inert(row: SlideRow) -> SlideRow:
+    return replace(row, slide_id=inert_cell(row.slide_id), call=inert_cell(row.call))

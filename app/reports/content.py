@@ -1,0 +1,247 @@
+"""What a report for people says, in words: drawn up once from a result, laid out by the HTML and the PDF report.
+
+Every text here has passed `words.plain`; markup is for the layouts to escape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeGuard
+
+from aggregate.result import UNDETERMINED, SlideResult
+from app import words
+from app.colours import class_colours
+from app.tissue import TissueShare, tissue_shares
+from app.words import ConfidenceLevel, Reason, plain
+
+_DRAWN_SLIDE = "This slide was drawn by a program."
+_DRAWN_TISSUE = "The model learned from drawn tissue only."
+# Metadata that the page says elsewhere, or that only a program asks for: the JSON report has all of it.
+_NOT_FOR_PEOPLE = ("synthetic", "mpp", "level", "tile")
+_MAX_CARD_TEXT = 1200
+_HASH_CHARACTERS = 64
+
+
+@dataclass(frozen=True)
+class ClassProbability:
+    title: str
+    percent: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of two columns: what it is, and its figure."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """A report's text, top to bottom. `probabilities` is empty where no call is made: they would mislead."""
+
+    slide_id: str
+    synthetic: str
+    call: str
+    call_sentence: str
+    confidence: str
+    level: ConfidenceLevel
+    undetermined: bool
+    probabilities: tuple[ClassProbability, ...]
+    reasons: tuple[Reason, ...]
+    tissue: tuple[TissueShare, ...]
+    sections: tuple[Section, ...]
+    digests: Section
+    limits: tuple[str, ...]
+    never_shown: tuple[str, ...]
+    research_use: str = words.RESEARCH_USE
+
+
+def describe(result: SlideResult) -> ReportContent:
+    """The content of one slide's report."""
+    decision = result.decision
+    undetermined = decision.call == UNDETERMINED
+    model = _mapping(result.provenance.get("model"))
+    return ReportContent(
+        slide_id=plain(result.slide_id),
+        synthetic=synthetic_in_words(result.slide.synthetic, bool(model.get("synthetic"))),
+        call=words.call_title(decision),
+        call_sentence=words.call_in_words(decision),
+        confidence=words.confidence_in_words(decision),
+        level=words.confidence_level(decision),
+        undetermined=undetermined,
+        probabilities=() if undetermined else _probabilities(result),
+        reasons=tuple(words.reason(code) for code in decision.review_reasons),
+        tissue=tissue_shares(result),
+        sections=tuple(
+            section
+            for section in (_tissue_and_tiles(result), _slide(result), _model(model, result), _run(result))
+            if section.rows
+        ),
+        digests=_digests(result, model),
+        limits=_listed(model.get("limits")),
+        never_shown=_listed(model.get("never_shown")),
+    )
+
+
+def synthetic_in_words(slide: bool, model: bool) -> str:
+    """The banner where slide or model are synthetic; empty where both are real."""
+    if not (slide or model):
+        return ""
+    facts = [text for holds, text in ((slide, _DRAWN_SLIDE), (model, _DRAWN_TISSUE)) if holds]
+    return " ".join(["SYNTHETIC.", *facts, "It shows how pulmoscope works and says nothing about real lungs."])
+
+
+def _probabilities(result: SlideResult) -> tuple[ClassProbability, ...]:
+    palette = class_colours(result.classes, result.background)
+    return tuple(
+        ClassProbability(words.class_title(name), words.percent(probability), palette[name])
+        for name, probability in zip(result.classes, result.decision.probabilities, strict=True)
+    )
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _index(number: float) -> str:
+    return f"{number:.2f}"
+
+
+_QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("tissue_mm2", "Tissue", words.area),
+    ("tumour_mm2", "Called tumour", words.area),
+    ("tiles", "Tiles", _count),
+    ("tiles_voting", "Tiles that took part in the call", _count),
+    ("share_voting", "Tissue that took part in the call", words.share),
+    ("share_unfamiliar", "Tissue not recognised", words.share),
+    ("share_blur", "Tissue out of focus", words.share),
+    ("share_pen", "Tissue under pen", words.share),
+    ("share_dark", "Tissue with folds or dark artefacts", words.share),
+    ("share_edge", "Tissue at scan borders", words.share),
+    ("pen_mm2_on_slide", "Pen marks on the slide", words.area),
+    ("hotspot", "Highest tumour probability of a neighbourhood", words.percent),
+    ("scatter", "Tiles in or by tumour that differ from their neighbours", words.share),
+    ("second_type_share", "Tumour tiles of the second tumour type", words.share),
+    ("entropy", "Mean entropy of the tiles (0 sure, 1 unsure)", _index),
+)
+
+
+def _tissue_and_tiles(result: SlideResult) -> Section:
+    known = ((title, result.qc.get(key), written) for key, title, written in _QC)
+    return Section(
+        "Tissue and tiles",
+        tuple((title, written(value)) for title, value, written in known if value is not None and math.isfinite(value)),
+    )
+
+
+def _slide(result: SlideResult) -> Section:
+    slide = result.slide
+    width_px, height_px = slide.size_px
+    rows = (
+        ("File", plain(slide.file)),
+        ("Size", f"{width_px:,} by {height_px:,} px"),
+        ("Pixel size", f"{words.pixel_size(slide.mpp)}, {words.mpp_source_in_words(slide.mpp_source)}"),
+        ("Read with", plain(slide.backend)),
+        *(
+            (words.class_title(key), plain(value))
+            for key, value in slide.metadata.items()
+            if not key.startswith(_NOT_FOR_PEOPLE)
+        ),
+    )
+    return Section("Slide", rows)
+
+
+def _model(model: Mapping[str, Any], result: SlideResult) -> Section:
+    tile = _mapping(result.provenance.get("tile"))
+    rows = [
+        ("Model", " ".join(plain(model[key]) for key in ("name", "version") if key in model)),
+        ("Intended use", _text(model.get("intended_use"))),
+        ("Trained on", _training_in_words(model.get("training"))),
+        ("Classes", _text(", ".join(words.class_title(name) for name in result.classes))),
+        ("Tile", _tile_in_words(tile)),
+        ("Runs on", _text(model.get("runtime"))),
+    ]
+    return Section("Model", tuple(row for row in rows if row[1]))
+
+
+def _tile_in_words(tile: Mapping[str, Any]) -> str:
+    if not all(_is_number(tile.get(key)) for key in ("size_px", "mpp")):
+        return ""
+    text = f"{tile['size_px']:g} px at {words.pixel_size(tile['mpp'])}"
+    if _is_number(tile.get("effective_mpp")):
+        text += f" (read at {words.pixel_size(tile['effective_mpp'])})"
+    return text + (f", overlap {words.share(tile['overlap'])}" if _is_number(tile.get("overlap")) else "")
+
+
+def _training_in_words(training: object) -> str:
+    """How many tiles of how many source images, and the digest of the list; a text is shown as it is."""
+    if not isinstance(training, Mapping):
+        return _text(training)
+    counts = [count for count in _mapping(training.get("tiles")).values() if _is_number(count)]
+    parts = [f"{_count(sum(counts))} tiles"] if counts else []
+    if _is_number(training.get("groups")):
+        parts.append(f"of {_count(training['groups'])} source groups")
+    return " ".join(parts)
+
+
+def _run(result: SlideResult) -> Section:
+    provenance = result.provenance
+    seconds = provenance.get("seconds")
+    libraries = _mapping(provenance.get("libraries"))
+    settings = _mapping(provenance.get("config"))
+    rows = [
+        ("pulmoscope", _text(provenance.get("pulmoscope"))),
+        ("Run on", _when(provenance.get("started"))),
+        ("Time taken", words.duration(seconds) if _is_number(seconds) else ""),
+        ("Settings", _pairs(settings, " = ")),
+        ("Libraries", _pairs(libraries, " ")),
+    ]
+    return Section("Run", tuple(row for row in rows if row[1]))
+
+
+def _digests(result: SlideResult, model: Mapping[str, Any]) -> Section:
+    digests = (
+        ("Slide", result.slide.sha256),
+        ("Model", model.get("sha256")),
+        ("Training data", _mapping(model.get("training")).get("data_sha256")),
+        ("Settings", result.provenance.get("config_sha256")),
+    )
+    return Section("SHA-256", tuple((of, plain(digest, _HASH_CHARACTERS)) for of, digest in digests if digest))
+
+
+def _listed(items: object) -> tuple[str, ...]:
+    """A model card's list of sentences; a single text is a list of one."""
+    if isinstance(items, str):
+        return (plain(items, _MAX_CARD_TEXT),)
+    return tuple(plain(item, _MAX_CARD_TEXT) for item in items) if isinstance(items, list | tuple) else ()
+
+
+def _pairs(values: Mapping[str, Any], between: str) -> str:
+    simple = {key: value for key, value in values.items() if isinstance(value, str | int | float)}
+    return _text(", ".join(f"{plain(key)}{between}{plain(value)}" for key, value in simple.items()))
+
+
+def _when(started: object) -> str:
+    """``22 November 2026, 20:31 UTC``; a text that is no ISO time is shown as it is."""
+    try:
+        moment = datetime.fromisoformat(str(started)).astimezone(UTC)
+    except ValueError:
+        return _text(started)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else plain(value, _MAX_CARD_TEXT)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

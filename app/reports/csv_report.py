@@ -1,0 +1,76 @@
+"""The CSV report: one line a tile, in reading order, for a spreadsheet or a data frame.
+
+Columns: tile (from 0), x_px, y_px (level-0 px, top-left corner), side_px (level-0 px), p_<class> (calibrated),
+familiarity (0 to 1), quality (``good`` or flags joined by ``|``), tissue_fraction (0 to 1), votes (1 or 0: takes part
+in the slide's probabilities) and call (the likeliest class of a tile that votes; else ``poor-quality`` or
+``not-recognised``).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import numpy as np
+
+from aggregate.result import SlideResult
+from app.words import plain
+from tiler.spec import TileQuality
+
+_BEFORE = ("tile", "x_px", "y_px", "side_px")
+_AFTER = ("familiarity", "quality", "tissue_fraction", "votes", "call")
+# A spreadsheet runs a cell that begins like this as a formula (OWASP, CSV injection); full-width forms count too.
+_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+
+def render_csv(result: SlideResult) -> bytes:
+    """The tile table of one slide as UTF-8 CSV with a header."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_BEFORE, *(f"p_{plain(name)}" for name in result.classes), *_AFTER])
+    writer.writerows(_lines(result))
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def inert_cell(text: str) -> str:
+    """Outside text that no spreadsheet takes for a formula: a leading apostrophe where it would."""
+    visible = plain(text)
+    return f"'{visible}" if visible.startswith(_FORMULA_STARTS) else visible
+
+
+def quality_names(flags: int) -> str:
+    """``good``, or the flags' names joined by ``|``."""
+    return "|".join(flag.name.lower() for flag in TileQuality if flags & flag and flag.name) or "good"
+
+
+def _lines(result: SlideResult) -> Iterator[list[str]]:
+    tiles = result.tiles
+    side_px = f"{tile_side_px(result):g}"
+    names = [inert_cell(name) for name in result.classes]
+    winner = np.argmax(tiles.probabilities, axis=1) if len(tiles.xy) else np.zeros(0, int)
+    for i in range(len(tiles.xy)):
+        votes, flags = bool(tiles.votes[i]), int(tiles.quality[i])
+        yield [
+            str(i),
+            str(tiles.xy[i, 0]),
+            str(tiles.xy[i, 1]),
+            side_px,
+            *(_number(p) for p in tiles.probabilities[i]),
+            _number(tiles.familiarity[i]),
+            quality_names(flags),
+            _number(tiles.tissue_fraction[i]),
+            str(int(votes)),
+            names[winner[i]] if votes else "poor-quality" if flags else "not-recognised",
+        ]
+
+
+def tile_side_px(result: SlideResult) -> float:
+    """Side of a tile in level-0 px: a tile is a whole number of heatmap cells wide, by the overlap that was run."""
+    tile = result.provenance.get("tile") or {}
+    return result.heatmap.cell_px * round(1.0 / (1.0 - float(tile.get("overlap", 0.0))))
+
+
+def _number(value: np.floating) -> str:
+    # Nine significant digits bring a float32 back exactly.
+    return f"{value:.9g}" if np.isfinite(value) else ""

@@ -1,0 +1,80 @@
+"""The GeoJSON report: the heatmap's regions as annotations that QuPath imports. Coordinates are level-0 px.
+
+One feature a connected region of cells with the same call, or of tissue without a call; with the region's area and
+mean probabilities as measurements. Cells that overhang the slide are cut at its edge.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregate.result import SlideResult
+from app.colours import NOT_RECOGNISED, class_colours, rgb
+from app.reports.regions import Region, connected_regions
+from app.words import class_title
+from wsi.spacing import area_mm2
+
+WITHOUT_CALL = "Tissue without a call"
+_NAMESPACE = uuid.UUID("6d3c61f5-5be2-4a53-9f4b-9d5f0cf1c7a4")
+
+
+def render_geojson(result: SlideResult) -> bytes:
+    """The regions of one slide as an ASCII GeoJSON feature collection."""
+    collection = {"type": "FeatureCollection", "features": list(_features(result))}
+    return (json.dumps(collection, allow_nan=False) + "\n").encode("ascii")
+
+
+def _features(result: SlideResult) -> Iterator[dict[str, Any]]:
+    call = result.heatmap.call
+    palette = class_colours(result.classes, result.background)
+    layers = [(class_title(name), palette[name], call == index + 1) for index, name in enumerate(result.classes)]
+    layers.append((WITHOUT_CALL, NOT_RECOGNISED, (call == 0) & (result.heatmap.tissue > 0)))
+    for title, colour, mask in layers:
+        for number, region in enumerate(connected_regions(mask), start=1):
+            yield _feature(result, f"{title} {number}", title, colour, region)
+
+
+def _feature(result: SlideResult, name: str, title: str, colour: str, region: Region) -> dict[str, Any]:
+    rings = [_ring_px(result, ring) for ring in region.rings]
+    return {
+        "type": "Feature",
+        # The same region of the same result keeps its id, so that importing twice does not double it.
+        "id": str(uuid.uuid5(_NAMESPACE, f"{result.slide_id}/{result.slide.sha256}/{name}/{rings[0][0]}")),
+        "geometry": {"type": "Polygon", "coordinates": rings},
+        "properties": {
+            "objectType": "annotation",
+            "name": name,
+            "classification": {"name": title, "color": list(rgb(colour))},
+            "measurements": _measurements(result, region, rings),
+        },
+    }
+
+
+def _ring_px(result: SlideResult, ring: list[tuple[int, int]]) -> list[list[float]]:
+    """Cell corners to level-0 px, cut at the slide's edge."""
+    heatmap, size_px = result.heatmap, np.array(result.slide.size_px, float)
+    px = np.array(heatmap.origin_px, float) + np.array(ring, float) * heatmap.cell_px
+    cut: NDArray[np.float64] = np.clip(px, 0.0, size_px).round(3)
+    return cut.tolist()
+
+
+def _measurements(result: SlideResult, region: Region, rings: list[list[list[float]]]) -> dict[str, float]:
+    rows, columns = region.cells.T
+    means = result.heatmap.probabilities[:, rows, columns].mean(axis=1)
+    figures = {
+        "Area mm^2": area_mm2(abs(sum(_area_px(ring) for ring in rings)), result.slide.mpp),
+        "Cells": float(len(region.cells)),
+        **{f"Mean probability: {class_title(name)}": float(p) for name, p in zip(result.classes, means, strict=True)},
+    }
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
+
+
+def _area_px(ring: list[list[float]]) -> float:
+    x, y = np.array(ring).T
+    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2)

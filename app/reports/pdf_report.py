@@ -1,0 +1,300 @@
+"""The PDF report: the same content as the HTML report, laid out on A4 with ReportLab. No browser is needed.
+
+The standard PDF fonts are used, so nothing is embedded; letters outside Western European ones print as a question mark.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from aggregate.result import SlideResult
+from app import charts, words
+from app.colours import INK
+from app.reports.content import ReportContent, Section, describe
+from app.reports.heatmap_picture import HeatmapPicture, draw_heatmap
+
+if TYPE_CHECKING:
+    from reportlab.platypus import Flowable, Table
+
+_MM = 72 / 25.4
+_MARGIN = 15 * _MM
+_WIDTH = 210 * _MM - 2 * _MARGIN
+_GAP = 8 * _MM
+_FRAME_PADDING = 6  # what ReportLab adds inside a page frame
+_PICTURE_MAX_HEIGHT = 76 * _MM
+_DETAILS_HEIGHT = 150 * _MM  # the tables start on a page of their own where less than this is left
+_LABEL_SHARE = 0.36
+_ACCENT, _SOFT, _LINE, _WASH = "#1F5F7A", "#5B6675", "#DFE3E8", "#F5F7F9"
+_AMBER, _AMBER_WASH = "#D99A1C", "#FFFAF0"
+_ENCODING = "cp1252"  # what the standard PDF fonts can show
+
+
+def render_pdf(result: SlideResult) -> bytes:
+    """The report of one slide as PDF; the same result gives the same bytes."""
+    from reportlab.platypus import SimpleDocTemplate
+
+    content = describe(result)
+    buffer = io.BytesIO()
+    document = SimpleDocTemplate(
+        buffer,
+        pagesize=(210 * _MM, 297 * _MM),
+        leftMargin=_MARGIN - _FRAME_PADDING,
+        rightMargin=_MARGIN - _FRAME_PADDING,
+        topMargin=13 * _MM,
+        bottomMargin=22 * _MM,
+        title=_shown(f"{content.slide_id} - pulmoscope report"),
+        author="pulmoscope",
+        invariant=1,
+    )
+
+    def on_page(canvas: Any, _document: Any) -> None:
+        _draw_footer(canvas, content)
+
+    document.build(_story(content, result), onFirstPage=on_page, onLaterPages=on_page)
+    return buffer.getvalue()
+
+
+def _story(content: ReportContent, result: SlideResult) -> list[Flowable]:
+    from reportlab.platypus import CondPageBreak, Spacer
+
+    story = _masthead(content) + _call(content)
+    story += [_pictures(content, result), _key(content), Spacer(1, 4 * _MM)]
+    story += [*_reasons(content), *_tissue(content), _sign_off(), Spacer(1, 5 * _MM), CondPageBreak(_DETAILS_HEIGHT)]
+    never_shown = ("; ".join(content.never_shown),) if content.never_shown else ()
+    lists = _list("Limits of the model", content.limits) + _list("What the model was never shown", never_shown)
+    return story + _tables(content) + lists
+
+
+def _masthead(content: ReportContent) -> list[Flowable]:
+    from reportlab.platypus import Spacer
+
+    line = _grid(
+        [
+            [
+                _text(f"<b>{_marked(content.slide_id)}</b>"),
+                _text("pulmoscope · slide report", color=_SOFT, align="right"),
+            ]
+        ],
+        [_WIDTH * 0.68, _WIDTH * 0.32],
+        [("LINEBELOW", (0, 0), (-1, -1), 1.4, INK), ("BOTTOMPADDING", (0, 0), (-1, -1), 5)],
+    )
+    parts: list[Flowable] = [line, Spacer(1, 2.5 * _MM), _note(content.research_use, _ACCENT, _WASH)]
+    if content.synthetic:
+        parts += [Spacer(1, 2 * _MM), _note(f"<b>{_marked(content.synthetic)}</b>", "#9A6700", "#FFF8E1", markup=True)]
+    return parts
+
+
+def _call(content: ReportContent) -> list[Flowable]:
+    from reportlab.platypus import Spacer
+
+    badge = ("Please look again", "#6B4700") if content.reasons else ("No reason to look again was found", "#1C5C46")
+    return [
+        Spacer(1, 5 * _MM),
+        _text(_marked(content.call_sentence), color=_SOFT),
+        _text(
+            f"<b>{_marked(content.call)}</b>&nbsp;&nbsp; <font size=9 color='{badge[1]}'><b>{badge[0]}</b></font>",
+            size=22,
+            leading=27,
+        ),
+        _text(_marked(content.confidence), size=9.5),
+        Spacer(1, 5 * _MM),
+    ]
+
+
+def _pictures(content: ReportContent, result: SlideResult) -> Table:
+    """Heatmap on the left, pie chart on the right."""
+    left_width = (_WIDTH - _GAP) * 0.64
+    right_width = _WIDTH - _GAP - left_width
+    left = [_heading("Heatmap"), *_heatmap(draw_heatmap(result), left_width)]
+    right = [_heading("Slide-level probabilities"), _pie(content, result, right_width)]
+    return _grid([[left, "", right]], [left_width, _GAP, right_width], [("VALIGN", (0, 0), (-1, -1), "TOP")])
+
+
+def _heatmap(picture: HeatmapPicture, max_width: float) -> list[Flowable]:
+    from reportlab.platypus import Spacer
+
+    height_px, width_px = picture.pixels.shape[:2]
+    scale = min(max_width / width_px, _PICTURE_MAX_HEIGHT / height_px)
+    width = width_px * scale
+    bar = _grid(
+        [[""]],
+        [width * picture.bar_share],
+        [("LINEBELOW", (0, 0), (-1, -1), 2, INK)]
+        + [(side, (0, 0), (-1, -1), 0.7, INK) for side in ("LINEBEFORE", "LINEAFTER")],
+        heights=[4],
+    )
+    image = _image(picture.png(), width, height_px * scale)
+    return [image, Spacer(1, 5), bar, _text(words.length(picture.bar_um), size=8)]
+
+
+def _key(content: ReportContent) -> Flowable:
+    classes = "&nbsp;&nbsp; ".join(_swatch(fate.colour, fate.title) for fate in content.tissue[:-2])
+    without = _swatch("#8A8F98", "hatched: tissue without a call (not recognised or of poor quality)")
+    note = "A deeper colour is a higher probability of the class shown. The frame is the slide's edge."
+    return _text(f"{classes}&nbsp;&nbsp; {without}<br/>{note}", size=8, color=_SOFT)
+
+
+def _swatch(colour: str, title: str) -> str:
+    # A filled square of the ZapfDingbats font, which every PDF reader has.
+    return f"<font name='ZapfDingbats' color='{colour}'>n</font> {_marked(title)}"
+
+
+def _pie(content: ReportContent, result: SlideResult, width: float) -> Flowable:
+    if content.undetermined:
+        why = "No probabilities are shown, since they would rest on too little recognised tissue of good quality."
+        return _note(f"<b>{_marked(content.call)}</b><br/>{why}", _LINE, _WASH, width=width, markup=True)
+    chart = charts.probability_pie(result.classes, result.decision.probabilities, result.background, legend_below=True)
+    return _chart(chart, width)
+
+
+def _reasons(content: ReportContent) -> list[Flowable]:
+    from reportlab.platypus import Spacer
+
+    parts: list[Flowable] = [_heading("Why a person should look again")] if content.reasons else []
+    for reason in content.reasons:
+        body = f"<b>{_marked(reason.title)}</b><br/>{_marked(reason.explanation)} <b>{_marked(reason.what_to_do)}</b>"
+        parts += [_note(body, _AMBER, _AMBER_WASH, markup=True), Spacer(1, 1.6 * _MM)]
+    return [*parts, Spacer(1, 3 * _MM)]
+
+
+def _tissue(content: ReportContent) -> list[Flowable]:
+    from reportlab.platypus import KeepTogether, Spacer
+
+    if not content.tissue:
+        return []
+    note = "Shares of the tissue that was cut into tiles. Only recognised tiles of good quality took part in the call."
+    bar = _chart(charts.tissue_bar(content.tissue, 800), _WIDTH)
+    block = [_heading("What became of the tissue"), bar, _text(note, size=8, color=_SOFT)]
+    return [KeepTogether(block), Spacer(1, 5 * _MM)]
+
+
+def _tables(content: ReportContent) -> list[Flowable]:
+    sections = (*content.sections, content.digests)
+    return [part for section in sections if section.rows for part in _table(section)]
+
+
+def _table(section: Section) -> list[Flowable]:
+    from reportlab.platypus import KeepTogether, Spacer
+
+    rows = [
+        [
+            _text(_marked(label), size=8.5, leading=10.6, color=_SOFT),
+            _text(_marked(value), size=8.5, leading=10.6),
+        ]
+        for label, value in section.rows
+    ]
+    style = [("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 2)]
+    table = _grid(rows, [_WIDTH * _LABEL_SHARE, _WIDTH * (1 - _LABEL_SHARE)], style)
+    return [KeepTogether([_heading(section.title), table]), Spacer(1, 4 * _MM)]
+
+
+def _list(title: str, items: tuple[str, ...]) -> list[Flowable]:
+    from reportlab.platypus import KeepTogether, Spacer
+
+    if not items:
+        return []
+    lines = [_text(f"•&nbsp; {_marked(item)}", size=8.5) for item in items]
+    return [KeepTogether([_heading(title), *lines]), Spacer(1, 4 * _MM)]
+
+
+def _sign_off() -> Flowable:
+    from reportlab.platypus import KeepTogether
+
+    reading = _line_to_fill(["Own reading of the slide"], [_WIDTH])
+    signature = _line_to_fill(["Name and signature", "", "Date"], [_WIDTH * 0.62, _GAP, _WIDTH * 0.38 - _GAP])
+    return KeepTogether([_heading("The person who decides"), reading, signature])
+
+
+def _line_to_fill(labels: list[str], widths: list[float]) -> Table:
+    """Empty space to write in, a rule below it and what belongs there; an empty label is a gap."""
+    cells = [_text(label, size=8, color=_SOFT) for label in labels]
+    rules = [("LINEABOVE", (column, 1), (column, 1), 0.8, INK) for column, label in enumerate(labels) if label]
+    return _grid([[""] * len(labels), cells], widths, rules, heights=[9 * _MM, None])
+
+
+def _draw_footer(canvas: Any, content: ReportContent) -> None:
+    """The research-use statement and the page number at the foot of every page."""
+    canvas.saveState()
+    statement = _text(_marked(content.research_use), size=7.5, color=_SOFT)
+    _, height = statement.wrap(_WIDTH * 0.86, 20 * _MM)
+    statement.drawOn(canvas, _MARGIN, 16 * _MM - height)
+    canvas.setStrokeColor(_LINE)
+    canvas.line(_MARGIN, 17 * _MM, _MARGIN + _WIDTH, 17 * _MM)
+    canvas.setFont("Helvetica", 7.5)
+    canvas.setFillColor(_SOFT)
+    canvas.drawRightString(_MARGIN + _WIDTH, 16 * _MM - 8, f"page {canvas.getPageNumber()}")
+    canvas.restoreState()
+
+
+def _heading(title: str) -> Flowable:
+    return _text(f"<b>{_marked(title.upper())}</b>", size=8, color=_ACCENT, leading=13)
+
+
+def _note(text: str, edge: str, wash: str, *, width: float = _WIDTH, markup: bool = False) -> Table:
+    """A paragraph on a tinted ground with a coloured left edge."""
+    style = [
+        ("BACKGROUND", (0, 0), (-1, -1), wash),
+        ("LINEBEFORE", (0, 0), (0, -1), 3, edge),
+        ("LEFTPADDING", (0, 0), (-1, -1), 9),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 8),
+        ("TOPPADDING", (0, 0), (-1, -1), 4.5),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 5.5),
+    ]
+    return _grid([[_text(text if markup else _marked(text), size=9)]], [width], style)
+
+
+def _text(markup: str, *, size: float = 9.5, leading: float = 0, color: str = INK, align: str = "left") -> Flowable:
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.platypus import Paragraph
+
+    style = ParagraphStyle(
+        "text",
+        fontName="Helvetica",
+        fontSize=size,
+        leading=leading or size * 1.38,
+        textColor=color,
+        alignment={"left": 0, "right": 2}[align],
+        splitLongWords=1,
+    )
+    return Paragraph(markup, style)
+
+
+def _grid(
+    rows: list[list[Any]],
+    widths: list[float],
+    style: list[tuple[Any, ...]],
+    heights: list[float | None] | None = None,
+) -> Table:
+    from reportlab.platypus import Table
+
+    bare = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
+    bare += [("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
+    return Table(rows, widths, heights, style=[*bare, ("VALIGN", (0, 0), (-1, -1), "TOP"), *style], hAlign="LEFT")
+
+
+def _chart(chart: Any, max_width: float) -> Flowable:
+    from PIL import Image
+
+    png = charts.to_png(chart)
+    with Image.open(io.BytesIO(png)) as image:
+        width_px, height_px = image.size
+    # A chart's px is at most 0.62 point, so that its letters have the size of the text around.
+    scale = min(max_width / width_px, _PICTURE_MAX_HEIGHT / height_px, 0.62 / charts.PNG_SCALE)
+    return _image(png, width_px * scale, height_px * scale)
+
+
+def _image(png: bytes, width: float, height: float) -> Flowable:
+    from reportlab.platypus import Image
+
+    return Image(io.BytesIO(png), width, height, hAlign="LEFT", mask="auto")
+
+
+def _marked(text: str) -> str:
+    """Outside text as paragraph markup that shows it as it is."""
+    return escape(_shown(text), {"'": "&#39;", '"': "&#34;"})
+
+
+def _shown(text: str) -> str:
+    return text.encode(_ENCODING, "replace").decode(_ENCODING)

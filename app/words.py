@@ -1,0 +1,238 @@
+"""Plain words for calls, reasons and figures: one place for the terminal, the viewer and the reports.
+
+Text only: no HTML, no colours. What comes from outside (class names, file names) passes `plain` first; escaping for a
+format is that format's own duty.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from aggregate.result import UNDETERMINED, Decision
+
+RESEARCH_USE = (
+    "For research use only. pulmoscope assists: its call is the output of a model, not a finding about a patient. "
+    "A qualified person looks at the slide and decides."
+)
+PROBABILITY_NOTE = "These are a model's probabilities, calibrated on tiles and not on patients."
+CANNOT_TELL = "Cannot tell"
+MISSING = "–"  # noqa: RUF001 - an en dash marks an absent figure
+
+ConfidenceLevel = Literal["high", "moderate", "low", "none"]
+# On `Decision.confidence` (1 - H / log c). For three classes 0.6 is about 0.89 for the leading class when the other
+# two share the rest, and 0.3 about 0.73.
+HIGH_CONFIDENCE = 0.6
+MODERATE_CONFIDENCE = 0.3
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a person should look again: a short title, what it means, and what helps."""
+
+    title: str
+    explanation: str
+    what_to_do: str
+
+
+REASONS: dict[str, Reason] = {
+    "low-margin": Reason(
+        "The leading classes are close",
+        "The two likeliest classes have similar probabilities; a slightly different stain or cut could turn the call.",
+        "Compare both classes on the heatmap and look at the areas where they meet.",
+    ),
+    "scattered": Reason(
+        "Tumour calls are scattered",
+        "Where the model sees tumour, neighbouring tiles often disagree instead of forming an area. Single stray tiles "
+        "are often errors of the model.",
+        "Look at the single tiles at high magnification before trusting the call.",
+    ),
+    "unfamiliar-tissue": Reason(
+        "Tissue that the model does not know",
+        "A notable share of the tissue is unlike anything that the model learned from. It took no part in the call.",
+        "Look at the hatched areas yourself: the model says nothing about them.",
+    ),
+    UNDETERMINED: Reason(
+        "The model cannot tell",
+        "Too little of the tissue was recognised and of good quality for a call. None is made, rather than a poor one.",
+        "Read the slide without the model. The other reasons listed here tell what stood in the way.",
+    ),
+    "blur": Reason(
+        "Part of the tissue is out of focus",
+        "Blurred tiles took no part in the call, so it rests on less tissue than the slide holds.",
+        "Check the focus, and scan the slide again if an important area is affected.",
+    ),
+    "pen": Reason(
+        "Pen marks on the slide",
+        "Tissue under pen took no part in the call. Pen often marks the very area that mattered to someone.",
+        "Look at the marked area yourself, or clean the slide and scan it again.",
+    ),
+    "artefact": Reason(
+        "Folds, dark artefacts or scan borders",
+        "Part of the tissue is dark, folded or cut off at a scan border, and took no part in the call.",
+        "Check that the affected area holds nothing that matters, or scan the slide again.",
+    ),
+    "little-tissue": Reason(
+        "Little tissue",
+        "The slide holds so little usable tissue that a few tiles decide its probabilities.",
+        "Take the probabilities as a hint only, and consider a further section.",
+    ),
+    "mpp-inferred": Reason(
+        "Pixel size inferred, not stated",
+        "The slide does not state its micrometres per pixel; they were inferred. If that is wrong, the model saw the "
+        "tissue at a wrong magnification, and every area and length is wrong too.",
+        "Find out the true value and run the slide again with --mpp.",
+    ),
+    "mixed-types": Reason(
+        "More than one tumour type",
+        "Tiles of different tumour types form areas of their own. Mixed tumours exist, and so do errors of the model.",
+        "Look at each area on the heatmap; the pie chart alone does not show this.",
+    ),
+    "low-resolution": Reason(
+        "Scanned more coarsely than the model expects",
+        "The slide was enlarged to the model's magnification, so fine detail is missing.",
+        "Scan at a higher magnification if you can, and take the probabilities with care.",
+    ),
+}
+
+_MPP_SOURCES = {
+    "given": "given by the person who ran it",
+    "slide": "stated by the slide file",
+    "objective-power": "inferred from the objective power",
+    "tiff-resolution": "inferred from TIFF resolution tags",
+}
+
+
+def reason(code: str) -> Reason:
+    """The words for a review reason; a code of a newer or older version still gets a line of its own."""
+    return REASONS.get(code) or Reason(
+        plain(code), "This version has no explanation for this reason.", "Look at the slide with care."
+    )
+
+
+def plain(text: object, max_length: int = _MAX_TEXT) -> str:
+    """One line of visible text: control, bidirectional and other format characters are dropped, spaces joined.
+
+    Longer text ends in an ellipsis at `max_length` characters.
+    """
+    spaced = " ".join(str(text).split())
+    visible = "".join(mark for mark in spaced if unicodedata.category(mark)[0] != "C")
+    return visible if len(visible) <= max_length else f"{visible[: max_length - 1]}…"
+
+
+def class_title(name: str) -> str:
+    """A class name as a title: ``squamous_cell_carcinoma`` becomes ``Squamous cell carcinoma``."""
+    words = plain(name).replace("_", " ").strip()
+    return words[:1].upper() + words[1:] if words else "Unnamed class"
+
+
+def call_title(decision: Decision) -> str:
+    """The call as a heading, e.g. ``Adenocarcinoma`` or ``Cannot tell``."""
+    return CANNOT_TELL if decision.call == UNDETERMINED else class_title(decision.call)
+
+
+def call_in_words(decision: Decision) -> str:
+    """The call as one sentence."""
+    if decision.call == UNDETERMINED:
+        return "The model cannot tell what this slide shows."
+    title = class_title(decision.call)
+    # An abbreviation such as "SCLC" or "NOS" keeps its capitals inside the sentence.
+    inside = title if title[1:2].isupper() else title[0].lower() + title[1:]
+    return f"The model calls this slide {inside}."
+
+
+def confidence_level(decision: Decision) -> ConfidenceLevel:
+    """In how far the call may be leaned on: never high where there is a reason to look again."""
+    if decision.call == UNDETERMINED or not math.isfinite(decision.confidence):
+        return "none"
+    if decision.confidence < MODERATE_CONFIDENCE or "low-margin" in decision.review_reasons:
+        return "low"
+    if decision.confidence < HIGH_CONFIDENCE or decision.review_reasons:
+        return "moderate"
+    return "high"
+
+
+def confidence_in_words(decision: Decision) -> str:
+    """The level of confidence with the numbers behind it, and what kind of probabilities they are."""
+    level = confidence_level(decision)
+    if level == "none":
+        return "No confidence is stated, since no call is made."
+    lead = max(p for p in decision.probabilities if math.isfinite(p))
+    count = len(decision.review_reasons)
+    look_again = "" if not count else f" There {_be(count)} to look again."
+    return (
+        f"{level.capitalize()} confidence: the leading class has a probability of {percent(lead)}, "
+        f"{points(decision.margin)} ahead of the next; {decision.confidence:.2f} on a scale from 0 (all classes "
+        f"alike) to 1.{look_again} {PROBABILITY_NOTE}"
+    )
+
+
+def mpp_source_in_words(source: str) -> str:
+    """Where the pixel size was learned, to follow the figure."""
+    return _MPP_SOURCES.get(source) or f"source: {plain(source)}"
+
+
+def percent(probability: float) -> str:
+    """A probability in per cent, one decimal near the ends; never certainty: ``>99.9%`` and ``<0.1%``."""
+    if not math.isfinite(probability):
+        return MISSING
+    if probability >= 0.9995:
+        return ">99.9%"
+    if probability < 0.0005:
+        return "<0.1%"
+    return f"{100 * probability:.0f}%" if 0.0995 <= probability < 0.9005 else f"{100 * probability:.1f}%"
+
+
+def share(fraction: float) -> str:
+    """A counted share in per cent. Unlike a probability it may be all or nothing, but only when it truly is."""
+    if fraction in (0.0, 1.0):
+        return f"{100 * fraction:.0f}%"
+    return percent(fraction)
+
+
+def points(difference: float) -> str:
+    """A difference of two probabilities in percentage points."""
+    if not math.isfinite(difference):
+        return MISSING
+    amount = 100 * difference
+    if amount >= 99.95:
+        return "more than 99.9 percentage points"
+    text = f"{amount:.0f}" if 9.95 <= amount < 90.05 else f"{amount:.1f}"
+    return f"{text} percentage point{'' if text == '1.0' else 's'}"
+
+
+def area(mm2: float) -> str:
+    """An area in mm², three significant digits at most."""
+    if not math.isfinite(mm2):
+        return MISSING
+    if 0 < mm2 < 0.01:
+        return "<0.01 mm²"
+    decimals = 0 if mm2 == 0 else 2 if mm2 < 10 else 1 if mm2 < 100 else 0
+    return f"{mm2:,.{decimals}f} mm²"
+
+
+def length(um: float) -> str:
+    """A length in mm, in µm below a tenth of one."""
+    return f"{um:g} µm" if um < 100 else f"{um / 1000:g} mm"
+
+
+def pixel_size(mpp: float) -> str:
+    """Micrometres per pixel, four significant digits."""
+    return f"{mpp:.4g} µm/px" if math.isfinite(mpp) else MISSING
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person would say it: ``8.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if not math.isfinite(seconds):
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _be(count: int) -> str:
+    return "is 1 reason" if count == 1 else f"are {count} reasons"
