@@ -1,0 +1,131 @@
+"""What there is to show: the rows of `slides.csv` and the stored results of a folder, its uploads included.
+
+A slide is known by its id only; no path ever comes from a browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from aggregate import commit, store
+from aggregate.result import SlideResult
+from app.records import SLIDES_CSV, SlideRow, read_rows
+from wsi.errors import StoreError
+
+UPLOADS = "uploads"
+_ORDER = {"review": 0, "failed": 1, "done": 2}
+# A result holds every tile's features; a few are enough for the sessions that look at one slide each.
+_RESULTS_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One slide of the list. `folder` holds its row and its result."""
+
+    row: SlideRow
+    folder: Path
+
+    @property
+    def result_path(self) -> Path:
+        return store.result_path(self.folder, self.row.slide_id)
+
+    @property
+    def has_result(self) -> bool:
+        return commit.is_committed(self.result_path)
+
+    @property
+    def uploaded(self) -> bool:
+        return self.folder.name == UPLOADS
+
+
+def list_entries(results: Path) -> list[Entry]:
+    """All slides of a results folder: those to review first, then the failed, then the rest, each by id.
+
+    Of two rows with one id the first counts: the folder's own before its uploads.
+    """
+    found: dict[str, Entry] = {}
+    for folder in (results, results / UPLOADS):
+        for entry in _entries(folder):
+            found.setdefault(entry.row.slide_id, entry)
+    return sorted(found.values(), key=lambda entry: (_ORDER.get(entry.row.status, 1), entry.row.slide_id))
+
+
+def find_entry(results: Path, slide_id: str) -> Entry | None:
+    """The entry of an id that may come from anywhere; None where the catalog does not list it."""
+    return next((entry for entry in list_entries(results) if entry.row.slide_id == slide_id), None)
+
+
+def load_result(entry: Entry) -> SlideResult:
+    """The stored result of an entry, read again only when it changed. Raises StoreError, ResultAlteredError."""
+    if not entry.has_result:
+        raise StoreError(f"{entry.row.slide_id} has no stored result", hint="run the slide again")
+    return _load(entry.result_path, _stamp(entry.result_path))
+
+
+@lru_cache(maxsize=_RESULTS_KEPT)
+def _load(path: Path, stamp: int) -> SlideResult:
+    return store.load(path)
+
+
+def _stamp(path: Path) -> int:
+    """Changes when a result is written again; 0 where it is gone by now."""
+    try:
+        return (path / commit.COMMIT).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _entries(folder: Path) -> Iterator[Entry]:
+    listed = set()
+    for row in _rows(folder / SLIDES_CSV):
+        listed.add(row.slide_id)
+        yield Entry(row, folder)
+    # A result that was copied here without its table is a result all the same.
+    for path in store.stored_results(folder):
+        if path.name.removesuffix(store.SUFFIX) not in listed:
+            yield Entry(_row_of_stored(path, _stamp(path)), folder)
+
+
+def _rows(table: Path) -> tuple[SlideRow, ...]:
+    try:
+        status = table.stat()
+    except OSError:
+        return ()
+    return _read_table(table, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read_table(table: Path, stamp: int, size_bytes: int) -> tuple[SlideRow, ...]:
+    try:
+        return tuple(read_rows(table))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise StoreError(f"{table.name} cannot be read as a table of slides", hint="run the slides again") from error
+
+
+@lru_cache(maxsize=1 << 14)
+def _row_of_stored(path: Path, stamp: int) -> SlideRow:
+    slide_id = path.name.removesuffix(store.SUFFIX)
+    try:
+        return _row_of_summary(slide_id, store.load_summary(path))
+    except (StoreError, KeyError, TypeError, ValueError):
+        return SlideRow(slide_id, "", "failed", error_code=StoreError.code, message="the stored result cannot be read")
+
+
+def _row_of_summary(slide_id: str, summary: Mapping[str, Any]) -> SlideRow:
+    return SlideRow(
+        slide_id=slide_id,
+        file=summary["slide"]["file"],
+        status=summary["status"],
+        call=summary["call"],
+        probabilities={name: p for name, p in summary["probabilities"].items() if p is not None},
+        confidence=summary["confidence"],
+        review_reasons=tuple(summary["review_reasons"]),
+        mpp=summary["slide"]["mpp"],
+        mpp_source=summary["slide"]["mpp_source"],
+        tissue_mm2=summary["qc"].get("tissue_mm2"),
+        tiles=None if summary["qc"].get("tiles") is None else int(summary["qc"]["tiles"]),
+    )

@@ -1,0 +1,5 @@
+"""Streamlit runs this file at every visit and every click."""
+
+from app.viewer.pages import show
+
+show()

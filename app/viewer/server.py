@@ -1,0 +1,145 @@
+"""One process, one port: Streamlit's pages, the slide's tiles and the viewer's own script, under uvicorn.
+
+Not ``streamlit run``: its socket waits to fill packets (no TCP_NODELAY), which costs each tile some 40 ms.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.viewer import theme
+from app.viewer.site import MOUNT, Site, default_site, install
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SCRIPT = Path(__file__).parent / "script" / "page.py"
+LOOPBACK = "127.0.0.1"
+
+
+def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBACK) -> None:
+    """Serves the viewer until it is interrupted; port 0 takes any free one. Prints the address, logs no request.
+
+    Raises OutputBusyError where the port is taken.
+    """
+    port = _free_port(host, port)
+    server = make_server(default_site(results, slides), port, host)
+    print(f"pulmoscope is at http://{host}:{port} (stop it with Ctrl+C)", flush=True)
+    server.run()
+
+
+def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
+    """A server over `site`, not yet running."""
+    import uvicorn
+
+    # Tokens are part of a tile's address, so addresses stay out of every log.
+    options = uvicorn.Config(
+        make_app(site, port, host), host=host, port=port, access_log=False, log_level="error", server_header=False
+    )
+    return uvicorn.Server(options)
+
+
+def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
+    """The ASGI application."""
+    import streamlit as st
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.routing import Mount, Route
+    from streamlit.web.bootstrap import load_config_options
+
+    from app.viewer.deep_zoom import ASSETS, LIBRARY
+    from app.viewer.tiles import TileServer
+
+    install(site)
+    load_config_options(theme.streamlit_options(host, port))
+    tiles = TileServer(site.signer, site.locate)
+    routes = [tiles.route(), Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"])]
+    guards = [
+        Middleware(SecurityHeaders),
+        Middleware(TrustedHostMiddleware, allowed_hosts=theme.allowed_hosts(host), www_redirect=False),
+    ]
+    return st.App(SCRIPT, routes=[Mount(MOUNT, routes=routes)], middleware=guards)
+
+
+class SecurityHeaders:
+    """ASGI middleware: what a browser may do with our pages, on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._headers = [(name.encode(), value.encode()) for name, value in security_headers().items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self._headers]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+@lru_cache
+def security_headers() -> dict[str, str]:
+    """As strict as Streamlit's own pages allow: styles inline, components from blobs, nothing from elsewhere."""
+    inline = " ".join(f"'sha256-{digest}'" for digest in _inline_scripts())
+    policy = {
+        "default-src": "'self'",
+        "script-src": f"'self' blob: {inline}",
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "connect-src": "'self'",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    }
+
+
+def _inline_scripts() -> list[str]:
+    """Digests of the scripts that Streamlit's own page holds inline; nothing else inline may run."""
+    import streamlit
+
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    scripts: list[str] = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    return [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+
+
+async def _library(request: Any) -> Any:
+    from starlette.responses import FileResponse
+
+    from app.viewer.deep_zoom import COMPONENT_DIR, LIBRARY
+
+    return FileResponse(
+        COMPONENT_DIR / LIBRARY, media_type="text/javascript", headers={"Cache-Control": "max-age=3600"}
+    )
+
+
+def _free_port(host: str, port: int) -> int:
+    import socket
+
+    from wsi.errors import OutputBusyError
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+        except OSError as error:
+            raise OutputBusyError(
+                f"port {port} cannot be used: {error.strerror}", hint="choose another --port"
+            ) from error

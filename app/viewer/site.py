@@ -1,0 +1,75 @@
+"""What one running viewer serves: its folders and its tokens. One a process, set before the first page is drawn."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aggregate.result import SlideResult
+from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
+from app.viewer.slide_files import SlideFile, find_slide_file
+from app.viewer.tokens import Grant, Signer
+from wsi.errors import PulmoscopeError
+
+MOUNT = "/viewer"
+
+
+@dataclass(frozen=True)
+class Site:
+    """`results` holds stored results, `slides` the folders where their slides may lie."""
+
+    results: Path
+    slides: tuple[Path, ...] = ()
+    signer: Signer = field(default_factory=lambda: Signer(secrets.token_bytes(32)))
+    program: tuple[str, ...] = (sys.executable, "-m", "app.cli")
+    """The command line that predicts an upload, without its arguments."""
+    prediction: threading.Lock = field(default_factory=threading.Lock)
+    """Held while an upload is predicted: one at a time, so that the machine stays usable."""
+
+    @property
+    def uploads(self) -> Path:
+        return self.results / UPLOADS
+
+    def slide_file(self, entry: Entry, result: SlideResult) -> SlideFile | None:
+        """The slide of a result, where it is at hand."""
+        return find_slide_file(entry, result.slide, self.slides)
+
+    def tiles_path(self, slide_id: str, file: SlideFile) -> str:
+        """Where the browser finds the slide's tiles, the token included."""
+        return f"{MOUNT}/tiles/{self.signer.sign(Grant(slide_id, file.version), time.time())}"
+
+    def locate(self, grant: Grant) -> SlideFile | None:
+        """The file of a grant; None where the slide left the catalog, or its file is gone or another by now."""
+        entry = find_entry(self.results, grant.slide_id)
+        if entry is None:
+            return None
+        try:
+            file = self.slide_file(entry, load_result(entry))
+        except PulmoscopeError:
+            return None
+        return file if file is not None and file.version == grant.version else None
+
+
+_current: list[Site] = []
+
+
+def install(site: Site) -> None:
+    """Makes `site` the one that pages show."""
+    _current[:] = [site]
+
+
+def current() -> Site:
+    """The installed site. Raises RuntimeError before `install`."""
+    if not _current:
+        raise RuntimeError("the viewer's page runs only inside `pulmoscope app`")
+    return _current[0]
+
+
+def default_site(results: Path, slides: Sequence[Path]) -> Site:
+    """A site over existing or future folders; paths are made absolute, so that a change of folder changes nothing."""
+    return Site(results.absolute(), tuple(path.absolute() for path in slides))

@@ -1,0 +1,85 @@
+"""Which slide file belongs to a result. A file that may be another slide is treated as not at hand."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from aggregate.result import SlideRecord
+from app.viewer.catalog import Entry
+from wsi.errors import PulmoscopeError
+from wsi.spacing import Level
+
+_INDEX_LIFETIME_S = 60.0
+
+
+@dataclass(frozen=True)
+class SlideFile:
+    """A slide at hand. `version` changes with the file, and cannot be turned back into its name."""
+
+    path: Path
+    mpp: float
+    version: str
+    levels: tuple[Level, ...]
+
+
+def find_slide_file(entry: Entry, record: SlideRecord, slide_folders: Sequence[Path]) -> SlideFile | None:
+    """The file named in the entry's row, else the one file of that name in `slide_folders`.
+
+    It must open and have the size that the result states. None where nothing fits, or two files of that name do.
+    """
+    for path in _stated_paths(entry):
+        if (slide := _matching(path, record)) is not None:
+            return slide
+    same_name = [_matching(path, record) for path in _named(Path(entry.row.file or record.file).name, slide_folders)]
+    fitting = [slide for slide in same_name if slide is not None]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _stated_paths(entry: Entry) -> Iterator[Path]:
+    if entry.row.file:
+        stated = Path(entry.row.file)
+        yield from (stated,) if stated.is_absolute() else (stated.absolute(), entry.folder / stated)
+
+
+def _named(name: str, folders: Sequence[Path]) -> tuple[Path, ...]:
+    return _index(tuple(folders), int(time.monotonic() // _INDEX_LIFETIME_S)).get(name, ())
+
+
+@lru_cache(maxsize=2)
+def _index(folders: tuple[Path, ...], period: int) -> Mapping[str, tuple[Path, ...]]:
+    """Every file under the folders by its name. Walked once a `period`: archives are large."""
+    found: dict[str, set[Path]] = {}
+    for folder in folders:
+        for place, _, files in os.walk(folder, followlinks=False):
+            for name in files:
+                found.setdefault(name, set()).add((Path(place) / name).absolute())
+    return {name: tuple(sorted(paths)) for name, paths in found.items()}
+
+
+def _matching(path: Path, record: SlideRecord) -> SlideFile | None:
+    try:
+        if not path.is_file():
+            return None
+        status = path.stat()
+    except OSError:
+        return None
+    version = hashlib.sha256(f"{path}\n{status.st_mtime_ns}\n{status.st_size}".encode()).hexdigest()[:16]
+    levels = _levels(path, record.mpp, version)
+    return SlideFile(path, record.mpp, version, levels) if levels and levels[0].size_px == record.size_px else None
+
+
+@lru_cache(maxsize=256)
+def _levels(path: Path, mpp: float, version: str) -> tuple[Level, ...]:
+    from wsi import open_slide
+
+    try:
+        with open_slide(path, mpp=mpp) as slide:
+            return slide.levels
+    except PulmoscopeError:
+        return ()

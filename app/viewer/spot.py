@@ -1,0 +1,72 @@
+"""What the model says at one point of the slide: the cell under it and the tile around it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aggregate.result import SlideResult
+from app.viewer.overlay import Placement, cell_at, cell_placement
+from tiler.spec import TileQuality
+
+_QUALITY_WORDS = {
+    TileQuality.BLUR: "out of focus",
+    TileQuality.PEN: "under pen",
+    TileQuality.DARK: "dark or folded",
+    TileQuality.EDGE: "cut off at the edge of the scan",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One point of the slide. `probabilities` are the heatmap's there, in the classes' order; None: no vote."""
+
+    cell: Placement
+    row: int
+    column: int
+    tissue: bool
+    probabilities: tuple[float, ...] | None
+    familiarity: float | None
+    flaws: tuple[str, ...]
+
+
+def read_spot(result: SlideResult, x: float, y: float) -> Reading | None:
+    """The reading at a level-0 point; None outside the heatmap."""
+    place = cell_at(result.heatmap, x, y)
+    if place is None:
+        return None
+    row, column = place
+    heatmap = result.heatmap
+    probabilities = heatmap.probabilities[:, row, column]
+    cell = cell_placement(heatmap, row, column)
+    tile = _tile_around(result, cell)
+    return Reading(
+        cell=cell,
+        row=row,
+        column=column,
+        tissue=bool(heatmap.tissue[row, column]),
+        probabilities=tuple(map(float, probabilities)) if np.isfinite(probabilities).all() else None,
+        familiarity=None if tile is None else float(result.tiles.familiarity[tile]),
+        flaws=() if tile is None else _flaws(int(result.tiles.quality[tile])),
+    )
+
+
+def _tile_around(result: SlideResult, cell: Placement) -> int | None:
+    """The tile that covers the cell's centre, the most central one where tiles overlap; None where there is none."""
+    if not len(result.tiles.xy):
+        return None
+    side_px = result.heatmap.cell_px * _cells_per_side(result)
+    centre = np.array([cell.x + cell.width / 2, cell.y + cell.height / 2])
+    distance_px = np.abs(result.tiles.xy + side_px / 2 - centre).max(axis=1)
+    nearest = int(np.argmin(distance_px))
+    return nearest if distance_px[nearest] < side_px / 2 else None
+
+
+def _cells_per_side(result: SlideResult) -> int:
+    overlap = result.provenance.get("tile", {}).get("overlap", 0.0)
+    return round(1.0 / (1.0 - overlap)) if 0.0 <= overlap < 1.0 else 1
+
+
+def _flaws(flags: int) -> tuple[str, ...]:
+    return tuple(word for flag, word in _QUALITY_WORDS.items() if flags & flag)

@@ -1,0 +1,101 @@
+"""How the viewer looks and what Streamlit may do: its options, and the style that every page shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.viewer.upload import MAX_UPLOAD_MB
+
+PRIMARY = "#1F5F8B"
+INK = "#1D2733"
+
+_PRIVATE: dict[str, Any] = {
+    "browser.gatherUsageStats": False,
+    "client.allowedOrigins": [],
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,
+    "client.toolbarMode": "minimal",
+    "global.developmentMode": False,
+    "logger.level": "error",
+    "logger.hideWelcomeMessage": True,
+    "runner.magicEnabled": False,
+    "server.enableAgentApi": False,
+    "server.enableStaticServing": False,
+    "server.fileWatcherType": "none",
+    "server.headless": True,
+    "server.maxUploadSize": MAX_UPLOAD_MB,
+    "server.runOnSave": False,
+    "server.showEmailPrompt": False,
+}
+_LOOK: dict[str, Any] = {
+    "theme.base": "light",
+    "theme.primaryColor": PRIMARY,
+    "theme.backgroundColor": "#FFFFFF",
+    "theme.secondaryBackgroundColor": "#F3F6F9",
+    "theme.textColor": INK,
+    "theme.linkColor": PRIMARY,
+    "theme.borderColor": "#D5DCE4",
+    "theme.baseRadius": "8px",
+    "theme.showWidgetBorder": True,
+}
+
+
+def streamlit_options(host: str, port: int) -> dict[str, Any]:
+    """Streamlit's options by their dotted names; they outrank any configuration file on the machine."""
+    return {
+        **_PRIVATE,
+        **_LOOK,
+        "server.address": host,
+        "server.port": port,
+        "server.allowedHosts": allowed_hosts(host),
+    }
+
+
+def allowed_hosts(host: str) -> list[str]:
+    """The names by which a browser may ask for us; any, where we listen on all addresses.
+
+    Without such a list a web site whose name is pointed at this machine could read our pages (DNS rebinding).
+    """
+    return ["*"] if host in ("0.0.0.0", "::") else sorted({host, "localhost", "127.0.0.1"})
+
+
+STYLE = """
+<style>
+header[data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stDecoration"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 1.1rem 2.2rem 1.5rem; max-width: 2200px; }
+[data-testid="stVerticalBlock"] { gap: 0.7rem; }
+[data-testid="stHeadingWithActionElements"] a { display: none; }
+h1, h2, h3 { letter-spacing: -0.01em; }
+.ps-brand { font-size: 1.3rem; font-weight: 700; color: #1F5F8B; line-height: 2.4rem; white-space: nowrap; }
+.ps-brand small { margin-left: .7rem; font-size: .86rem; font-weight: 400; color: #5B6776; }
+.ps-research { padding: .55rem .9rem; border-left: 4px solid #1F5F8B; border-radius: 4px; background: #EEF4F9;
+  color: #1D2733; font-size: .88rem; }
+.ps-synthetic { padding: .55rem .9rem; border-radius: 4px; background: #FFF3D6; border-left: 4px solid #B7791F;
+  color: #5C3D06; font-weight: 600; font-size: .95rem; }
+.ps-call { margin: 0; font-size: 1.75rem; font-weight: 700; line-height: 1.2; color: #1D2733; }
+.ps-call i { display: inline-block; width: .72em; height: .72em; margin-right: .4em; border-radius: 3px; }
+.ps-chip { display: inline-block; padding: .1rem .65rem; border-radius: 999px; font-size: .82rem; font-weight: 600; }
+.ps-review { background: #FDEBD3; color: #7A4504; }
+.ps-done { background: #DDF1E9; color: #14573F; }
+.ps-failed { background: #FBE0DF; color: #8A1C17; }
+.ps-confidence { margin: .3rem 0 0; color: #3D4957; font-size: .92rem; }
+.ps-reason { margin: .35rem 0; padding: .55rem .8rem; border: 1px solid #EBD9BE; border-radius: 8px;
+  background: #FFFAF2; font-size: .9rem; line-height: 1.42; }
+.ps-reason b { display: block; }
+.ps-reason em { display: block; margin-top: .2rem; color: #5B6776; font-style: normal; }
+.ps-facts { width: 100%; border-collapse: collapse; font-size: .9rem; }
+.ps-facts td, .ps-facts th { padding: .3rem .2rem; border: 0; border-bottom: 1px solid #E6EBF0; text-align: left;
+  vertical-align: top; font-weight: 400; }
+.ps-facts th { width: 38%; color: #5B6776; }
+.ps-slide { margin: .5rem 0 .1rem; color: #5B6776; font-size: .95rem; font-weight: 600; overflow-wrap: anywhere; }
+.ps-section { margin: .5rem 0 .1rem; font-size: .8rem; font-weight: 700; letter-spacing: .06em; color: #5B6776;
+  text-transform: uppercase; }
+.ps-counts { display: flex; gap: .6rem; flex-wrap: wrap; align-items: center; font-size: .95rem; }
+[data-testid="stFileUploaderFileName"] { display: none; }
+[data-testid="stDownloadButton"] button { padding: .25rem .2rem; }
+[data-testid="stDownloadButton"] p { font-size: .84rem; }
+.ps-spot { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; padding: .55rem .9rem; border-radius: 8px;
+  background: #F3F6F9; font-size: .9rem; }
+.ps-spot i { display: inline-block; width: .7em; height: .7em; margin-right: .4em; border-radius: 2px; }
+</style>
+"""

@@ -1,0 +1,301 @@
+"""The viewer in headless Chromium: list, slide, registration measured on the screen, upload, and no word to outside."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from aggregate import store
+from app import colours
+from app.records import SlideRow, write_rows
+from tests.results import CLASSES, make_result
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's Chromium"),
+]
+ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+ROOT = Path(__file__).parent.parent
+SIZE_PX, MARK_PX = (1607, 1203), (700, 500, 131, 130)  # (x, y, width, height) of the painted mark
+SERVE = """
+import sys
+from pathlib import Path
+from app.viewer.server import make_server
+from app.viewer.site import Site
+results, port, program = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+make_server(Site(results, program=(sys.executable, str(program))), port).run()
+"""
+# Stands in for `pulmoscope run`: whatever is uploaded gets a stored result and a row.
+PREDICT = """
+import json, sys, time
+from pathlib import Path
+from aggregate import store
+from app.records import SlideRow, write_rows
+from tests.results import CLASSES, make_result
+file, out = Path(sys.argv[2]), Path(sys.argv[6])
+for done in range(1, 4):
+    print(json.dumps({"event": "progress", "slide_id": file.stem, "tiles_done": done, "tiles": 3}), flush=True)
+    time.sleep(0.3)
+store.save(make_result(file.stem, cells="2", cell_px=224, probabilities=(0.02, 0.03, 0.95),
+                       call="squamous_cell_carcinoma", file=file.name, mpp=float(sys.argv[4])), out)
+write_rows(out / "slides.csv", [SlideRow(file.stem, str(file), "done", "squamous_cell_carcinoma")], CLASSES)
+print(json.dumps({"event": "slide", "slide_id": file.stem, "status": "done"}), flush=True)
+print(json.dumps({"event": "end", "exit_code": 0}), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Two results: `marked`, whose one tumour cell is painted on its slide, and `alone`, whose slide is gone."""
+    folder = tmp_path_factory.mktemp("results")
+    pixels = np.full((SIZE_PX[1], SIZE_PX[0], 3), 245, np.uint8)
+    x, y, width, height = MARK_PX
+    pixels[y : y + height, x : x + width] = (40, 60, 200)
+    slide = folder / "marked.png"
+    Image.fromarray(pixels).save(slide)
+    # Cell (3, 5) of this grid is the mark; the grid begins outside the slide and overhangs it.
+    cells = "\n".join("".join("0" if (row, column) == (3, 5) else "." for column in range(14)) for row in range(10))
+    marked = make_result(
+        "marked", cells=cells, cell_px=130.5, origin_px=(700 - 5 * 130 - 2, 500 - 3 * 130 - 2), size_px=SIZE_PX,
+        file="marked.png", reasons=("little-tissue",), mpp=0.5,
+    )  # fmt: skip
+    store.save(marked, folder)
+    store.save(make_result("alone", call="normal", probabilities=(0.1, 0.8, 0.1)), folder)
+    rows = [
+        SlideRow("marked", str(slide), "review", "adenocarcinoma", review_reasons=("little-tissue",)),
+        SlideRow("alone", "/gone/alone.svs", "done", "normal"),
+        SlideRow("broken", "/gone/broken.svs", "failed", error_code="corrupt-slide", message="broken.svs broke off"),
+    ]
+    write_rows(folder / "slides.csv", rows, CLASSES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(results, tmp_path_factory):
+    """The address of a running viewer. What it printed is checked when it has stopped."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "predict.py").write_text(PREDICT)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address, printed = f"http://127.0.0.1:{port}", folder / "printed"
+    arguments = [sys.executable, "-c", SERVE, str(results), str(port), str(folder / "predict.py")]
+    with printed.open("wb") as output:
+        process = subprocess.Popen(
+            arguments, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+    try:
+        wait_for(address)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    assert printed.read_text() == ""
+
+
+def wait_for(address):
+    for _ in range(240):
+        try:
+            return urllib.request.urlopen(f"{address}/_stcore/health", timeout=5)
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError("the viewer did not start")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=[*ARGUMENTS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, server):
+    """A page of 1400 by 900 px. In the end: no request left the machine, no script or policy complained."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 900}, base_url=server)
+    outside, complaints = [], []
+    page.on("request", lambda r: r.url.startswith((server, "data:", "blob:")) or outside.append(r.url))
+    page.on("websocket", lambda s: s.url.startswith(server.replace("http", "ws")) or outside.append(s.url))
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_default_timeout(15_000)
+    yield page
+    page.close()
+    assert (outside, complaints) == ([], [])
+
+
+def open_slide_page(page, slide_id):
+    page.goto(f"/?slide={slide_id}")
+    page.locator(".frame[data-loaded]").wait_for()
+    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    settle(page)
+
+
+def settle(page):
+    """Until two pictures of the slide are alike: nothing moves or loads any more."""
+    last = None
+    for _ in range(40):
+        page.wait_for_timeout(250)
+        shot = page.locator(".frame").screenshot()
+        if shot == last:
+            return
+        last = shot
+    raise AssertionError("the slide keeps changing")
+
+
+def seen(page, rgb):
+    """(x, y, width, height) on the screen of what has the colour `rgb` within the slide's frame."""
+    settle(page)
+    shot = cv2.imdecode(np.frombuffer(page.locator(".frame").screenshot(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    like = np.abs(shot.astype(int) - rgb).max(axis=2) < 40
+    # The overview in the corner and the lines of the frame are no part of it.
+    _, _, areas, _ = cv2.connectedComponentsWithStats(like.astype(np.uint8))
+    x, y, width, height, _ = areas[1 + int(np.argmax(areas[1:, cv2.CC_STAT_AREA]))]
+    return np.array([x, y, width, height])
+
+
+def edges(box):
+    """(left, top, right, bottom) of (x, y, width, height)."""
+    return np.concatenate([box[:2], box[:2] + box[2:]])
+
+
+def choose(page, layer):
+    page.get_by_role("radiogroup").get_by_text(layer, exact=True).click()
+
+
+def test_the_list_opens_a_slide(page):
+    page.goto("/")
+    page.get_by_text("3 slides").wait_for()
+    table = page.locator("[data-testid=stDataFrame]")
+    table.locator("canvas").first.wait_for()
+    page.wait_for_timeout(1000)
+    table.click(position={"x": 60, "y": 35 + 17})
+    page.wait_for_url("**/?slide=marked")
+    page.locator(".frame[data-loaded]").wait_for()
+
+
+def test_slide_heatmap_and_pie_stand_side_by_side(page):
+    open_slide_page(page, "marked")
+    slide = page.locator(".frame").bounding_box()
+    pie = page.locator("[data-testid=stVegaLiteChart]").bounding_box()
+    call = page.locator("[data-testid=call]")
+    assert slide["x"] + slide["width"] < pie["x"] and pie["x"] + pie["width"] <= 1400
+    assert pie["y"] + pie["height"] < 900 and slide["y"] + slide["height"] < 900
+    assert call.inner_text() == "Adenocarcinoma"
+    assert page.get_by_text("For research use only").is_visible()
+    assert page.get_by_text("Little tissue", exact=True).is_visible()
+
+
+@pytest.mark.parametrize("zooms", [0, 4])
+def test_the_heatmap_lies_on_the_slide_at_every_zoom_and_the_view_survives(page, zooms):
+    open_slide_page(page, "marked")
+    for _ in range(zooms):
+        page.get_by_role("button", name="Zoom in", exact=True).click()
+    choose(page, "Slide only")
+    page.get_by_text("Adenocarcinoma, probability").wait_for(state="hidden")
+    painted = seen(page, (40, 60, 200))
+    choose(page, "Call map")
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    page.locator(".legend").get_by_text("Adenocarcinoma").wait_for()
+    page.wait_for_timeout(500)
+    cell = seen(page, colours.rgb(colours.class_colours(CLASSES, "normal")["adenocarcinoma"]))
+    screen_px = painted[2] / MARK_PX[2]
+    # The cell begins half a slide px right of the mark and half a px above it; edges on the screen are 1 px soft.
+    assert np.abs(edges(cell) - edges(painted)).max() <= 1 + screen_px
+    assert painted[2] > 50 * (1 + zooms)
+
+
+def test_the_scale_bar_is_true(page):
+    open_slide_page(page, "marked")
+    choose(page, "Slide only")
+    painted = seen(page, (40, 60, 200))
+    bar = page.locator(".scale-bar")
+    um_per_screen_px = MARK_PX[2] * 0.5 / painted[2]
+    assert float(bar.get_attribute("data-um")) == pytest.approx(
+        bar.bounding_box()["width"] * um_per_screen_px, rel=2 / painted[2]
+    )
+
+
+def test_a_click_reads_the_cell(page):
+    open_slide_page(page, "marked")
+    choose(page, "Slide only")
+    x, y, width, height = map(int, seen(page, (40, 60, 200)))
+    page.locator(".frame").click(position={"x": x + width // 2, "y": y + height // 2})
+    page.get_by_text("Cell 6 across, 4 down").wait_for()
+    assert "90%" in page.locator(".ps-spot").inner_text()
+    page.locator(".frame").click(position={"x": x + 2 * width, "y": y + height // 2})
+    page.get_by_text("No tissue here.").wait_for()
+
+
+def test_without_its_slide_the_heatmap_stands_alone(page):
+    open_slide_page(page, "alone")
+    assert page.get_by_text("The slide file is not at hand").is_visible()
+    choose(page, "Call map")
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(500)
+    assert seen(page, colours.rgb(colours.BACKGROUND_CLASS))[2] > 100
+
+
+def test_an_upload_gets_its_pie_chart(page, results, tmp_path):
+    picture = tmp_path / "Jane Doe 1961.jpg"
+    Image.fromarray(np.random.default_rng(1).integers(90, 255, (224, 224, 3), dtype=np.uint8)).save(picture)
+    page.goto("/?page=upload")
+    page.locator("input[type=file]").set_input_files(picture)
+    page.get_by_role("radiogroup").get_by_text("10x", exact=False).click()
+    page.get_by_role("button", name="Run prediction").click()
+    page.wait_for_url("**/?slide=upload-*")
+    page.locator(".frame[data-loaded]").wait_for()
+    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    assert page.locator("[data-testid=call]").inner_text() == "Squamous cell carcinoma"
+    assert not [path for path in results.rglob("*") if "Jane" in path.name]
+    assert "Jane" not in page.content()
+
+
+def test_a_damaged_upload_is_one_line(page, tmp_path):
+    picture = tmp_path / "x.png"
+    picture.write_bytes(b"no image")
+    page.goto("/?page=upload")
+    page.locator("input[type=file]").set_input_files(picture)
+    page.get_by_role("radiogroup").get_by_text("10x", exact=False).click()
+    page.get_by_role("button", name="Run prediction").click()
+    page.get_by_text("unsupported-format: the upload is no JPEG, PNG or TIFF image").wait_for()
+    assert "Traceback" not in page.content()
+
+
+def test_a_report_is_downloaded(page):
+    open_slide_page(page, "marked")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON", exact=True).click()
+    assert download.value.suggested_filename == "marked.json"
+    assert b"adenocarcinoma" in download.value.path().read_bytes()
+
+
+def test_every_answer_carries_the_policy_and_tiles_need_leave(server):
+    answer = urllib.request.urlopen(f"{server}/")
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer" and answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["server"] is None
+    rebound = urllib.request.Request(f"{server}/", headers={"Host": "attacker.example"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(rebound)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{server}/viewer/tiles/nothing/8/0_0.jpg")
+    assert refused.value.code == 403
+    assert refused.value.headers["X-Content-Type-Options"] == "nosniff"

@@ -1,0 +1,154 @@
+"""The pages as Streamlit runs them, without a browser: what they say, and that no error becomes a traceback."""
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from aggregate import store
+from app import words
+from app.records import SlideRow, write_rows
+from app.viewer import site as viewer_site
+from app.viewer.findings import key_figures
+from app.viewer.server import SCRIPT, security_headers
+from app.viewer.site import Site
+from app.viewer.theme import streamlit_options
+from tests.results import CLASSES, make_result
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def results(tmp_path):
+    called = make_result("called", reasons=("low-margin",), file="<b>evil</b>.svs")
+    unknown = make_result(
+        "unknown", call="undetermined", probabilities=(NAN,) * 3, reasons=("undetermined",), synthetic=True
+    )
+    for result in (called, unknown):
+        store.save(result, tmp_path)
+    rows = [
+        SlideRow("called", "/gone/called.svs", "review", "adenocarcinoma"),
+        SlideRow("unknown", "/gone/unknown.svs", "review", "undetermined"),
+        SlideRow("broken", "/gone/b.svs", "failed", error_code="corrupt-slide", message="<script>x</script> broke"),
+    ]
+    write_rows(tmp_path / "slides.csv", rows, CLASSES)
+    viewer_site.install(Site(tmp_path))
+    return tmp_path
+
+
+def page(**query):
+    test = AppTest.from_file(str(SCRIPT), default_timeout=60)
+    test.query_params.update(query)
+    return test.run()
+
+
+def said(test):
+    """All text and HTML of a page."""
+    elements = (*test.get("html"), *test.get("markdown"), *test.error, *test.info, *test.subheader, *test.caption)
+    return " ".join(str(getattr(element, "value", None) or element.proto) for element in elements)
+
+
+def charts(test):
+    return len(test.get("vega_lite_chart")) + len(test.get("arrow_vega_lite_chart"))
+
+
+@pytest.mark.parametrize("query", [{}, {"page": "upload"}, {"slide": "called"}, {"slide": "nothing"}, {"page": "?"}])
+def test_every_page_states_its_use_and_raises_nothing(results, query):
+    test = page(**query)
+    assert not test.exception
+    assert words.RESEARCH_USE[:40] in said(test)
+
+
+def test_the_list_holds_every_row(results):
+    table = page().dataframe[0].value
+    assert list(table["Slide"]) == ["called", "unknown", "broken"]
+
+
+def test_an_empty_folder_says_what_to_do(tmp_path):
+    viewer_site.install(Site(tmp_path))
+    assert "pulmoscope run" in said(page())
+
+
+def test_a_called_slide_has_its_pie_reasons_and_figures(results):
+    test = page(slide="called")
+    text = said(test)
+    assert charts(test) == 1
+    for part in ("Adenocarcinoma", "91.2%", words.REASONS["low-margin"].explanation, "0.499", "lung-v1", "not at hand"):
+        assert part in text
+    assert "SYNTHETIC" not in text
+
+
+def test_an_undetermined_slide_has_no_pie_and_says_why(results):
+    test = page(slide="unknown")
+    text = said(test)
+    assert charts(test) == 0
+    for part in (words.CANNOT_TELL, words.REASONS["undetermined"].explanation, "SYNTHETIC"):
+        assert part in text
+
+
+def test_a_failed_slide_shows_its_line_as_text(results):
+    (error,) = page(slide="broken").error
+    assert error.value.replace("\\", "") == "corrupt-slide: <script>x</script> broke"
+
+
+@pytest.mark.parametrize("slide_id", ["nothing", "../called", "called/../called", "\0", "<script>"])
+def test_an_unknown_slide_is_one_line(results, slide_id):
+    (error,) = page(slide=slide_id).error
+    assert "no slide of this name" in error.value and "script" not in error.value
+
+
+def test_an_altered_result_is_one_line(results):
+    target = next((results / "called.zarr" / "tiles" / "familiarity").rglob("0"))
+    target.write_bytes(b"altered" + target.read_bytes())
+    (error,) = page(slide="called").error
+    assert "result-altered" in error.value.replace("\\", "")
+
+
+def test_layer_and_opacity_are_chosen(results):
+    test = page(slide="called")
+    test.slider(key="opacity").set_value(80)
+    test.session_state["layer"] = "class-2"
+    assert not test.run().exception
+
+
+def test_a_click_is_read_on_the_next_run(results):
+    test = page(slide="called")
+    test.session_state["slide-called"] = {"spot": {"x": 2.5 * 449, "y": 0.5 * 449, "view": "called"}}
+    text = said(test.run())
+    assert "Cell 3 across, 1 down" in text and "No tissue here" not in text
+
+
+@pytest.mark.parametrize("spot", [{"x": "a", "y": 1, "view": "called"}, {"x": 1e99, "y": -1, "view": "called"}, {}, 7])
+def test_a_forged_click_harms_nothing(results, spot):
+    test = page(slide="called")
+    test.session_state["slide-called"] = {"spot": spot}
+    assert not test.run().exception
+
+
+def test_a_prediction_needs_image_and_pixel_size(results):
+    test = page(page="upload")
+    assert test.button(key="predict").disabled
+    test.session_state["preset"] = "20x"
+    assert test.run().button(key="predict").disabled
+
+
+def test_key_figures_are_the_results_own():
+    figures = dict(key_figures(make_result(qc={"tissue_mm2": 1.234})))
+    assert figures["Tissue"] == "1.23 mm²" and figures["Slide size"] == "5,388 by 2,694 px"
+    assert "Called tumour" not in figures
+    assert dict(key_figures(make_result(qc={}, provenance={})))["Model"] == "unknown"
+
+
+def test_streamlit_is_kept_private_and_local():
+    options = streamlit_options("127.0.0.1", 8501)
+    assert options["browser.gatherUsageStats"] is False and options["client.showErrorDetails"] == "none"
+    assert options["server.address"] == "127.0.0.1" and "127.0.0.1" in options["server.allowedHosts"]
+
+
+def test_the_policy_lets_nothing_in_from_elsewhere():
+    policy = security_headers()["Content-Security-Policy"]
+    assert "unsafe-eval" not in policy and "http" not in policy and "*" not in policy
+    assert "script-src 'self' blob: 'sha256-" in policy and "frame-ancestors 'none'" in policy
+
+
+def test_the_icon_is_ours_and_local():
+    assert Image.open(SCRIPT.parent.parent / "component" / "icon.png").size == (64, 64)

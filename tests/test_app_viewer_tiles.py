@@ -1,0 +1,187 @@
+"""The tile route, asked as a browser would: pixels only with leave, only inside the slide, and caches that end."""
+
+import io
+import threading
+import time
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+
+from app.viewer.slide_files import SlideFile
+from app.viewer.slide_pool import SlidePool
+from app.viewer.tiles import TileCache, TileServer, encode_jpeg
+from app.viewer.tokens import Grant, Signer
+from tests.slides import ArraySlide
+from wsi.spacing import Level
+
+GRANT = Grant("slide-1", "v1")
+SIGNER = Signer(b"s" * 32)
+
+
+@pytest.fixture
+def slide_path(tmp_path):
+    y, x = np.mgrid[0:400, 0:500]
+    pixels = np.stack([x // 2, y // 2, (x + y) // 4], axis=-1).astype(np.uint8)
+    path = tmp_path / "s.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def server(slide_path):
+    file = SlideFile(slide_path, 0.5, "v1", (Level((500, 400), 1.0),))
+    return TileServer(SIGNER, lambda grant: file if grant == GRANT else None)
+
+
+def get(server, path):
+    """(status, headers, body) of a GET, over ASGI."""
+    app, sent = Starlette(routes=[server.route()]), []
+
+    async def ask():
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        await app(scope, receive, send)
+
+    anyio.run(ask)
+    headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def address(level, column, row, grant=GRANT, now_s=None):
+    return f"/tiles/{SIGNER.sign(grant, now_s or time.time())}/{level}/{column}_{row}.jpg"
+
+
+def test_the_slide_comes_tile_by_tile(server, slide_path):
+    rows = []
+    for row in range(2):
+        tiles = [get(server, address(9, column, row)) for column in range(2)]
+        assert all(status == 200 and headers["content-type"] == "image/jpeg" for status, headers, _ in tiles)
+        rows.append(np.hstack([np.asarray(Image.open(io.BytesIO(body)), int) for _, _, body in tiles]))
+    difference = np.abs(np.vstack(rows) - np.asarray(Image.open(slide_path), int))
+    assert difference.max() < 12
+
+
+@pytest.mark.parametrize("place", [(9, 2, 0), (9, 0, 2), (10, 0, 0), (99999999999, 0, 0), (9, 99999999999, 0)])
+def test_outside_the_slide_there_is_nothing(server, place):
+    assert get(server, address(*place))[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/tiles/x/9/-1_0.jpg", "/tiles/../9/0_0.jpg", "/tiles/x/9/0_0.png", "/tiles/x/label"])
+def test_no_other_address_exists(server, path):
+    assert get(server, path)[0] in (403, 404)
+
+
+def test_without_leave_there_is_nothing(server):
+    forged = Signer(b"f" * 32).sign(GRANT, time.time())
+    assert get(server, f"/tiles/{forged}/9/0_0.jpg")[0] == 403
+    assert get(server, address(9, 0, 0, now_s=time.time() - 15 * 3600))[0] == 403
+    assert get(server, address(9, 0, 0, grant=Grant("other", "v1")))[0] == 404
+    assert get(server, address(9, 0, 0, grant=Grant("slide-1", "v0")))[0] == 404
+
+
+def test_a_slide_that_breaks_is_404_without_a_word(server, slide_path):
+    slide_path.write_bytes(slide_path.read_bytes()[:200])
+    status, _, body = get(server, address(9, 0, 0))
+    assert (status, body) == (404, b"")
+
+
+def test_a_cached_tile_needs_no_slide(server, slide_path):
+    first = get(server, address(9, 1, 1))[2]
+    server.pool.close()
+    slide_path.unlink()
+    assert get(server, address(9, 1, 1))[2] == first
+
+
+def test_tiles_tell_nothing_but_pixels():
+    assert Image.open(io.BytesIO(encode_jpeg(np.zeros((8, 8, 3), np.uint8)))).getexif() == {}
+
+
+def test_the_cache_is_bounded_and_keeps_what_was_used_last():
+    cache = TileCache(max_bytes=100)
+    keys = [(GRANT, 0, 0, i) for i in range(4)]
+    for key in keys[:3]:
+        cache.put(key, b"x" * 30)
+    cache.get(keys[0])
+    cache.put(keys[3], b"x" * 30)
+    assert [cache.get(key) is not None for key in keys] == [True, False, True, True]
+    cache.put(keys[3], b"x" * 40)
+    assert cache.size_bytes == 100
+    cache.put(keys[2], b"x" * 101)
+    assert cache.size_bytes <= 100
+
+
+class CountedSlide(ArraySlide):
+    opened = 0
+
+    def __init__(self):
+        super().__init__(np.zeros((8, 8, 3), np.uint8))
+        self.path = Path("counted")
+        CountedSlide.opened += 1
+        self.closed = False
+
+    def reopen(self):
+        assert not self.closed
+        return CountedSlide()
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def counted():
+    CountedSlide.opened = 0
+    return CountedSlide
+
+
+def test_a_handle_serves_one_caller_at_a_time_and_then_the_next(counted):
+    pool = SlidePool()
+    with pool.borrow("a", counted) as one, pool.borrow("a", counted) as two:
+        assert one is not two
+    with pool.borrow("a", counted) as again:
+        assert again in (one, two)
+
+
+def test_the_least_used_slide_is_closed(counted):
+    pool = SlidePool(max_slides=2)
+    lent = {}
+    for key in ("a", "b", "a", "c"):
+        with pool.borrow(key, counted) as lent[key]:
+            pass
+    assert (lent["a"].closed, lent["b"].closed, lent["c"].closed) == (False, True, False)
+
+
+def test_a_handle_that_failed_is_not_lent_again(counted):
+    pool = SlidePool()
+    with pytest.raises(ValueError), pool.borrow("a", counted) as broken:
+        raise ValueError
+    assert broken.closed
+    with pool.borrow("a", counted) as next_one:
+        assert next_one is not broken
+
+
+def test_many_threads_leave_no_handle_behind(counted):
+    pool, alive = SlidePool(max_slides=2), []
+
+    def work(key):
+        for _ in range(50):
+            with pool.borrow(key, counted) as slide:
+                assert not slide.closed
+                alive.append(slide)
+
+    threads = [threading.Thread(target=work, args=(key,)) for key in "aabbcc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    pool.close()
+    assert len(alive) == 300 and all(slide.closed for slide in alive)
