@@ -1,0 +1,287 @@
+"""The command line. Each command checks its words, calls one thing by name, and shows what came of it.
+
+Nothing heavy is imported before a command needs it: TensorFlow only by `train` (and by models without a LiteRT file),
+Streamlit only by `app`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from wsi import __version__
+from wsi.errors import PulmoscopeError, UsageError
+
+_PATH = click.Path(path_type=Path)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_MODEL = click.option("--model", default=None, metavar="NAME|DIR", help="Packaged model or model folder.")
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and exits: 0 all well, 1 some slides failed, 2 wrong usage, 75 held by another run."""
+    from app.guard import check_packages
+
+    try:
+        check_packages()
+        code = cli.main(args=argv, prog_name="pulmoscope", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except PulmoscopeError as error:
+        click.echo(f"pulmoscope: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nstopped. What was finished is kept; give the same command again to go on.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output went away: no second complaint
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("PULMOSCOPE_DEBUG"):
+            raise
+        click.echo(
+            f"pulmoscope: internal-error: {type(error).__name__}; set PULMOSCOPE_DEBUG=1 to see where, and report it",
+            err=True,
+        )
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pulmoscope")
+def cli() -> None:
+    """Lung whole-slide images: a call, a heatmap and the reasons to look again.
+
+    For research use only. It assists, a person decides.
+    """
+
+
+@cli.command()
+@click.option("--out", type=_PATH, default=Path("pulmoscope-demo"), show_default=True, help="Folder to write to.")
+@_JSON
+def demo(out: Path, as_json: bool) -> None:
+    """Draw a synthetic slide, run the whole pipeline on it, write its report."""
+    from app.demo import run_demo
+
+    figures = run_demo(out, quiet=as_json)
+    click.echo(json.dumps(figures.to_dict()) if as_json else figures.in_words())
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Folder for the results and slides.csv.")
+@click.option("--manifest", type=_PATH, help="CSV with the columns slide[,mpp,label].")
+@_MODEL
+@click.option("--mpp", type=float, help="um per px of level 0, where slides do not say (or say wrongly).")
+@click.option("--overlap", type=float, default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
+@click.option("--reader", default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`.")
+@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
+@click.option("--memory", type=click.FloatRange(0.5), default=4.0, show_default=True, help="GB a worker.")
+@click.option("--slide-timeout", type=click.FloatRange(1), default=3600.0, show_default=True, help="Seconds a slide.")
+@click.option("--shard", metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
+@click.option("--overwrite", is_flag=True, help="Redo finished slides.")
+@_JSON
+def run(
+    inputs: tuple[Path, ...],
+    out: Path,
+    manifest: Path | None,
+    model: str | None,
+    mpp: float | None,
+    overlap: float,
+    reader: str,
+    engine: str,
+    workers: int,
+    memory: float,
+    slide_timeout: float,
+    shard: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> int:
+    """Process slides and folders of slides; every one gets a row in OUT/slides.csv."""
+    from app import inputs as jobs_of
+    from app.batch import Tally, run_batch
+    from app.config import RunConfig
+    from app.terminal import reporter
+    from tiler.spec import TileSpec
+
+    if mpp is not None and not 0 < mpp < 1000:
+        raise UsageError(f"--mpp {mpp:g} is no pixel size in um")
+    card = _model_card(model)
+    TileSpec(card.tile.size_px, card.tile.mpp, overlap)
+    jobs = jobs_of.collect_jobs(inputs, manifest, mpp=mpp, skip=out)
+    if shard:
+        jobs = jobs_of.shard(jobs, shard)
+    config = RunConfig(
+        out=out,
+        model=_model_name(model),
+        overlap=overlap,
+        reader=reader,
+        overwrite=overwrite,
+        threads=max(1, (os.cpu_count() or 1) // workers),
+        memory_gb=memory,
+        slide_timeout_s=slide_timeout,
+    )
+    tally, show = Tally(), reporter(as_json)
+    show.show(run_batch(jobs, config, card.classes, workers=workers, tally=tally), len(jobs))
+    show.end(tally, str(out / "slides.csv"))
+    return tally.exit_code
+
+
+@cli.command("app")
+@click.option("--results", type=_PATH, default=Path(), show_default=True, help="A folder that `run` wrote.")
+@click.option("--slides", type=_PATH, multiple=True, help="Where the slides lie, if they were moved since.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True)
+def app_command(results: Path, slides: tuple[Path, ...], port: int) -> None:
+    """Browse results: the heatmap over the slide, next to the pie chart. Listens on this machine only."""
+    if not results.is_dir():
+        raise UsageError(f"--results {results} is not a folder", hint="give the --out of `pulmoscope run`")
+    from app.viewer.server import serve
+
+    serve(results, slides, port)
+
+
+@cli.command()
+@click.argument("results", type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Folder for the reports.")
+@click.option("--format", "formats", default="html,json,csv", show_default=True, help="Comma-separated.")
+@_JSON
+def report(results: Path, out: Path, formats: str, as_json: bool) -> int:
+    """Write slide-level reports of one result or of a folder of them, and the cohort table."""
+    from app.reporting import write_reports
+
+    written, problems = write_reports(results, out, [name.strip() for name in formats.split(",") if name.strip()])
+    if as_json:
+        click.echo(json.dumps({"written": [str(path) for path in written], "problems": problems}))
+    else:
+        for path in written:
+            click.echo(str(path))
+        for problem in problems:
+            click.echo(f"pulmoscope: {problem}", err=True)
+    return 1 if problems else 0
+
+
+@cli.command()
+@click.argument("tiles", type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Model folder to write.")
+@click.option("--name", default=None, help="Name on the card; default: the folder's name.")
+@click.option("--background", default=None, help="The class that is no tumour; default: normal.")
+@click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as lung-v1.")
+@click.option("--seed", type=int, default=None, help="Default: as lung-v1.")
+def train(
+    tiles: Path, out: Path, name: str | None, background: str | None, epochs: int | None, seed: int | None
+) -> None:
+    """Train a tile model on TILES: a CSV (file,class[,source_group][,split][,mpp]) or one folder a class."""
+    from app.training import train_model
+
+    train_model(tiles, out, name=name, background=background, epochs=epochs, seed=seed, say=click.echo)
+
+
+@cli.command()
+@click.argument("tiles", type=_PATH)
+@_MODEL
+@click.option("--out", required=True, type=_PATH, help="Folder for predictions.csv, metrics.json and the report.")
+@click.option("--split", default=None, help="Only the rows of this split; default: val where there is one.")
+@_JSON
+def evaluate(tiles: Path, model: str | None, out: Path, split: str | None, as_json: bool) -> None:
+    """Measure a model on labelled tiles, with intervals by source group."""
+    from app.training import evaluate_model
+
+    evaluate_model(tiles, _model_name(model), out, split=split, as_json=as_json, say=click.echo)
+
+
+@cli.command()
+@click.argument("results", type=_PATH)
+@_JSON
+def verify(results: Path, as_json: bool) -> int:
+    """Prove each stored result whole and unaltered."""
+    from app.verifying import verify_results
+
+    checked = verify_results(results)
+    broken = {name: problems for name, problems in checked.items() if problems}
+    if as_json:
+        click.echo(json.dumps({"results": len(checked), "broken": broken}))
+    else:
+        for name, problems in checked.items():
+            for problem in problems:
+                click.echo(f"{name}: {problem}")
+        click.echo(f"{len(checked)} results: {len(checked) - len(broken)} whole and unaltered, {len(broken)} broken")
+    return 1 if broken else 0
+
+
+@cli.command()
+@click.argument("slide", type=_PATH)
+@click.option("--mpp", type=float, help="um per px of level 0, if the slide does not say.")
+@_JSON
+def info(slide: Path, mpp: float | None, as_json: bool) -> None:
+    """What the tool sees of a slide, and nothing that it must not tell."""
+    from app.inspecting import describe_slide
+
+    facts = describe_slide(slide, mpp)
+    click.echo(json.dumps(facts) if as_json else _as_lines(facts))
+
+
+@cli.command()
+@_JSON
+def models(as_json: bool) -> None:
+    """The packaged models and what their cards say."""
+    from app.inspecting import describe_models
+
+    cards = describe_models()
+    if as_json:
+        click.echo(json.dumps(cards))
+    else:
+        click.echo("\n\n".join(_as_lines(card) for card in cards))
+
+
+@cli.command()
+@_JSON
+def doctor(as_json: bool) -> int:
+    """Check this machine: Python, libraries, models, memory, disk, browser."""
+    from app.inspecting import examine_machine
+
+    checks = examine_machine()
+    if as_json:
+        click.echo(json.dumps([check.to_dict() for check in checks]))
+    else:
+        for check in checks:
+            click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def _model_name(model: str | None) -> str:
+    from classifier.model import DEFAULT_MODEL
+
+    return model or DEFAULT_MODEL
+
+
+def _model_card(model: str | None) -> Any:
+    from classifier.folder import read_card
+    from classifier.model import find_model
+
+    return read_card(find_model(_model_name(model)))
+
+
+def _as_lines(facts: dict[str, Any]) -> str:
+    """`name  value` lines, nested facts indented."""
+    width = max((len(name) for name in facts), default=0)
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [name, *(f"  {line}" for line in _as_lines(value).splitlines())]
+        elif isinstance(value, list) and any(isinstance(one, str) for one in value) and len(value) > 1:
+            lines += [f"{name if i == 0 else '':<{width}}  {one}" for i, one in enumerate(value)]
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            lines.append(f"{name:<{width}}  {text}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

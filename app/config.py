@@ -1,0 +1,44 @@
+"""How a run was asked to work. Frozen, picklable, and told apart: what changes a result, and what only changes how
+fast it comes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aggregate.decision import DecisionRules
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """`mpp` overrides what every slide says of itself; a manifest's mpp overrides this one for its slide."""
+
+    out: Path
+    model: str
+    mpp: float | None = None
+    overlap: float = 0.0
+    min_tissue: float = 0.0
+    reader: str = "auto"
+    runtime: str = "auto"
+    rules: DecisionRules = field(default_factory=DecisionRules)
+    overwrite: bool = False
+    threads: int = 2
+    memory_gb: float = 4.0
+    slide_timeout_s: float = 3600.0
+
+    def scientific(self, mpp: float | None) -> dict[str, Any]:
+        """What the result depends on, besides the slide and the model; `mpp` is what was given for this slide."""
+        return {
+            "mpp": mpp,
+            "overlap": self.overlap,
+            "min_tissue": self.min_tissue,
+            "runtime": self.runtime,
+            "rules": self.rules.to_dict(),
+        }
+
+    def sha256(self, mpp: float | None) -> str:
+        text = json.dumps(self.scientific(mpp), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,142 @@
+"""From what a user names (slides, folders, a manifest) to the list of slide jobs, each with an id of its own."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wsi import SLIDE_SUFFIXES
+from wsi.errors import UsageError
+
+_MAX_ID = 100
+_MANIFEST_COLUMNS = {"slide", "mpp", "label"}
+_MAX_MANIFEST_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class SlideJob:
+    """One slide to do. `file` is the path as it is told to people; `problem` is set where it can't even be tried."""
+
+    path: Path
+    file: str
+    slide_id: str = ""
+    mpp: float | None = None
+    label: str = ""
+    problem: str = ""
+
+
+def collect_jobs(
+    inputs: Sequence[Path], manifest: Path | None, *, mpp: float | None = None, skip: Path | None = None
+) -> list[SlideJob]:
+    """Every slide named or found, once, in order of path. `skip` is the output folder, which is never searched.
+
+    Raises UsageError where there is nothing to do or the manifest is wrong.
+    """
+    jobs: dict[Path, SlideJob] = {}
+    found = [job for path in inputs for job in _from_path(path, skip)]
+    if manifest is not None:
+        found += _from_manifest(manifest)
+    for job in found:
+        jobs.setdefault(_absolute(job.path), replace(job, mpp=mpp if job.mpp is None else job.mpp))
+    if not jobs:
+        named = ", ".join(str(path) for path in (*inputs, *([manifest] if manifest else [])))
+        raise UsageError(f"no slide found in {named}", hint=f"slides end in {', '.join(sorted(SLIDE_SUFFIXES))}")
+    return _with_ids(sorted(jobs.values(), key=lambda job: job.file))
+
+
+def shard(jobs: Sequence[SlideJob], text: str) -> list[SlideJob]:
+    """Part i of n of the jobs, from "i/n" with 1 <= i <= n: every slide falls into exactly one part."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"--shard {text} is not i/n with i from 1 to n")
+    return list(jobs[int(match[1]) - 1 :: int(match[2])])
+
+
+def _from_path(path: Path, skip: Path | None) -> Iterator[SlideJob]:
+    if not path.is_dir():
+        yield SlideJob(path, str(path))
+        return
+    if path.suffix.lower() in SLIDE_SUFFIXES:
+        yield SlideJob(path, str(path))  # opening it says not-a-file
+        return
+    yield from _search(path, path.resolve(), skip.resolve() if skip else None)
+
+
+def _search(folder: Path, root: Path, skip: Path | None) -> Iterator[SlideJob]:
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        is_slide = entry.suffix.lower() in SLIDE_SUFFIXES
+        if entry.is_symlink() and not entry.resolve().is_relative_to(root):
+            if is_slide:
+                yield SlideJob(entry, str(entry), problem="is a link that leads out of the folder that was searched")
+        elif is_slide:
+            yield SlideJob(entry, str(entry))
+        elif entry.is_dir() and not entry.is_symlink() and entry.resolve() != skip and entry.suffix != ".zarr":
+            yield from _search(entry, root, skip)
+
+
+def _from_manifest(manifest: Path) -> Iterator[SlideJob]:
+    try:
+        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise UsageError(f"manifest {manifest} is larger than a table of slides can be")
+        text = manifest.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"manifest {manifest}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"manifest {manifest} is not UTF-8 text") from error
+    rows = csv.DictReader(text.splitlines())
+    columns = set(rows.fieldnames or ())
+    if "slide" not in columns or not columns <= _MANIFEST_COLUMNS:
+        raise UsageError(
+            f"manifest {manifest} has the columns {', '.join(map(str, rows.fieldnames or ['none']))}",
+            hint="it needs slide[,mpp,label]",
+        )
+    for number, row in enumerate(rows, start=2):
+        yield _manifest_job(manifest, number, row)
+
+
+def _manifest_job(manifest: Path, number: int, row: dict[str, str | None]) -> SlideJob:
+    slide, mpp = (row.get("slide") or "").strip(), (row.get("mpp") or "").strip()
+    if not slide or None in row or "\0" in slide:
+        raise UsageError(f"manifest {manifest}, line {number}: not slide[,mpp,label]")
+    try:
+        given = float(mpp) if mpp else None
+    except ValueError:
+        raise UsageError(f"manifest {manifest}, line {number}: mpp {mpp!r} is not a number") from None
+    path = manifest.parent / slide
+    return SlideJob(path, str(path), mpp=given, label=(row.get("label") or "").strip())
+
+
+def _with_ids(jobs: Iterable[SlideJob]) -> list[SlideJob]:
+    """Slides of the same name in two folders stay apart: each gets a tail made of its path."""
+    jobs = list(jobs)
+    plain = [_plain_id(job.path) for job in jobs]
+    # File systems that ignore case would put A.zarr and a.zarr into one folder.
+    uses = Counter(name.casefold() for name in plain)
+    return [
+        replace(job, slide_id=name if uses[name.casefold()] == 1 else f"{name}-{_path_digest(job.path)}")
+        for job, name in zip(jobs, plain, strict=True)
+    ]
+
+
+def _plain_id(path: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).lstrip("._-")[:_MAX_ID]
+    if name == path.stem:
+        return name
+    # What was changed could now equal another slide's name.
+    return f"{name or 'slide'}-{hashlib.sha256(path.stem.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def _path_digest(path: Path) -> str:
+    return hashlib.sha256(str(_absolute(path)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def _absolute(path: Path) -> Path:
+    """The path without `..` and links in its folders; the last part stays, so that a link is a slide of its own."""
+    return path.parent.resolve() / path.name

@@ -1,0 +1,122 @@
+"""What the tool sees of a slide, of its models and of the machine. Never what it must not tell."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from classifier.folder import read_folder
+from classifier.model import PACKAGED, packaged_models
+from wsi import open_slide
+from wsi.errors import PulmoscopeError
+
+_NEEDED = ("numpy", "zarr", "openslide-python", "opencv-python-headless", "ai-edge-litert", "streamlit", "keras")
+_TENSORFLOW = ("tensorflow-cpu", "tensorflow")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
+
+
+def describe_slide(path: Path, mpp: float | None) -> dict[str, Any]:
+    """Raises SlideError."""
+    with open_slide(path, mpp=mpp) as slide:
+        return {
+            "file": slide.path.name,
+            "reader": slide.backend,
+            "size_px": list(slide.size_px),
+            "mpp": slide.spacing.mpp,
+            "mpp_source": slide.spacing.source,
+            "levels": [
+                f"{level.size_px[0]} x {level.size_px[1]} px, downsample {level.downsample:.6g}, "
+                f"{slide.spacing.mpp * level.downsample:.4g} um/px"
+                for level in slide.levels
+            ],
+            "bounds_px": list(slide.bounds_px),
+            "metadata": dict(slide.metadata),
+        }
+
+
+def describe_models() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": card.name,
+            "version": card.version,
+            "classes": list(card.classes),
+            "background": card.background,
+            "tile": f"{card.tile.size_px} px at {card.tile.mpp:g} um/px",
+            "sha256": card.digest,
+            "synthetic": card.synthetic,
+            "intended_use": card.intended_use,
+            "limits": list(card.limits),
+            "never_shown": list(card.never_shown),
+        }
+        for card in packaged_models()
+    ]
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ok: bool
+    found: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine_machine() -> list[Check]:
+    """What a support call would ask first. Imports nothing heavy."""
+    return [
+        Check("python", sys.version_info >= (3, 11), platform.python_version()),
+        Check("cores", True, str(os.cpu_count())),
+        Check("memory", True, _memory()),
+        Check("disk here", shutil.disk_usage(".").free > 1 << 30, f"{shutil.disk_usage('.').free >> 30} GB free"),
+        *(_installed(name) for name in _NEEDED),
+        _tensorflow(),
+        _attempt("openslide library", _openslide_version),
+        *(_attempt(f"model {path.name}", partial(_model, path)) for path in sorted(PACKAGED.glob("*/"))),
+        Check("browser", True, next((name for name in _BROWSERS if shutil.which(name)), "none on the path")),
+    ]
+
+
+def _installed(name: str) -> Check:
+    try:
+        return Check(name, True, version(name))
+    except PackageNotFoundError:
+        return Check(name, False, "not installed")
+
+
+def _tensorflow() -> Check:
+    found = [_installed(name) for name in _TENSORFLOW]
+    present = [f"{check.name} {check.found}" for check in found if check.ok]
+    # Both own the same files: with both, an uninstall of one breaks the other.
+    return Check("tensorflow", len(present) == 1, " and ".join(present) or "not installed")
+
+
+def _attempt(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except (PulmoscopeError, ImportError, OSError) as error:
+        return Check(name, False, str(error))
+
+
+def _openslide_version() -> str:
+    import openslide
+
+    return str(openslide.__library_version__)
+
+
+def _model(path: Path) -> str:
+    card = read_folder(path).card
+    return f"version {card.version}, whole ({card.digest[:12]})"
+
+
+def _memory() -> str:
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return f"{pages * size >> 30} GB"

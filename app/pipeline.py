@@ -1,0 +1,118 @@
+"""One slide from file to result: the whole story at one level. Nothing is written here."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregate.result import SlideRecord, SlideResult
+from aggregate.summary import summarise
+from app.config import RunConfig
+from classifier.model import TileModel, TilePredictions
+from tiler import Grid, TileBatch, TileSpec, find_tissue, lay_grid, stream_tiles
+from wsi import Slide, __version__, open_slide
+from wsi.fingerprint import fingerprint
+
+Progress = Callable[[int, int], None]
+"""Called with (tiles done, tiles in all)."""
+
+_LIBRARIES = ("numpy", "openslide-python", "zarr", "opencv-python-headless", "ai-edge-litert", "keras")
+
+
+def run_slide(
+    path: Path,
+    slide_id: str,
+    model: TileModel,
+    config: RunConfig,
+    *,
+    mpp: float | None = None,
+    label: str = "",
+    progress: Progress | None = None,
+) -> SlideResult:
+    """Reads, predicts and sums up one slide. `mpp` is what was given for it. Raises SlideError, ModelError."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
+    with open_slide(path, mpp=mpp, reader=config.reader) as slide:
+        tissue = find_tissue(slide)
+        grid = lay_grid(tissue, spec, slide)
+        predictions, quality = predict_tiles(model, stream_tiles(slide, grid, threads=config.threads), grid, progress)
+        record = describe(slide)
+    provenance = {
+        "pulmoscope": __version__,
+        "model": _describe_model(model),
+        "config": config.scientific(mpp),
+        "config_sha256": config.sha256(mpp),
+        # A manifest is written by hand: only words that the model knows are sure to tell nothing of a patient.
+        "label": label if label in model.card.classes else "",
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 3),
+        "tile": {
+            "size_px": spec.size_px,
+            "mpp": spec.mpp,
+            "effective_mpp": grid.plan.mpp,
+            "level": grid.plan.level,
+            "read_px": grid.plan.read_px,
+            "overlap": spec.overlap,
+        },
+    }
+    return summarise(slide_id, record, tissue, grid, quality, predictions, model.card, config.rules, provenance)
+
+
+def predict_tiles(
+    model: TileModel, batches: Iterable[TileBatch], grid: Grid, progress: Progress | None = None
+) -> tuple[TilePredictions, NDArray[np.uint8]]:
+    """Predictions and quality of all tiles of `grid`, in its order."""
+    parts, quality = [], []
+    done = 0
+    for batch in batches:
+        parts.append(model.predict(batch.pixels))
+        quality.append(batch.quality)
+        done += len(batch.pixels)
+        if progress:
+            progress(done, len(grid))
+    predictions = TilePredictions(
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        features=np.concatenate([part.features for part in parts]),
+        familiarity=np.concatenate([part.familiarity for part in parts]),
+    )
+    return predictions, np.concatenate(quality)
+
+
+def describe(slide: Slide) -> SlideRecord:
+    """What a result keeps of a slide. Hashes the whole file."""
+    return SlideRecord(
+        file=slide.path.name,
+        size_px=slide.size_px,
+        mpp=slide.spacing.mpp,
+        mpp_source=slide.spacing.source,
+        sha256=fingerprint(slide.path),
+        backend=slide.backend,
+        synthetic=bool(slide.metadata.get("synthetic", False)),
+        metadata=dict(slide.metadata),
+    )
+
+
+def _describe_model(model: TileModel) -> dict[str, Any]:
+    card = model.card
+    return {
+        "name": card.name,
+        "version": card.version,
+        "sha256": card.digest,
+        "runtime": model.runtime,
+        "synthetic": card.synthetic,
+        "intended_use": card.intended_use,
+        "limits": list(card.limits),
+        "never_shown": list(card.never_shown),
+        "familiarity_threshold": card.familiarity_threshold,
+        "training": dict(card.training),
+    }

@@ -1,0 +1,214 @@
+"""A batch through real worker processes: every slide accounted for, a lost worker costs its slide alone."""
+
+import csv
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from aggregate import store
+from app.batch import Tally, merge_rows, run_batch
+from app.config import RunConfig
+from app.engines import local
+from app.inputs import SlideJob, collect_jobs
+from app.locks import try_lock
+from app.records import SlideRow, read_rows
+from classifier.model import DEMO_MODEL
+from wsi.errors import OutputUnwritableError
+from wsi.shapes import Rectangle
+from wsi.synthetic import SyntheticRegion, write_synthetic_slide
+
+CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
+
+
+def draw(path, kind="normal", seed=2):
+    region = SyntheticRegion(Rectangle((100.0, 100.0), (900.0, 800.0)), kind)
+    write_synthetic_slide(path, regions=(region,), mpp=0.5, size_px=(2200, 2000), seed=seed)
+    return path
+
+
+@pytest.fixture
+def slides(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    draw(folder / "a.tif")
+    draw(folder / "b.tif", "adenocarcinoma")
+    (folder / "empty.svs").touch()
+    (folder / "text.svs").write_text("not a slide")
+    return folder
+
+
+def run(jobs, out, workers=1, **config):
+    tally = Tally()
+    config = RunConfig(out=out, model=DEMO_MODEL, **config)
+    events = list(run_batch(jobs, config, CLASSES, workers=workers, tally=tally))
+    return tally, events
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_n_inputs_give_n_rows_and_an_honest_exit_code(slides, tmp_path, workers):
+    jobs = collect_jobs([slides], None)
+    tally, events = run(jobs, tmp_path / "out", workers)
+    rows = {row.slide_id: row for row in read_rows(tmp_path / "out" / "slides.csv")}
+    assert sorted(rows) == ["a", "b", "empty", "text"]
+    assert rows["empty"].error_code == "empty-file" and rows["text"].error_code == "unsupported-format"
+    assert rows["a"].status in ("done", "review") and rows["a"].tiles > 4
+    assert rows["b"].call == "adenocarcinoma"
+    assert tally.exit_code == 1 and tally.held == 0
+    assert sum(isinstance(event, local.SlideFinished) for event in events) == 4
+    assert [path.name for path in store.stored_results(tmp_path / "out")] == ["a.zarr", "b.zarr"]
+    assert all(store.verify(path) == [] for path in store.stored_results(tmp_path / "out"))
+
+
+def test_finished_slides_are_kept_and_the_rest_is_done(slides, tmp_path):
+    out = tmp_path / "out"
+    run(collect_jobs([slides / "a.tif"], None), out)
+    commit = (out / "a.zarr" / "commit.json").read_bytes()
+    tally, _ = run(collect_jobs([slides], None), out)
+    assert tally.kept == 1 and len(tally.rows) == 4
+    assert (out / "a.zarr" / "commit.json").read_bytes() == commit
+    digest = store.result_digest(store.load(out / "b.zarr"))
+    run(collect_jobs([slides], None), tmp_path / "at-once")
+    assert store.result_digest(store.load(tmp_path / "at-once" / "b.zarr")) == digest
+
+
+def test_what_changed_is_redone(slides, tmp_path):
+    out = tmp_path / "out"
+    jobs = collect_jobs([slides / "a.tif"], None)
+    run(jobs, out)
+    assert run(jobs, out)[0].kept == 1
+    assert run(jobs, out, overlap=0.5)[0].kept == 0
+    assert run(jobs, out, overlap=0.5)[0].kept == 1
+    draw(slides / "a.tif", "squamous_cell_carcinoma")
+    tally, _ = run(jobs, out, overlap=0.5)
+    assert tally.kept == 0 and tally.rows[0].call == "squamous_cell_carcinoma"
+    assert run(jobs, out, overlap=0.5, overwrite=True)[0].kept == 0
+
+
+def test_a_damaged_result_is_redone(slides, tmp_path):
+    out = tmp_path / "out"
+    jobs = collect_jobs([slides / "a.tif"], None)
+    run(jobs, out)
+    (out / "a.zarr" / "tiles" / "xy" / "zarr.json").write_text("{}")
+    assert run(jobs, out)[0].kept == 0
+    assert store.verify(out / "a.zarr") == []
+
+
+def test_a_worker_killed_midway_costs_its_slide_alone(slides, tmp_path):
+    tally, events = Tally(), []
+    jobs = [job for job in collect_jobs([slides], None) if job.slide_id in "ab"]
+    config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL)
+    for event in run_batch(jobs, config, CLASSES, tally=tally):
+        events.append(event)
+        if isinstance(event, local.SlideStarted) and event.job.slide_id == "a":
+            [worker] = multiprocessing.active_children()
+            os.kill(worker.pid, signal.SIGKILL)
+    rows = {row.slide_id: row for row in tally.rows}
+    assert rows["a"].error_code == "crashed" and "SIGKILL" in rows["a"].message
+    assert rows["b"].call == "adenocarcinoma"
+    assert [path.name for path in store.stored_results(tmp_path / "out")] == ["b.zarr"]
+    # And the next run does what was lost.
+    again, _ = run(jobs, tmp_path / "out")
+    assert again.exit_code == 0 and again.kept == 1
+    assert list((tmp_path / "out" / ".staging").iterdir()) == []
+
+
+def test_a_slide_that_hangs_is_given_up(slides, tmp_path):
+    os.mkfifo(slides / "pipe.svs")
+    jobs = collect_jobs([slides / "pipe.svs", slides / "a.tif"], None)
+    tally, _ = run(jobs, tmp_path / "out")
+    assert {row.slide_id: row.error_code for row in tally.rows} == {"pipe": "not-a-file", "a": ""}
+    tally, _ = run(collect_jobs([slides / "a.tif"], None), tmp_path / "hurry", slide_timeout_s=0.01)
+    assert tally.rows[0].error_code == "timed-out" and tally.exit_code == 1
+
+
+def test_a_slide_that_asks_for_too_much_memory_fails_alone(slides, tmp_path):
+    tally, _ = run(collect_jobs([slides], None), tmp_path / "out", memory_gb=0.02)
+    assert len(tally.rows) == 4
+    assert all(row.status == "failed" for row in tally.rows)
+
+
+def test_a_slide_held_by_another_run_is_left_to_it(slides, tmp_path):
+    out = tmp_path / "out"
+    with try_lock(out, "a") as ours:
+        assert ours
+        tally, _ = run(collect_jobs([slides / "a.tif", slides / "b.tif"], None), out)
+    assert tally.held == 1 and tally.exit_code == 75
+    assert [row.slide_id for row in read_rows(out / "slides.csv")] == ["b"]
+
+
+def test_a_lock_is_free_once_its_holder_is_gone(tmp_path):
+    with try_lock(tmp_path, "a") as first, try_lock(tmp_path, "a") as second:
+        assert first and not second
+    with try_lock(tmp_path, "a") as third:
+        assert third
+
+
+def test_rows_of_two_runs_and_two_models_share_a_table(tmp_path):
+    tmp_path.joinpath("out").mkdir()
+    out = tmp_path / "out"
+    merge_rows(out, [SlideRow("b", "b", "done", "normal", {"normal": 1.0})], ("normal", "tumour"))
+    merge_rows(out, [SlideRow("a", "a", "done", "blue", {"blue": 1.0})], ("blue", "red"))
+    rows = read_rows(out / "slides.csv")
+    assert [row.slide_id for row in rows] == ["a", "b"]
+    assert rows[1].probabilities == {"normal": 1.0}
+
+
+def test_a_failure_beside_an_older_result_says_so(slides, tmp_path):
+    out = tmp_path / "out"
+    run(collect_jobs([slides / "a.tif"], None), out)
+    (slides / "a.tif").write_bytes(b"broken now")
+    tally, _ = run(collect_jobs([slides / "a.tif"], None), out)
+    assert tally.rows[0].status == "failed" and "older result, normal" in tally.rows[0].message
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_read_only_output_is_told_at_once(slides, tmp_path):
+    tmp_path.joinpath("out").mkdir(mode=0o500)
+    with pytest.raises(OutputUnwritableError):
+        run(collect_jobs([slides / "a.tif"], None), tmp_path / "out")
+
+
+def test_an_output_that_is_a_file_is_told_at_once(slides, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputUnwritableError, match="choose another --out"):
+        run(collect_jobs([slides / "a.tif"], None), tmp_path / "out")
+
+
+def test_a_run_killed_with_all_its_workers_is_resumed_to_the_same_end(slides, tmp_path):
+    """kill -9 of the parent: the worker dies with it, nothing half-written counts, and a new run finishes."""
+    out = tmp_path / "out"
+    draw(slides / "c.tif", "squamous_cell_carcinoma")
+    command = [sys.executable, "-m", "app.cli", "run", str(slides), "--out", str(out), "--model", DEMO_MODEL]
+    root = Path(__file__).resolve().parent.parent
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (out / "slides.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1  # the two that are no slides
+    assert "held" not in done.stdout
+    run(collect_jobs([slides], None), tmp_path / "whole")
+    assert table(out) == table(tmp_path / "whole")
+    for name in ("a", "b", "c"):
+        ours, whole = (store.load(folder / f"{name}.zarr") for folder in (out, tmp_path / "whole"))
+        assert store.result_digest(ours) == store.result_digest(whole)
+    assert list((out / ".staging").iterdir()) == []
+
+
+def table(out):
+    with (out / "slides.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_a_problem_known_beforehand_is_a_row(tmp_path):
+    job = SlideJob(tmp_path / "x.svs", "x.svs", "x", problem="is a link that leads out of the folder that was searched")
+    tally, _ = run([job], tmp_path / "out")
+    assert tally.rows[0].error_code == "not-a-file" and "leads out" in tally.rows[0].message
