@@ -32,8 +32,10 @@ _MIN_OBJECT_MM2 = 0.005
 _MAX_HOLE_MM2 = 0.10
 _MIN_PEN_MM2 = 0.01
 _CLOSING_UM = 48.0
-# One mask px either way decides nothing; a cut-off rim of tissue would.
-_MARGIN_UM = 16.0
+# One mask px of glass decides nothing; a cut-off rim of tissue would.
+_MARGIN_UM = 8.0
+# The rim of a pen stroke fades through the colours of tissue.
+_PEN_RIM_UM = 16.0
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,7 @@ def segment(rgb: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.bool_], NDAr
     """
     hue, saturation, value = _hsv(_on_white_glass(rgb))
     pen = _without_small(_ink(hue, saturation, value), _px(_MIN_PEN_MM2, mpp))
-    # The rim of a stroke fades through the colours of tissue.
-    pen_with_rim = cv2.dilate(pen.astype(np.uint8), _disk(_MARGIN_UM, mpp)) > 0
+    pen_with_rim = cv2.dilate(pen.astype(np.uint8), _disk(_PEN_RIM_UM, mpp)) > 0
     dark = value < _DARK_VALUE
     colourless_dark = dark & (saturation < 0.45)
     smooth = cv2.medianBlur((saturation * 255).astype(np.uint8), 3).astype(np.float32) / 255.0
