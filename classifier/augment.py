@@ -1,0 +1,83 @@
+"""One tile, as another scanner and another lab might have shown it. Pure: the same generator gives the same tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.stain import shift_stains
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far tiles are varied in training. Probabilities `*_share`; ranges are symmetric about no change.
+
+    Stain gain and shift act on optical densities of haematoxylin and eosin, and by half on the residual; the
+    ranges follow the "HED-light" to "HED-strong" span of Tellez et al. 2019 (doi 10.1016/j.media.2019.101544).
+    """
+
+    scale: float = 0.12
+    stain_share: float = 0.8
+    stain_gain: float = 0.2
+    stain_shift: float = 0.05
+    brightness: float = 0.08
+    blur_share: float = 0.12
+    blur_sigma_px: float = 1.2
+    jpeg_share: float = 0.15
+    jpeg_quality: tuple[int, int] = (40, 90)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "jpeg_quality": list(self.jpeg_quality)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Augmentation:
+        return cls(**{**values, "jpeg_quality": tuple(values["jpeg_quality"])})
+
+
+def augment_tile(
+    pixels: NDArray[np.uint8], crop_px: int, how: Augmentation, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A random view of `pixels` (h, w, 3), (crop_px, crop_px, 3): placed, turned, stained, sometimes blurred."""
+    view = _crop(pixels, crop_px, how.scale, rng)
+    view = _turn(view, rng)
+    if rng.random() < how.stain_share:
+        view = _stain(view, how, rng)
+    if rng.random() < how.blur_share:
+        view = np.asarray(cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, max(0.31, how.blur_sigma_px))), np.uint8)
+    if rng.random() < how.jpeg_share:
+        view = _recompress(view, int(rng.integers(*how.jpeg_quality, endpoint=True)))
+    return view
+
+
+def _crop(pixels: NDArray[np.uint8], crop_px: int, scale: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    side = min(round(crop_px * rng.uniform(1 - scale, 1 + scale)), height, width)
+    y, x = rng.integers(0, height - side, endpoint=True), rng.integers(0, width - side, endpoint=True)
+    part = pixels[y : y + side, x : x + side]
+    if side == crop_px:
+        return part
+    how = cv2.INTER_AREA if side > crop_px else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(part, (crop_px, crop_px), interpolation=how), np.uint8)
+
+
+def _turn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    turned = np.rot90(pixels, int(rng.integers(4)))
+    return np.ascontiguousarray(turned[:, ::-1] if rng.random() < 0.5 else turned)
+
+
+def _stain(pixels: NDArray[np.uint8], how: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    residual_less = np.array([1.0, 1.0, 0.5])
+    gain = 1.0 + rng.uniform(-how.stain_gain, how.stain_gain, 3) * residual_less
+    shift = rng.uniform(-how.stain_shift, how.stain_shift, 3) * residual_less
+    return shift_stains(pixels, gain, shift, brightness=rng.uniform(1 - how.brightness, 1 + how.brightness))
+
+
+def _recompress(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    # Channel order does not matter for chroma subsampling, so RGB is written and read as if it were BGR.
+    _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)

@@ -1,0 +1,42 @@
+"""Packaging: the float network as an int8 LiteRT file, and how far both say the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Under this share of equal labels an int8 file must not stand in for the network.
+MIN_AGREEMENT = 0.99
+
+
+def to_litert_int8(network: Any, representative: NDArray[np.uint8]) -> bytes:
+    """A LiteRT file of a Keras network: int8 weights and activations, uint8 tiles in, float32 logits and features out.
+
+    `representative` (n, size, size, 3) uint8 are training tiles; their activations set the int8 scales (Jacob et al.
+    2018, arXiv:1712.05877). Built-in LiteRT operators only: anything else would need code beside the file.
+    """
+    import tensorflow as tf
+
+    def tiles_one_by_one() -> Iterator[list[NDArray[np.uint8]]]:
+        for tile in representative:
+            yield [tile[None]]
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = tiles_one_by_one
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    # The converter prints to stdout, which belongs to the command that called us.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bytes(converter.convert())
+
+
+def label_agreement(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Share of tiles to which logits or probabilities (n, c) of two runtimes give the same class."""
+    return float((first.argmax(axis=1) == second.argmax(axis=1)).mean())

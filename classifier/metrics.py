@@ -1,0 +1,146 @@
+"""Figures of a classifier against known labels, and their intervals. Arrays in, numbers out.
+
+Throughout: `probabilities` (n, c), rows sum to 1; `labels` (n,) class indices; `groups` (n,) names of source groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from classifier.calibrate import negative_log_likelihood
+
+CALIBRATION_BINS = 10
+BOOTSTRAP_ROUNDS = 1000
+INTERVAL = 0.95
+
+Probabilities = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with the ends of its 95% interval; NaN where it is not defined (a class without tiles)."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float | None]:
+        return {name: None if np.isnan(number) else round(number, 6) for name, number in asdict(self).items()}
+
+    def __str__(self) -> str:
+        return "-" if np.isnan(self.value) else f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Tiles whose largest probability lies in (`low`, `high`]: mean confidence, and the share that was right."""
+
+    low: float
+    high: float
+    tiles: int
+    confidence: float
+    accuracy: float
+
+
+def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
+    """(c, c) counts; row: true class, column: predicted class."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def area_under_curve(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve by ranks, ties counting half (Hanley and McNeil 1982); NaN with one class only."""
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if not positives or not negatives:
+        return float("nan")
+    rank_sum = float(rankdata(scores)[positive].sum())
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def reliability(probabilities: Probabilities, labels: Labels) -> list[ReliabilityBin]:
+    """Bins of equal width over the confidence, empty ones left out."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
+    bins = []
+    for low, high in pairwise(edges):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            accuracy = float(right[inside].mean())
+            bins.append(
+                ReliabilityBin(float(low), float(high), int(inside.sum()), float(confidence[inside].mean()), accuracy)
+            )
+    return bins
+
+
+def expected_calibration_error(probabilities: Probabilities, labels: Labels) -> float:
+    """Mean distance of confidence and accuracy over the reliability bins (Guo et al. 2017, arXiv:1706.04599)."""
+    return sum(b.tiles * abs(b.confidence - b.accuracy) for b in reliability(probabilities, labels)) / len(labels)
+
+
+def brier_score(probabilities: Probabilities, labels: Labels) -> float:
+    """Mean squared distance to the true class's one-hot vector, summed over classes: 0 to 2 (Brier 1950)."""
+    truth = np.eye(probabilities.shape[1])[labels]
+    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+
+
+def figures(probabilities: Probabilities, labels: Labels, classes: Sequence[str]) -> dict[str, float]:
+    """All figures by name; those of one class are named ``sensitivity:<class>`` and so on."""
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
+    found = {
+        "accuracy": float(np.trace(matrix) / matrix.sum()),
+        "nll": negative_log_likelihood(probabilities, labels),
+        "ece": expected_calibration_error(probabilities, labels),
+        "brier": brier_score(probabilities, labels),
+    }
+    for i, name in enumerate(classes):
+        positives, predicted, hits = matrix[i].sum(), matrix[:, i].sum(), matrix[i, i]
+        negatives = matrix.sum() - positives
+        found[f"sensitivity:{name}"] = _share(hits, positives)
+        found[f"specificity:{name}"] = _share(negatives - (predicted - hits), negatives)
+        found[f"auc:{name}"] = area_under_curve(probabilities[:, i], labels == i)
+    return found
+
+
+def figures_with_intervals(
+    probabilities: Probabilities,
+    labels: Labels,
+    groups: NDArray[np.str_],
+    classes: Sequence[str],
+    *,
+    rounds: int = BOOTSTRAP_ROUNDS,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """`figures` with percentile intervals of a cluster bootstrap: whole groups are drawn, since tiles of one source
+    are near copies and would make the interval too narrow (Field and Welsh 2007, doi 10.1111/j.1467-9868.2007.00593.x).
+    """
+    rng = np.random.default_rng(seed)
+    names, member = np.unique(groups, return_inverse=True)
+    order = np.argsort(member, kind="stable")
+    tiles_of = np.split(order, np.cumsum(np.bincount(member))[:-1])
+    drawn: list[Mapping[str, float]] = []
+    for _ in range(rounds):
+        chosen = np.concatenate([tiles_of[i] for i in rng.integers(len(names), size=len(names))])
+        drawn.append(figures(probabilities[chosen], labels[chosen], classes))
+    tails = (1 - INTERVAL) / 2
+    return {
+        name: Figure(value, *_quantiles([one[name] for one in drawn], tails))
+        for name, value in figures(probabilities, labels, classes).items()
+    }
+
+
+def _quantiles(values: Sequence[float], tail: float) -> tuple[float, float]:
+    defined = np.array(values)[~np.isnan(values)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _share(part: int, whole: int) -> float:
+    return float(part / whole) if whole else float("nan")

@@ -1,0 +1,120 @@
+"""A tile model ready to predict: load one by name or folder, show it tiles. Knows nothing of slides or results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.calibrate import softmax
+from classifier.card import CARD_FILE, FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
+from classifier.familiarity import Familiarity
+from classifier.folder import ModelFolder, read_card, read_folder, unpack_arrays
+from classifier.runtime import Runtime
+from wsi.errors import ModelError, ModelNotFoundError
+
+DEFAULT_MODEL = "lung-v1"
+DEMO_MODEL = "demo-synthetic"
+PACKAGED = Path(__file__).parent / "models"
+RUNTIMES = ("auto", "litert-int8", "tensorflow")
+BATCH_TILES = 32
+
+
+@dataclass(frozen=True)
+class TilePredictions:
+    """n tiles, c classes, d features."""
+
+    probabilities: NDArray[np.float32]  # (n, c) calibrated, each row sums to 1
+    features: NDArray[np.float16]  # (n, d)
+    familiarity: NDArray[np.float32]  # (n,) 0 to 1
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+
+class TileModel:
+    """A card and what runs its network. `predict` may be called from several threads."""
+
+    def __init__(self, card: ModelCard, network: Runtime, familiarity: Familiarity) -> None:
+        self.card = card
+        self.runtime = network.name
+        self._network = network
+        self._familiarity = familiarity
+
+    def with_card(self, card: ModelCard, familiarity: Familiarity) -> TileModel:
+        """The same network under another card (temperature) and familiarity."""
+        return TileModel(card, self._network, familiarity)
+
+    def predict(self, tiles: NDArray[np.uint8]) -> TilePredictions:
+        """Predictions for tiles (n, size, size, 3) uint8 RGB at the card's mpp; n may be 0. Raises ModelError."""
+        return self.predictions_of(*self.forward(tiles))
+
+    def predictions_of(self, logits: NDArray[np.float32], features: NDArray[np.float32]) -> TilePredictions:
+        """Calibrated predictions of what `forward` gave."""
+        return TilePredictions(
+            softmax(logits, self.card.temperature), features.astype(np.float16), self._familiarity.of(features)
+        )
+
+    def forward(self, tiles: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (n, c), before temperature, and features (n, d) as float32."""
+        size_px = self.card.tile.size_px
+        if tiles.dtype != np.uint8 or tiles.shape[1:] != (size_px, size_px, 3):
+            raise ModelError(
+                f"{self.card.name} needs uint8 tiles (n, {size_px}, {size_px}, 3), not {tiles.dtype} {tiles.shape}"
+            )
+        logits = np.empty((len(tiles), len(self.card.classes)), np.float32)
+        features = np.empty((len(tiles), self.card.network.features), np.float32)
+        for start in range(0, len(tiles), BATCH_TILES):
+            part = slice(start, start + BATCH_TILES)
+            logits[part], features[part] = self._network.forward(np.ascontiguousarray(tiles[part]))
+        return logits, features
+
+
+def load_model(
+    name_or_path: str | Path = DEFAULT_MODEL, *, runtime: str = "auto", threads: int | None = None
+) -> TileModel:
+    """A packaged model by name, or any model folder. `runtime` auto: LiteRT where the folder has it, else TensorFlow.
+
+    Raises ModelNotFoundError, ModelDigestError, ModelError.
+    """
+    if runtime not in RUNTIMES:
+        raise ModelError(f"there is no runtime {runtime!r}", hint=f"use one of {', '.join(RUNTIMES)}")
+    folder = read_folder(find_model(name_or_path))
+    card = folder.card
+    familiarity = Familiarity.from_arrays(
+        unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE), len(card.classes), card.network.features
+    )
+    return TileModel(card, _start(folder, runtime, threads), familiarity)
+
+
+def packaged_models() -> list[ModelCard]:
+    """Cards of the models that came with the program, the default first."""
+    cards = [read_card(path.parent) for path in sorted(PACKAGED.glob(f"*/{CARD_FILE}"))]
+    return sorted(cards, key=lambda card: card.name != DEFAULT_MODEL)
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """The folder of a model. A packaged name wins over a folder of that name; write ./NAME for the folder."""
+    names = [card.name for card in packaged_models()]
+    if str(name_or_path) in names:
+        return PACKAGED / str(name_or_path)
+    path = Path(name_or_path)
+    if not path.exists():
+        raise ModelNotFoundError(
+            f"there is no model {name_or_path}", hint=f"give a model folder or one of: {', '.join(names) or 'none'}"
+        )
+    return path
+
+
+def _start(folder: ModelFolder, runtime: str, threads: int | None) -> Runtime:
+    from classifier.runtime_litert import LITERT_INT8, LiteRtRuntime
+    from classifier.runtime_tensorflow import TensorFlowRuntime
+
+    has_litert = LITERT_FILE in folder.contents
+    if runtime == LITERT_INT8 and not has_litert:
+        raise ModelError(f"{folder.card.name} has no {LITERT_FILE}", hint="use the runtime tensorflow")
+    if has_litert and runtime in ("auto", LITERT_INT8):
+        return LiteRtRuntime(folder.card, folder.contents[LITERT_FILE], threads)
+    return TensorFlowRuntime(folder.card, unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE), threads)

@@ -1,0 +1,55 @@
+"""The packaged int8 network under LiteRT, TensorFlow's small runtime: runs without TensorFlow."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.card import ModelCard
+from classifier.runtime import Floats
+from wsi.errors import ModelError
+
+LITERT_INT8 = "litert-int8"
+
+
+class LiteRtRuntime:
+    """Raises ModelError where `content` is no network of the card's shape. Safe to call from several threads."""
+
+    name = LITERT_INT8
+
+    def __init__(self, card: ModelCard, content: bytes, threads: int | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
+            self._input = self._interpreter.get_input_details()[0]
+            outputs = {int(details["shape"][-1]): details["index"] for details in self._sorted_outputs()}
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise ModelError("the LiteRT file cannot be read", hint="get the model again from its maker") from error
+        size_px = card.tile.size_px
+        expected = {len(card.classes), card.network.features}
+        if tuple(self._input["shape"][1:]) != (size_px, size_px, 3) or set(outputs) != expected:
+            raise ModelError("the LiteRT file is of another shape than its card", hint="package the model again")
+        self._logits, self._features = outputs[len(card.classes)], outputs[card.network.features]
+        self._batch = 0
+        self._lock = threading.Lock()
+
+    def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        with self._lock:
+            self._resize(len(tiles))
+            self._interpreter.set_tensor(self._input["index"], tiles)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._logits), self._interpreter.get_tensor(self._features)
+
+    def _resize(self, batch: int) -> None:
+        # Allocating costs more than a batch, so only where the batch size changes.
+        if batch != self._batch:
+            self._interpreter.resize_tensor_input(self._input["index"], (batch, *self._input["shape"][1:]))
+            self._interpreter.allocate_tensors()
+            self._batch = batch
+
+    def _sorted_outputs(self) -> list[Any]:
+        return sorted(self._interpreter.get_output_details(), key=lambda details: details["name"])

@@ -1,0 +1,48 @@
+"""The float32 reference: the network rebuilt from the card and run by TensorFlow. Imports TensorFlow when built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.architecture import build_network, set_network_weights
+from classifier.card import ModelCard
+from classifier.runtime import Floats
+
+TENSORFLOW = "tensorflow"
+
+
+class TensorFlowRuntime:
+    """Raises ModelError where the weights do not fit the card."""
+
+    name = TENSORFLOW
+
+    def __init__(self, card: ModelCard, weights: Mapping[str, NDArray[np.float32]], threads: int | None = None) -> None:
+        import tensorflow as tf
+
+        if threads is not None:
+            _limit_threads(threads)
+        network = build_network(card.network, len(card.classes), card.tile.size_px)
+        set_network_weights(network, weights)
+        size_px = card.tile.size_px
+        # tf.function and not model.predict, which is slower and grows in memory when called in a loop.
+        self._forward = tf.function(
+            lambda tiles: network(tiles, training=False),
+            input_signature=[tf.TensorSpec((None, size_px, size_px, 3), tf.uint8)],
+        )
+
+    def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        logits, features = self._forward(tiles)
+        return logits.numpy(), features.numpy()
+
+
+def _limit_threads(threads: int) -> None:
+    import contextlib
+
+    import tensorflow as tf
+
+    # TensorFlow refuses a change once it has run anything; its threads then stay as they are.
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)

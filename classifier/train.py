@@ -1,0 +1,120 @@
+"""From a list of labelled tiles to a model folder. Tells the story; each step is in its own module."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from classifier.about import YOUR_OWN, About
+from classifier.card import ModelCard
+from classifier.dataset import TileSet, fill_splits, read_tile_set
+from classifier.evaluate import Evaluation, judge
+from classifier.fit import fit
+from classifier.folder import refuse_finished, write_folder
+from classifier.package import Origin, Packaged, package
+from classifier.predict_tiles import forward_tiles
+from classifier.progress import Progress, ProgressCallback, quiet
+from classifier.recipe import TrainConfig
+from classifier.split import TRAIN, VALIDATION, hold_out_groups
+from wsi.errors import DatasetError, OutputUnwritableError
+
+WORK_FOLDER = ".training"
+CHECKPOINT_FILE = "checkpoint.npz"
+MIN_TILES_PER_CLASS = 4
+COMMAND = "pulmoscope train TILES --out MODEL_DIR"
+
+
+def train(
+    tiles: Path,
+    out: Path,
+    config: TrainConfig | None = None,
+    progress: ProgressCallback = quiet,
+    *,
+    about: About = YOUR_OWN,
+    name: str | None = None,
+    command: str = COMMAND,
+    warn: Callable[[str], None] = warnings.warn,
+) -> ModelCard:
+    """Trains on the ``train`` split, calibrates on groups held out of it, reports on ``val``, writes a model to `out`.
+
+    A training that was interrupted goes on from its last whole epoch when called again with the same tiles, `out` and
+    `config`. `name` defaults to the folder's; `command` is what the card says made it. Raises DatasetError, UsageError
+    (`out` holds a model), OutputUnwritableError.
+    """
+    config = config or TrainConfig()
+    refuse_finished(out)
+    listed = fill_splits(read_tile_set(tiles), config.seed)
+    for warning in listed.warnings:
+        warn(warning)
+    learned, held = _learned_and_held(listed, config)
+    data_digest = listed.digest()
+    work = _work_folder(out)
+    weights = fit(learned, config, work / CHECKPOINT_FILE, config.digest(data_digest), progress)
+    progress(Progress("calibrating, and converting to int8", 1.0))
+    made = Origin(name or model_name(out), about, command, data_digest)
+    packaged = package(weights, learned, held, config, made)
+    progress(Progress("measuring on the validation tiles", 1.0))
+    card = _with_validation(packaged, listed)
+    card = write_folder(out, card, packaged.contents)
+    shutil.rmtree(work)
+    return card
+
+
+def model_name(out: Path) -> str:
+    """A name that a card may carry, from the folder's."""
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", out.resolve().name).lstrip("-._")
+    return kept[:64] or "model"
+
+
+def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, TileSet]:
+    training = listed.of_split(TRAIN)
+    counts = training.counts()
+    scarce = min(counts, key=lambda label: counts[label])
+    if counts[scarce] < MIN_TILES_PER_CLASS:
+        raise DatasetError(
+            f"class {scarce} has {counts[scarce]} training tiles, at least {MIN_TILES_PER_CLASS} are needed"
+        )
+    if config.background not in listed.classes:
+        raise DatasetError(
+            f"no tile is of the background class {config.background!r}",
+            hint=f"name the class that is no tumour with --background: {', '.join(listed.classes)}",
+        )
+    held = hold_out_groups(training.records, config.hold_out_share, config.seed)
+    learned = training.of_groups(set(training.groups.tolist()) - held)
+    held_out = training.of_groups(held)
+    for label in listed.classes:
+        if not (learned.counts()[label] and held_out.counts()[label]):
+            raise DatasetError(
+                f"class {label} has too few source groups: some must be learned from, others held out",
+                hint="each class needs tiles of several sources",
+            )
+    return learned, held_out
+
+
+def _work_folder(out: Path) -> Path:
+    work = out / WORK_FOLDER
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
+    return work
+
+
+def _with_validation(packaged: Packaged, listed: TileSet) -> ModelCard:
+    card, validation = packaged.model.card, listed.of_split(VALIDATION)
+    if not len(validation):
+        return card
+    predictions = packaged.model.predictions_of(*forward_tiles(packaged.model, validation))
+    evaluation = judge(packaged.model, listed, validation, VALIDATION, predictions)
+    return replace(card, metrics={**card.metrics, VALIDATION: _told_on_card(evaluation)})
+
+
+def _told_on_card(evaluation: Evaluation) -> dict[str, Any]:
+    told = evaluation.to_dict()
+    names = ("runtime", "tiles", "groups", "figures", "baseline", "confusion", "not_recognised")
+    return {"interval": "95%, bootstrap over source groups", **{name: told[name] for name in names}}

@@ -1,0 +1,71 @@
+"""Augmentation: what stays, what moves, and that stain changes are what their numbers say."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifier.augment import Augmentation, augment_tile
+from classifier.stain import STAIN_VECTORS, shift_stains
+
+NOTHING = np.zeros(3)
+STILL = Augmentation(scale=0.0, stain_share=0.0, blur_share=0.0, jpeg_share=0.0)
+
+
+def tile(seed=0, size_px=64):
+    return np.random.default_rng(seed).integers(0, 256, (size_px, size_px, 3), dtype=np.uint8)
+
+
+def density(pixels):
+    return -np.log((pixels.astype(float) + 1) / 256)
+
+
+def test_no_shift_is_no_change():
+    pixels = tile()
+    difference = shift_stains(pixels, np.ones(3), NOTHING).astype(int) - pixels
+    assert abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("stain", [0, 1, 2])
+def test_a_gain_scales_the_density_of_its_stain_alone(stain):
+    concentrations = np.array([0.5, 0.4, 0.2])
+    pixels = np.round(256 * np.exp(-concentrations @ STAIN_VECTORS) - 1).astype(np.uint8).reshape(1, 1, 3)
+    gain = np.ones(3)
+    gain[stain] = 1.3
+    found = density(shift_stains(pixels, gain, NOTHING))[0, 0] @ np.linalg.inv(STAIN_VECTORS)
+    np.testing.assert_allclose(found, concentrations * gain, atol=0.03)
+
+
+def test_a_shift_adds_stain_and_brightness_is_light():
+    glass = np.full((4, 4, 3), 200, np.uint8)
+    added = density(shift_stains(glass, np.ones(3), np.array([0.3, 0, 0]))) - density(glass)
+    np.testing.assert_allclose(added[0, 0], 0.3 * STAIN_VECTORS[0], atol=0.01)
+    assert abs(int(shift_stains(glass, np.ones(3), NOTHING, brightness=0.9)[0, 0, 0]) - 180) <= 1
+
+
+def test_the_same_generator_gives_the_same_view():
+    views = [augment_tile(tile(), 48, Augmentation(), np.random.default_rng(5)) for _ in range(2)]
+    np.testing.assert_array_equal(*views)
+    assert (augment_tile(tile(), 48, Augmentation(), np.random.default_rng(6)) != views[0]).any()
+
+
+def test_a_still_view_is_one_of_the_eight_turns():
+    pixels = tile()
+    turns = [turned for k in range(4) for turned in (np.rot90(pixels, k), np.rot90(pixels, k)[:, ::-1])]
+    seen = set()
+    for seed in range(60):
+        view = augment_tile(pixels, 64, STILL, np.random.default_rng(seed))
+        seen.add(next(i for i, turned in enumerate(turns) if np.array_equal(view, turned)))
+    assert seen == set(range(8))
+
+
+@given(seed=st.integers(0, 2**32 - 1), crop_px=st.integers(16, 64), size_px=st.integers(64, 90))
+def test_a_view_is_always_of_the_size_asked_for(seed, crop_px, size_px):
+    how = Augmentation(blur_share=0.5, jpeg_share=0.5)
+    view = augment_tile(tile(size_px=size_px), crop_px, how, np.random.default_rng(seed))
+    assert view.shape == (crop_px, crop_px, 3) and view.dtype == np.uint8 and view.flags.c_contiguous
+
+
+def test_settings_survive_a_round_trip():
+    how = Augmentation(scale=0.2, jpeg_quality=(30, 50))
+    assert Augmentation.from_dict(how.to_dict()) == how
