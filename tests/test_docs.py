@@ -1,0 +1,61 @@
+"""What the README promises exists: commands, options, reasons, files."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aggregate.decision import DecisionRules
+from app.cli import cli
+from app.words import REASONS
+from tests.test_aggregate_decision import CLEAN, CLEAR, decided
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+POOLING = (ROOT / "docs" / "pooling.md").read_text(encoding="utf-8")
+
+
+def test_every_command_is_in_the_readme():
+    told = README[README.index("## Commands") :]
+    assert [name for name in cli.commands if f"`{name}" not in told and f"pulmoscope {name}" not in told] == []
+
+
+def test_every_option_in_the_readme_exists():
+    known = {option for command in cli.commands.values() for p in command.params for option in p.opts}
+    assert set(re.findall(r"--[a-z][a-z-]+", README)) - known == set()
+
+
+@pytest.mark.parametrize("text", [README, POOLING], ids=["README", "pooling"])
+def test_every_reason_is_told(text):
+    assert [code for code in REASONS if f"`{code}`" not in text] == []
+
+
+def test_every_reason_that_a_decision_gives_has_words():
+    worst = decided(
+        pooled=replace(CLEAR, scatter=1.0, disagreeing_tiles=99.0, second_type_share=0.5),
+        shares=replace(CLEAN, unfamiliar=0.9, voting=0.0, blur=1.0, pen=1.0, dark=1.0, tissue_mm2=0.0),
+        mpp_inferred=True,
+        enlarged=True,
+        low_margin=1.1,
+    )
+    assert set(worst.review_reasons) == set(REASONS)
+
+
+def test_the_thresholds_told_are_those_in_force():
+    rules = DecisionRules()
+    for reason, figure in {
+        "unfamiliar-tissue": f"{rules.unfamiliar_share:.0%}",
+        "low-margin": f"{rules.low_margin:.2f}",
+        "scattered": f"{rules.scattered_share:.0%}",
+        "little-tissue": f"{rules.little_tissue_mm2:g} mm2",
+        "blur": f"{rules.blur_share:.0%}, {rules.pen_share:.0%}, {rules.dark_share:.0%}",
+    }.items():
+        [line] = [line for line in POOLING.splitlines() if line.startswith(f"| `{reason}`")]
+        assert figure in line
+
+
+def test_every_link_between_the_documents_leads_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
