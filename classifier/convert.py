@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.quiet import native_stderr_silenced
+
 # Under this share of equal labels an int8 file must not stand in for the network.
 MIN_AGREEMENT = 0.99
 
@@ -32,7 +34,7 @@ def to_litert_int8(network: Any, representative: NDArray[np.uint8]) -> bytes:
     converter.representative_dataset = tiles_one_by_one
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     # The converter prints to stdout, which belongs to the command that called us.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with contextlib.redirect_stdout(io.StringIO()), native_stderr_silenced(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return bytes(converter.convert())
 

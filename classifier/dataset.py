@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ IMAGE_FORMATS = ("JPEG", "PNG", "TIFF")
 MAX_TILE_SIDE_PX = 4096
 MAX_TILES = 5_000_000
 MAX_CLASSES = 100
+READ_THREADS = 2
 # A tile this much smaller than the model's (rounding of mpp) is enlarged; a smaller one is refused.
 SIZE_TOLERANCE = 0.02
 
@@ -121,6 +123,13 @@ def fill_splits(tile_set: TileSet, seed: int) -> TileSet:
     return replace(tile_set, records=split_groups(tile_set.records, seed))
 
 
+def check_tiles(tile_set: TileSet, spec: TileSpec) -> None:
+    """Reads every tile once, so that a bad one is named before a long training and not after. Raises DatasetError."""
+    with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="tiles") as pool:
+        for _ in pool.map(lambda record: read_tile(record, spec).shape, tile_set.records):
+            pass
+
+
 def read_tile(record: TileRecord, spec: TileSpec) -> NDArray[np.uint8]:
     """The pixels of one tile as the model wants them: (size, size, 3) RGB at the model's mpp, its centre.
 
@@ -177,6 +186,8 @@ def _from_csv(path: Path) -> TileSet:
             records = [_csv_record(root, row, cells) for row, cells in enumerate(reader, start=2)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path.name} is not a CSV in UTF-8", hint="save it as CSV again") from error
+    except OSError as error:
+        raise DatasetError(f"{path.name} cannot be read: {error.strerror}") from error
     if not records:
         raise DatasetError(f"{path.name} lists no tiles")
     _refuse_mixed_splits(path.name, records)

@@ -97,7 +97,7 @@ def packaged_models() -> list[ModelCard]:
 
 def find_model(name_or_path: str | Path) -> Path:
     """The folder of a model. A packaged name wins over a folder of that name; write ./NAME for the folder."""
-    names = [card.name for card in packaged_models()]
+    names = sorted(path.parent.name for path in PACKAGED.glob(f"*/{CARD_FILE}"))
     if str(name_or_path) in names:
         return PACKAGED / str(name_or_path)
     path = Path(name_or_path)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.card import ModelCard
+from classifier.quiet import native_stderr_silenced
 from classifier.runtime import Floats
 from wsi.errors import ModelError
 
@@ -24,32 +25,38 @@ class LiteRtRuntime:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
+            with native_stderr_silenced():
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
             self._input = self._interpreter.get_input_details()[0]
-            outputs = {int(details["shape"][-1]): details["index"] for details in self._sorted_outputs()}
+            logits, features = self._sorted_outputs()
         except (ValueError, RuntimeError, IndexError) as error:
             raise ModelError("the LiteRT file cannot be read", hint="get the model again from its maker") from error
         size_px = card.tile.size_px
-        expected = {len(card.classes), card.network.features}
-        if tuple(self._input["shape"][1:]) != (size_px, size_px, 3) or set(outputs) != expected:
+        found = (self._input["dtype"], *(tuple(part["shape"][1:]) for part in (self._input, logits, features)))
+        if found != (np.uint8, (size_px, size_px, 3), (len(card.classes),), (card.network.features,)):
             raise ModelError("the LiteRT file is of another shape than its card", hint="package the model again")
-        self._logits, self._features = outputs[len(card.classes)], outputs[card.network.features]
+        self._logits, self._features = logits["index"], features["index"]
         self._batch = 0
         self._lock = threading.Lock()
 
     def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         with self._lock:
-            self._resize(len(tiles))
-            self._interpreter.set_tensor(self._input["index"], tiles)
-            self._interpreter.invoke()
+            try:
+                self._resize(len(tiles))
+                self._interpreter.set_tensor(self._input["index"], tiles)
+                self._interpreter.invoke()
+            except (ValueError, RuntimeError) as error:
+                raise ModelError("the LiteRT file does not run", hint="use the runtime tensorflow") from error
             return self._interpreter.get_tensor(self._logits), self._interpreter.get_tensor(self._features)
 
     def _resize(self, batch: int) -> None:
         # Allocating costs more than a batch, so only where the batch size changes.
         if batch != self._batch:
             self._interpreter.resize_tensor_input(self._input["index"], (batch, *self._input["shape"][1:]))
-            self._interpreter.allocate_tensors()
+            with native_stderr_silenced():
+                self._interpreter.allocate_tensors()
             self._batch = batch
 
     def _sorted_outputs(self) -> list[Any]:
+        """Logits, features: the converter numbers a network's outputs in their order."""
         return sorted(self._interpreter.get_output_details(), key=lambda details: details["name"])

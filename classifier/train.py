@@ -12,7 +12,7 @@ from typing import Any
 
 from classifier.about import YOUR_OWN, About
 from classifier.card import ModelCard
-from classifier.dataset import TileSet, fill_splits, read_tile_set
+from classifier.dataset import TileSet, check_tiles, fill_splits, read_tile_set
 from classifier.evaluate import Evaluation, judge
 from classifier.fit import fit
 from classifier.folder import refuse_finished, write_folder
@@ -52,16 +52,19 @@ def train(
     for warning in listed.warnings:
         warn(warning)
     learned, held = _learned_and_held(listed, config)
-    data_digest = listed.digest()
-    work = _work_folder(out)
-    weights = fit(learned, config, work / CHECKPOINT_FILE, config.digest(data_digest), progress)
-    progress(Progress("calibrating, and converting to int8", 1.0))
-    made = Origin(name or model_name(out), about, command, data_digest)
-    packaged = package(weights, learned, held, config, made)
-    progress(Progress("measuring on the validation tiles", 1.0))
-    card = _with_validation(packaged, listed)
-    card = write_folder(out, card, packaged.contents)
-    shutil.rmtree(work)
+    check_tiles(listed.of_split(TRAIN, VALIDATION), config.tile)
+    made = Origin(name or model_name(out), about, command, listed.digest())
+    try:
+        work = out / WORK_FOLDER
+        work.mkdir(parents=True, exist_ok=True)
+        weights = fit(learned, config, work / CHECKPOINT_FILE, config.digest(made.data_sha256), progress)
+        progress(Progress("calibrating, and converting to int8", 1.0))
+        packaged = package(weights, learned, held, config, made)
+        progress(Progress("measuring on the validation tiles", 1.0))
+        card = write_folder(out, _with_validation(packaged, listed), packaged.contents)
+        shutil.rmtree(work)
+    except OSError as error:
+        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
     return card
 
 
@@ -94,15 +97,6 @@ def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, Ti
                 hint="each class needs tiles of several sources",
             )
     return learned, held_out
-
-
-def _work_folder(out: Path) -> Path:
-    work = out / WORK_FOLDER
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
-    return work
 
 
 def _with_validation(packaged: Packaged, listed: TileSet) -> ModelCard:

@@ -19,7 +19,7 @@ from classifier.folder import read_card
 from classifier.recipe import TrainConfig
 from classifier.train import model_name, train
 from tests.classifier_tiles import TINY, tiny_model, tiny_tiles, write_csv, write_tiles
-from wsi.errors import DatasetError, UsageError
+from wsi.errors import DatasetError, OutputUnwritableError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -103,6 +103,20 @@ def test_too_few_tiles_or_a_single_source(tmp_path):
     write_csv(one_source, ("file", "class", "source_group", "split"), rows)
     with pytest.raises(DatasetError, match="source"):
         train(one_source, tmp_path / "m", TINY)
+
+
+def test_a_bad_tile_is_named_before_training_and_not_after(tmp_path):
+    tiles = write_tiles(tmp_path)
+    (tmp_path / "stripes-7-4.png").write_bytes(b"no image")  # the last validation tile
+    with pytest.raises(DatasetError, match=r"row \d+ \(stripes-7-4.png\) cannot be read"):
+        train(tiles, tmp_path / "m", TINY)
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputUnwritableError):
+        train(tiny_tiles(), tmp_path / "file" / "m", TINY)
 
 
 def test_an_epoch_shows_each_tile_once_and_repeats_for_its_seed():
