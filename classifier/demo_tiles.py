@@ -22,6 +22,9 @@ BORDER_SHARE = 0.25
 TISSUE_AT_GLASS = (0.12, 0.95)
 MAIN_AT_BORDER = (0.65, 0.97)
 
+# A drawn slide's stain drifts: what it absorbs beyond glass varies by about this much from place to place.
+STAIN_DEPTH = (0.75, 1.25)
+
 Pixels = NDArray[np.uint8]
 
 
@@ -41,7 +44,7 @@ def write_demo_tiles(
         for kind in CLASSES:
             for index in range(tiles_a_sheet):
                 file = f"{kind}/{sheet:03d}-{index:03d}.jpg"
-                pixels = compose_tile(painted, kind, spec.size_px, rng)
+                pixels = _stained(compose_tile(painted, kind, spec.size_px, rng), rng.uniform(*STAIN_DEPTH))
                 _write_jpeg(folder / file, pixels, quality=int(rng.integers(75, 95)))
                 rows.append((file, kind, f"{kind}-{sheet:03d}", split, f"{spec.mpp:g}"))
         progress(Progress(f"painted {sheet + 1} of {sheets} sheets", (sheet + 1) / sheets))
@@ -63,6 +66,12 @@ def compose_tile(painted: dict[str, Pixels], kind: str, size_px: int, rng: np.ra
     elif chance < BORDER_SHARE + GLASS_SHARE:
         tile[~_side_mask(size_px, rng.uniform(*TISSUE_AT_GLASS), rng)] = GLASS_RGB
     return tile
+
+
+def _stained(tile: Pixels, depth: float) -> Pixels:
+    """The tile with what it absorbs beyond glass times `depth`, as `wsi.synthetic` varies it; glass stays as it is."""
+    glass = np.array(GLASS_RGB, np.float32)
+    return np.clip(np.rint(glass - (glass - tile) * depth), 0, 255).astype(np.uint8)
 
 
 def _paint_sheet(kind: str, sheet: int, mpp: float, seed: int) -> Pixels:

@@ -83,7 +83,8 @@ def test_tiles_are_mostly_of_their_class_or_glass():
     assert partly_glass > 30 and partly_other > 30
 
 
-def test_the_list_of_painted_tiles(tmp_path):
+def test_the_list_of_painted_tiles(tmp_path, monkeypatch):
+    monkeypatch.setattr("classifier.demo_tiles.PAINTED_MPP", (2.0,))  # coarse drawings are quick
     path = write_demo_tiles(tmp_path, TileSpec(32, 4.0), sheets=5, tiles_a_sheet=2, seed=1)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
