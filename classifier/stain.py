@@ -8,10 +8,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.color import rgb_from_hed
 
 # Rows: haematoxylin, eosin, DAB; columns: optical density in red, green, blue, each row of unit length.
-STAIN_VECTORS: NDArray[np.float64] = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
-STAIN_VECTORS /= np.linalg.norm(STAIN_VECTORS, axis=1, keepdims=True)
+STAIN_VECTORS: NDArray[np.float64] = rgb_from_hed / np.linalg.norm(rgb_from_hed, axis=1, keepdims=True)
 
 # +1 keeps a black pixel finite.
 _DENSITY_OF: NDArray[np.float32] = -np.log((np.arange(256) + 1.0) / 256.0).astype(np.float32)
