@@ -42,19 +42,18 @@ def shared_head(tables: bytes, photometric: Photometric) -> bytes:
     return _SOI + _ADOBE[photometric] + segments
 
 
-def decode_tile(head: bytes, tile: bytes, tile_px: tuple[int, int]) -> NDArray[np.uint8]:
-    """Pixels (height, width, 3) RGB of one tile of `tile_px` (width, height), whose `head` is `shared_head`'s.
+def decode_tile(head: bytes, tile: bytes, into: NDArray[np.uint8]) -> None:
+    """Writes the RGB pixels of one tile into `into` (height, width, 3); `head` is `shared_head`'s.
 
     Exact: libjpeg's slow integer DCT and smooth chroma upsampling, as OpenSlide decodes. Raises OddJpegError.
     """
-    own, scan = _segments(tile, tile_px)
+    own, scan = _segments(tile, (into.shape[1], into.shape[0]))
     if not scan:
         raise OddJpegError("no picture")
     try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(head + own + scan, colorspace="RGB", strict=True)
+        simplejpeg.decode_jpeg(head + own + scan, colorspace="RGB", strict=True, buffer=into)
     except ValueError as error:
         raise OddJpegError("damaged") from error
-    return pixels
 
 
 def _segments(data: bytes, tile_px: tuple[int, int] | None) -> tuple[bytes, bytes]:

@@ -101,27 +101,29 @@ class TiffJpegReader:
         """Copies into `part` what is stored from `corner` on."""
         stored = self._stored[level].tiles
         (x, y), (tile_width, tile_height) = corner, stored.tile_px
+        shape = (tile_height, tile_width, 3)
         for row, rows, tile_rows in _cuts(y, part.shape[0], tile_height):
             for column, columns, tile_columns in _cuts(x, part.shape[1], tile_width):
                 index = row * stored.columns + column
-                tile = self._cache.get((level, index), partial(self._tile, level, index))
-                part[rows, columns] = tile[tile_rows, tile_columns]
+                with self._cache.tile((level, index), shape, partial(self._decode, level, index)) as tile:
+                    part[rows, columns] = tile[tile_rows, tile_columns]
 
-    def _tile(self, level: int, index: int) -> Pixels:
-        """A stored tile. One that is missing or odd comes as OpenSlide paints it, or with its CorruptSlideError."""
+    def _decode(self, level: int, index: int, into: Pixels) -> None:
+        """Writes a stored tile; one that is missing or odd as OpenSlide paints it, or raises its CorruptSlideError."""
         stored = self._stored[level]
         tiles = stored.tiles
         offset, length = int(tiles.offsets[index]), int(tiles.lengths[index])
         if 0 < length <= stored.longest_bytes:
             try:
-                return decode_tile(stored.head, os.pread(self._fd, length, offset), tiles.tile_px)
+                decode_tile(stored.head, os.pread(self._fd, length, offset), into)
+                return
             except (OddJpegError, OSError, OverflowError):
                 pass  # OpenSlide is lenient with some damage, and has the words for the rest
         row, column = divmod(index, tiles.columns)
         if self._openslide is None:
             self._openslide = OpenSlideReader(self.path, self._given_mpp)
         corner = (column * tiles.tile_px[0], row * tiles.tile_px[1])
-        return self._openslide.read_region(corner, level, tiles.tile_px)
+        into[:] = self._openslide.read_region(corner, level, tiles.tile_px)
 
     def _verify(self, known: OpenSlideReader) -> int:
         """Compares the fullest tile of each level, and the last of level 0, with OpenSlide's; gives their number."""

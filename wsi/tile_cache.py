@@ -1,23 +1,32 @@
-"""Decoded tiles kept for a while, so that none is decoded twice in a row: bounded in bytes, shared by threads."""
+"""Decoded tiles kept for a while, so that none is decoded twice in a row: bounded in bytes, shared by threads.
+
+Memory is handed on from the tile that goes to the tile that comes: fresh pages cost nearly as much as decoding a tile.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from itertools import islice
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
-# One tile comes at a time, of much the same size as those that go: looking at more of the oldest would only cost time.
-_MAX_DROPPED = 64
+
+@dataclass(eq=False)
+class _Slot:
+    pixels: Pixels
+    users: int = 1
+    filled: bool = False
+    filling: threading.Lock = field(default_factory=threading.Lock)
 
 
 class TileCache:
-    """The most recently used arrays, at most `max_bytes` of them. What it gives must not be written to."""
+    """The most recently used tiles, at most `max_bytes` of them beside those that are being read this moment."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -25,53 +34,56 @@ class TileCache:
         self._slots: OrderedDict[Hashable, _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Pixels]) -> Pixels:
-        """The array of `key`, made if it is not there. Of threads that ask at once one makes it, the others wait.
+    @contextmanager
+    def tile(self, key: Hashable, shape: tuple[int, int, int], fill: Callable[[Pixels], None]) -> Iterator[Pixels]:
+        """The tile of `key`, to read from inside the `with` only; `fill` writes it where it is not there yet.
 
-        Raises what `make` raises, and forgets the key then.
+        Of threads that ask at once one fills it, the others wait. Raises what `fill` raises, and forgets the key then.
         """
+        slot = self._filled_slot(key, shape, fill)
+        try:
+            yield slot.pixels
+        finally:
+            with self._lock:
+                slot.users -= 1
+
+    def _filled_slot(self, key: Hashable, shape: tuple[int, int, int], fill: Callable[[Pixels], None]) -> _Slot:
         while True:
             with self._lock:
                 slot = self._slots.get(key)
                 if slot is None:
-                    slot = self._slots[key] = _Slot()
-                    slot.making.acquire()
+                    slot = self._slots[key] = _Slot(self._memory(shape))
+                    slot.filling.acquire()
                     break
                 self._slots.move_to_end(key)
-            with slot.making:
-                if slot.pixels is not None:
-                    return slot.pixels
-            # Whoever was making it failed; the next asks for itself and hears the reason.
+                slot.users += 1
+            with slot.filling:
+                if slot.filled:
+                    return slot
+            # Whoever was filling it failed. The next one tries, and hears the reason for itself.
         try:
-            pixels = make()
-            pixels.flags.writeable = False
-            self._keep(slot, pixels)
-            return pixels
-        except BaseException:
-            with self._lock:
-                del self._slots[key]
-            raise
+            fill(slot.pixels)
+            slot.filled = True
         finally:
-            slot.making.release()
-
-    def _keep(self, slot: _Slot, pixels: Pixels) -> None:
-        """Files what was made, and drops what was longest unused; what others are still making stays."""
-        with self._lock:
-            slot.pixels = pixels
-            self._bytes += pixels.nbytes
-            over = self._bytes - self._max_bytes
-            if over <= 0:
-                return
-            for key, other in list(islice(self._slots.items(), _MAX_DROPPED)):
-                if over <= 0:
-                    break
-                if other.pixels is not None and other is not slot:
+            slot.filling.release()
+            if not slot.filled:
+                with self._lock:
                     del self._slots[key]
-                    self._bytes -= other.pixels.nbytes
-                    over -= other.pixels.nbytes
+                    self._bytes -= slot.pixels.nbytes
+        return slot
 
-
-class _Slot:
-    def __init__(self) -> None:
-        self.making = threading.Lock()
-        self.pixels: Pixels | None = None
+    def _memory(self, shape: tuple[int, int, int]) -> Pixels:
+        """Memory for one more tile: that of the tile longest unused, where there is no room. Call it under the lock."""
+        wanted = shape[0] * shape[1] * shape[2]
+        while self._bytes + wanted > self._max_bytes:
+            idle = (key for key, slot in self._slots.items() if slot.filled and slot.users == 0)
+            oldest = next(idle, None)
+            if oldest is None:
+                break
+            pixels = self._slots.pop(oldest).pixels
+            self._bytes -= pixels.nbytes
+            if pixels.shape == shape:
+                self._bytes += wanted
+                return pixels
+        self._bytes += wanted
+        return np.empty(shape, np.uint8)
