@@ -16,15 +16,39 @@ LITERT_INT8 = "litert-int8"
 
 
 class LiteRtRuntime:
-    """Raises ModelError where `content` is no network of the card's shape. Safe to call from several threads."""
+    """Raises ModelError where `content` is no network of the card's shape.
+
+    A call runs on one core; calls from several threads run side by side, each on an interpreter of its own.
+    """
 
     name = LITERT_INT8
 
-    def __init__(self, card: ModelCard, content: bytes, threads: int | None = None) -> None:
+    def __init__(self, card: ModelCard, content: bytes) -> None:
+        self._card = card
+        self._content = content
+        self._idle = [_Network(card, content)]
+        self._lock = threading.Lock()
+
+    def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        with self._lock:
+            network = self._idle.pop() if self._idle else None
+        network = network or _Network(self._card, self._content)
+        try:
+            return network.forward(tiles)
+        finally:
+            with self._lock:
+                self._idle.append(network)
+
+
+class _Network:
+    """One interpreter. Not for two threads at once."""
+
+    def __init__(self, card: ModelCard, content: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
+            # LiteRT's own threads wait for each other by spinning, which costs the cores that read tiles.
+            self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
             self._input = self._interpreter.get_input_details()[0]
             outputs = {int(details["shape"][-1]): details["index"] for details in self._sorted_outputs()}
         except (ValueError, RuntimeError, IndexError) as error:
@@ -35,14 +59,12 @@ class LiteRtRuntime:
             raise ModelError("the LiteRT file is of another shape than its card", hint="package the model again")
         self._logits, self._features = outputs[len(card.classes)], outputs[card.network.features]
         self._batch = 0
-        self._lock = threading.Lock()
 
     def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        with self._lock:
-            self._resize(len(tiles))
-            self._interpreter.set_tensor(self._input["index"], tiles)
-            self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._logits), self._interpreter.get_tensor(self._features)
+        self._resize(len(tiles))
+        self._interpreter.set_tensor(self._input["index"], tiles)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._logits), self._interpreter.get_tensor(self._features)
 
     def _resize(self, batch: int) -> None:
         # Allocating costs more than a batch, so only where the batch size changes.

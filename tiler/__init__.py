@@ -2,7 +2,7 @@
 
 from tiler.grid import lay_grid
 from tiler.spec import Grid, TileBatch, TileQuality, TileSpec
-from tiler.stream import stream_tiles
+from tiler.stream import map_tiles, stream_tiles
 from tiler.tissue import TissueMask, find_tissue
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "TissueMask",
     "find_tissue",
     "lay_grid",
+    "map_tiles",
     "stream_tiles",
 ]
