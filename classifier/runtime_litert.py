@@ -47,7 +47,7 @@ class _Network:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            # LiteRT's own threads wait for each other by spinning, which costs the cores that read tiles.
+            # The cores are taken by calls side by side, each with a batch of its own.
             self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
             self._input = self._interpreter.get_input_details()[0]
             outputs = {int(details["shape"][-1]): details["index"] for details in self._sorted_outputs()}

@@ -12,11 +12,6 @@ from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, Unsup
 from wsi.slide import Slide
 from wsi.tiff_directory import FastPathDoubtError
 
-# What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
-SLIDE_SUFFIXES = frozenset(
-    (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
-) | frozenset((".jpg", ".jpeg", ".png"))
-
 
 @dataclass(frozen=True)
 class Reader:

@@ -197,6 +197,9 @@ def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
         fitting = [tiles for tiles in directories if tiles.size_px == level.size_px]
         if len(fitting) != 1:
             raise FastPathDoubtError("its levels cannot be told apart")
+        # OpenSlide paints such slides anew from finer levels, present tiles of coarser levels among them.
+        if known.metadata.get("vendor") == "aperio" and (fitting[0].lengths == 0).any():
+            raise FastPathDoubtError("some of its tiles are missing")
         stored.append(_stored_level(fitting[0]))
     return tuple(stored)
 
