@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +47,7 @@ def sharpness(tile: NDArray[np.uint8]) -> float:
     return _deviation(cv2.Laplacian(grey, cv2.CV_16S)) ** 2 / (spread + 1.0)
 
 
-def _deviation(values: NDArray[np.integer]) -> float:
+def _deviation(values: NDArray[Any]) -> float:
     """Standard deviation, in one pass; NumPy makes a copy as floats first."""
     return float(cv2.meanStdDev(values)[1].item())
 
