@@ -29,8 +29,9 @@ from wsi.tile_cache import TileCache
 
 # OpenSlide's names of the formats whose levels are plain grids of tiles, without overlap or offset.
 _FORMATS = ("aperio", "generic-tiff")
-# Two rows of tiles across the widest slides at their finest level, one and a half hundred thousand px.
-_CACHE_BYTES = 256 * 2**20
+# One for all slides of the process, so that a viewer with many open needs no more than a worker with one. Holds two
+# rows of 256 px tiles across the widest slides at their finest level, one and a half hundred thousand px.
+_DECODED = TileCache(256 * 2**20)
 # Where OpenSlide blends neighbouring px of a level (its downsample is not whole) tiles are alike, not equal: 0.3 to 2.7
 # on our synthetic slides, while a wrong colour space gives 50 and a wrong tile of tissue 20.
 _MAX_BLEND_DIFFERENCE = 6.0
@@ -59,7 +60,7 @@ class TiffJpegReader:
             self._openslide: OpenSlideReader | None = None
             try:
                 self._stored = _stored_levels(self._fd, known)
-                self._cache = TileCache(_CACHE_BYTES)
+                self._identity = object()
                 checked = self._verify(known)
             except BaseException:
                 self.close()
@@ -105,7 +106,8 @@ class TiffJpegReader:
         for row, rows, tile_rows in _cuts(y, part.shape[0], tile_height):
             for column, columns, tile_columns in _cuts(x, part.shape[1], tile_width):
                 index = row * stored.columns + column
-                with self._cache.tile((level, index), shape, partial(self._decode, level, index)) as tile:
+                key = (self._identity, level, index)
+                with _DECODED.tile(key, shape, partial(self._decode, level, index)) as tile:
                     part[rows, columns] = tile[tile_rows, tile_columns]
 
     def _decode(self, level: int, index: int, into: Pixels) -> None:
@@ -162,7 +164,7 @@ class TiffJpegReader:
         other._given_mpp = self._given_mpp
         other._fd = os.dup(self._fd)
         other._openslide = None
-        other._stored, other._cache = self._stored, self._cache
+        other._stored, other._identity = self._stored, self._identity
         return other
 
     def close(self) -> None:
