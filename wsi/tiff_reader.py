@@ -191,8 +191,6 @@ class _StoredLevel:
 
 def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
     """The directory of each of OpenSlide's levels, by its size."""
-    if known.bounds_px != (0, 0, *known.size_px):
-        raise FastPathDoubtError("its pixels lie at an offset")
     directories = tiled_jpegs(fd)
     stored = []
     for level in known.levels:
