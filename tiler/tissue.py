@@ -97,12 +97,15 @@ def _on_white_glass(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if glass.mean() < 0.02:
         return rgb
     colour = np.median(rgb[glass], axis=0)
-    return np.clip(rgb * (255.0 / colour), 0, 255).astype(np.uint8)
+    # By table: as floats the thumbnail of a large slide would take more memory than all the rest of the program.
+    table = np.clip(np.arange(256)[:, None] * (255.0 / colour), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(rgb, table[None]), np.uint8)
 
 
 def _hsv(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
-    hsv = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV).astype(np.float32)
-    return hsv[..., 0] * 2.0, hsv[..., 1] / 255.0, hsv[..., 2] / 255.0
+    hue, saturation, value = cv2.split(cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV))
+    scale = np.float32(255.0)
+    return hue * np.float32(2.0), saturation / scale, value / scale
 
 
 def _ink(hue: NDArray[np.floating], saturation: NDArray[np.floating], value: NDArray[np.floating]) -> NDArray[np.bool_]:
