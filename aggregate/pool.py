@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 # A neighbourhood is a tile with those around it: nine tiles, 0.45 mm2 at 224 um.
 _NEIGHBOURS = 9
@@ -93,6 +92,9 @@ def _neighbourhood_means(
     tile_p: NDArray[np.float64], centres: NDArray[np.floating], tile_side: float, tiles_per_area: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n, c) mean over each tile and its nearest, and (n,) the factor <= 1 that fills small islands up with zeros."""
+    # SciPy takes longer to import than most of the program: only who pools pays for it.
+    from scipy.spatial import cKDTree
+
     n = len(tile_p)
     k = min(n, round(_NEIGHBOURS * tiles_per_area))
     distance, index = cKDTree(centres).query(

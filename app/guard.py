@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +17,8 @@ def check_packages() -> None:
         spec = find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None
         if origin is None or origin.parent.parent != home:
+            from importlib.metadata import packages_distributions
+
             owners = ", ".join(packages_distributions().get(name, ["an unknown distribution"]))
             raise UsageError(
                 f"the package {name!r} found at {origin or 'no place'} is not pulmoscope's (it belongs to {owners})",

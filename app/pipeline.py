@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from aggregate.result import SlideRecord, SlideResult
 from aggregate.summary import summarise
 from app.config import RunConfig
 from classifier.model import TileModel, TilePredictions
-from tiler import Grid, TileBatch, TileSpec, find_tissue, lay_grid, stream_tiles
+from tiler import Grid, TileBatch, TileSpec, find_tissue, lay_grid, map_tiles
 from wsi import Slide, __version__, open_slide
 from wsi.fingerprint import fingerprint
 
@@ -43,7 +43,7 @@ def run_slide(
     with open_slide(path, mpp=mpp, reader=config.reader) as slide:
         tissue = find_tissue(slide)
         grid = lay_grid(tissue, spec, slide)
-        predictions, quality = predict_tiles(model, stream_tiles(slide, grid, threads=config.threads), grid, progress)
+        predictions, quality = predict_tiles(model, slide, grid, threads=config.threads, progress=progress)
         record = describe(slide)
     provenance = {
         "pulmoscope": __version__,
@@ -69,23 +69,27 @@ def run_slide(
 
 
 def predict_tiles(
-    model: TileModel, batches: Iterable[TileBatch], grid: Grid, progress: Progress | None = None
+    model: TileModel, slide: Slide, grid: Grid, *, threads: int = 2, progress: Progress | None = None
 ) -> tuple[TilePredictions, NDArray[np.uint8]]:
-    """Predictions and quality of all tiles of `grid`, in its order."""
+    """Predictions and quality of all tiles of `grid`, in its order; each of `threads` reads and predicts."""
+
+    def predict(batch: TileBatch) -> tuple[TilePredictions, NDArray[np.uint8]]:
+        return model.predict(batch.pixels), batch.quality
+
     parts, quality = [], []
     done = 0
-    for batch in batches:
-        parts.append(model.predict(batch.pixels))
-        quality.append(batch.quality)
-        done += len(batch.pixels)
+    for predictions, flags in map_tiles(slide, grid, predict, threads=threads):
+        parts.append(predictions)
+        quality.append(flags)
+        done += len(flags)
         if progress:
             progress(done, len(grid))
-    predictions = TilePredictions(
+    together = TilePredictions(
         probabilities=np.concatenate([part.probabilities for part in parts]),
         features=np.concatenate([part.features for part in parts]),
         familiarity=np.concatenate([part.familiarity for part in parts]),
     )
-    return predictions, np.concatenate(quality)
+    return together, np.concatenate(quality)
 
 
 def describe(slide: Slide) -> SlideRecord:

@@ -77,6 +77,8 @@ def load_model(
 ) -> TileModel:
     """A packaged model by name, or any model folder. `runtime` auto: LiteRT where the folder has it, else TensorFlow.
 
+    `threads` limits TensorFlow's; LiteRT uses one core for each thread that calls `predict`.
+
     Raises ModelNotFoundError, ModelDigestError, ModelError.
     """
     if runtime not in RUNTIMES:
@@ -116,5 +118,5 @@ def _start(folder: ModelFolder, runtime: str, threads: int | None) -> Runtime:
     if runtime == LITERT_INT8 and not has_litert:
         raise ModelError(f"{folder.card.name} has no {LITERT_FILE}", hint="use the runtime tensorflow")
     if has_litert and runtime in ("auto", LITERT_INT8):
-        return LiteRtRuntime(folder.card, folder.contents[LITERT_FILE], threads)
+        return LiteRtRuntime(folder.card, folder.contents[LITERT_FILE])
     return TensorFlowRuntime(folder.card, unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE), threads)

@@ -17,16 +17,40 @@ LITERT_INT8 = "litert-int8"
 
 
 class LiteRtRuntime:
-    """Raises ModelError where `content` is no network of the card's shape. Safe to call from several threads."""
+    """Raises ModelError where `content` is no network of the card's shape.
+
+    A call runs on one core; calls from several threads run side by side, each on an interpreter of its own.
+    """
 
     name = LITERT_INT8
 
-    def __init__(self, card: ModelCard, content: bytes, threads: int | None = None) -> None:
+    def __init__(self, card: ModelCard, content: bytes) -> None:
+        self._card = card
+        self._content = content
+        self._idle = [_Network(card, content)]
+        self._lock = threading.Lock()
+
+    def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        with self._lock:
+            network = self._idle.pop() if self._idle else None
+        network = network or _Network(self._card, self._content)
+        try:
+            return network.forward(tiles)
+        finally:
+            with self._lock:
+                self._idle.append(network)
+
+
+class _Network:
+    """One interpreter. Not for two threads at once."""
+
+    def __init__(self, card: ModelCard, content: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
+            # The cores are taken by calls side by side, each with a batch of its own.
             with native_stderr_silenced():
-                self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
             self._input = self._interpreter.get_input_details()[0]
             logits, features = self._sorted_outputs()
         except (ValueError, RuntimeError, IndexError) as error:
@@ -37,17 +61,15 @@ class LiteRtRuntime:
             raise ModelError("the LiteRT file is of another shape than its card", hint="package the model again")
         self._logits, self._features = logits["index"], features["index"]
         self._batch = 0
-        self._lock = threading.Lock()
 
     def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        with self._lock:
-            try:
-                self._resize(len(tiles))
-                self._interpreter.set_tensor(self._input["index"], tiles)
-                self._interpreter.invoke()
-            except (ValueError, RuntimeError) as error:
-                raise ModelError("the LiteRT file does not run", hint="use the runtime tensorflow") from error
-            return self._interpreter.get_tensor(self._logits), self._interpreter.get_tensor(self._features)
+        try:
+            self._resize(len(tiles))
+            self._interpreter.set_tensor(self._input["index"], tiles)
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError("the LiteRT file does not run", hint="use the runtime tensorflow") from error
+        return self._interpreter.get_tensor(self._logits), self._interpreter.get_tensor(self._features)
 
     def _resize(self, batch: int) -> None:
         # Allocating costs more than a batch, so only where the batch size changes.

@@ -1,3 +1,5 @@
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from tests.slides import ArraySlide, stained
 from tiler.grid import lay_grid
 from tiler.spec import TileSpec
-from tiler.stream import stream_tiles
+from tiler.stream import map_tiles, stream_tiles
 from tiler.tissue import find_tissue
 from wsi.errors import CorruptSlideError
 
@@ -72,3 +74,47 @@ def test_a_reader_that_breaks_is_heard(slide):
     with pytest.raises(CorruptSlideError):
         list(stream_tiles(slide, grid))
     assert all(handle.closed for handle in slide.handles[1:])
+
+
+def test_work_is_done_on_the_reading_threads_and_comes_in_order(slide):
+    grid = lay_grid(find_tissue(slide), TileSpec(64, 0.5), slide)
+    names = set()
+
+    def work(batch):
+        names.add(threading.current_thread().name)
+        return batch.start
+
+    starts = list(map_tiles(slide, grid, work, batch_size=8, threads=3))
+    assert starts == list(range(0, len(grid), 8))
+    assert all(name.startswith("tiles") for name in names)
+
+
+def test_work_that_fails_is_heard(slide):
+    grid = lay_grid(find_tissue(slide), TileSpec(64, 0.5), slide)
+
+    def work(batch):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(map_tiles(slide, grid, work, batch_size=8))
+    assert all(handle.closed for handle in slide.handles[1:])
+
+
+@pytest.mark.parametrize(("mpp", "overlap"), [(0.5, 0.5), (1.0, 0.5), (0.9, 0.75), (0.4, 2 / 3)])
+def test_overlapping_tiles_equal_those_read_one_by_one(slide, mpp, overlap):
+    grid = lay_grid(find_tissue(slide), TileSpec(64, mpp, overlap), slide)
+    tiles = np.concatenate([batch.pixels for batch in stream_tiles(slide, grid)])
+    side, method = grid.plan.read_px, cv2.INTER_LINEAR if grid.plan.enlarged else cv2.INTER_AREA
+    for (x, y), tile in zip(grid.level_xy, tiles, strict=True):
+        region = slide.read_region((x, y), grid.plan.level, (side, side))
+        assert np.array_equal(tile, region if side == 64 else cv2.resize(region, (64, 64), interpolation=method))
+
+
+def test_overlapping_neighbours_are_read_as_one_region(slide):
+    grid = lay_grid(find_tissue(slide), TileSpec(64, 0.5, 0.75), slide)
+    sizes = []
+    original = slide.read_region
+    slide.read_region = lambda xy, level, size: sizes.append(size) or original(xy, level, size)
+    list(stream_tiles(slide, grid))
+    read = sum(width * height for width, height in sizes)
+    assert read < len(grid) * 64 * 64 / 2

@@ -1,11 +1,15 @@
-"""A stream of tile batches: read on threads ahead of the consumer, in order, with bounded memory."""
+"""A stream of tile batches: read on threads, in order, with bounded memory; and, where asked, worked on where read.
+
+Working on a batch in the thread that read it keeps every core busy without a second crew of threads to hold back.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +20,10 @@ from tiler.spec import Grid, TileBatch
 from wsi.slide import Slide
 
 BATCH_SIZE = 32
+# Overlapping neighbours are cut from one region of at most this size: 3 MB, which stays in a core's cache.
+_REGION_PIXELS = 1 << 20
+
+Result = TypeVar("Result")
 
 
 def stream_tiles(slide: Slide, grid: Grid, *, batch_size: int = BATCH_SIZE, threads: int = 2) -> Iterator[TileBatch]:
@@ -23,13 +31,28 @@ def stream_tiles(slide: Slide, grid: Grid, *, batch_size: int = BATCH_SIZE, thre
 
     Each thread reads on a handle of its own. Raises what the reader raises (CorruptSlideError) at the batch it hit.
     """
+    return map_tiles(slide, grid, lambda batch: batch, batch_size=batch_size, threads=threads)
+
+
+def map_tiles(
+    slide: Slide,
+    grid: Grid,
+    work: Callable[[TileBatch], Result],
+    *,
+    batch_size: int = BATCH_SIZE,
+    threads: int = 2,
+) -> Iterator[Result]:
+    """`work(batch)` of each batch that `stream_tiles` would give, in order, carried out on the `threads` that read.
+
+    `work` is called from several threads at once; what it raises comes out at its batch.
+    """
     readers = _Readers(slide)
-    starts = range(0, len(grid), batch_size)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tiles")
-    pending: deque[Future[TileBatch]] = deque()
+    pending: deque[Future[Result]] = deque()
     try:
-        for start in starts:
-            pending.append(pool.submit(_read_batch, readers, grid, start, min(start + batch_size, len(grid))))
+        for start in range(0, len(grid), batch_size):
+            stop = min(start + batch_size, len(grid))
+            pending.append(pool.submit(lambda a, b: work(_read_batch(readers, grid, a, b)), start, stop))
             if len(pending) > threads + 1:
                 yield pending.popleft().result()
         while pending:
@@ -41,20 +64,47 @@ def stream_tiles(slide: Slide, grid: Grid, *, batch_size: int = BATCH_SIZE, thre
         readers.close()
 
 
-def read_tile(slide: Slide, grid: Grid, index: int) -> NDArray[np.uint8]:
-    """Tile `index`, (size, size, 3): stored pixels, or the area average (enlarged where the slide is coarser)."""
+def read_tiles(slide: Slide, grid: Grid, start: int, stop: int) -> NDArray[np.uint8]:
+    """Tiles `start` to `stop`, (n, size, size, 3): stored pixels, or the area average (enlarged where the slide is
+    coarser). Neighbours that overlap are cut from one region, so that no reader decodes their common part twice."""
     plan = grid.plan
-    x, y = (int(v) for v in grid.level_xy[index])
-    region = slide.read_region((x, y), plan.level, (plan.read_px, plan.read_px))
+    tiles = np.empty((stop - start, plan.tile_px, plan.tile_px, 3), np.uint8)
+    for first, last in _runs(grid, start, stop):
+        x, y = (int(value) for value in grid.level_xy[first])
+        width = int(grid.level_xy[last - 1, 0]) - x + plan.read_px
+        region = slide.read_region((x, y), plan.level, (width, plan.read_px))
+        for index in range(first, last):
+            left = int(grid.level_xy[index, 0]) - x
+            _fit(region[:, left : left + plan.read_px], grid, tiles[index - start])
+    return tiles
+
+
+def _fit(pixels: NDArray[np.uint8], grid: Grid, tile: NDArray[np.uint8]) -> None:
+    """Writes `pixels` into `tile`, at the tile's size."""
+    plan = grid.plan
     if plan.read_px == plan.tile_px:
-        return region
-    method = cv2.INTER_LINEAR if plan.enlarged else cv2.INTER_AREA
-    return cv2.resize(region, (plan.tile_px, plan.tile_px), interpolation=method).astype(np.uint8, copy=False)
+        tile[:] = pixels
+    else:
+        method = cv2.INTER_LINEAR if plan.enlarged else cv2.INTER_AREA
+        cv2.resize(pixels, (plan.tile_px, plan.tile_px), dst=tile, interpolation=method)
+
+
+def _runs(grid: Grid, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """[first, last) of overlapping neighbours in one row whose common region is small enough; else tile by tile."""
+    read_px = grid.plan.read_px
+    widest = max(read_px, _REGION_PIXELS // read_px)
+    first = start
+    for index in range(start + 1, stop + 1):
+        if index < stop:
+            (x0, y0), (x, y), (before, _) = (grid.level_xy[i] for i in (first, index, index - 1))
+            if y == y0 and x < before + read_px and x + read_px - x0 <= widest:
+                continue
+        yield first, index
+        first = index
 
 
 def _read_batch(readers: _Readers, grid: Grid, start: int, stop: int) -> TileBatch:
-    slide = readers.mine()
-    pixels = np.stack([read_tile(slide, grid, index) for index in range(start, stop)])
+    pixels = read_tiles(readers.mine(), grid, start, stop)
     return TileBatch(start, pixels, grid.quality[start:stop] | blur_flags(pixels))
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import threshold_otsu
 
 from wsi.slide import Slide
 from wsi.spacing import area_mm2, px_to_um
@@ -80,9 +79,9 @@ def segment(rgb: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.bool_], NDAr
     pen_with_rim = cv2.dilate(pen.astype(np.uint8), _disk(_PEN_RIM_UM, mpp)) > 0
     dark = value < _DARK_VALUE
     colourless_dark = dark & (saturation < 0.45)
-    smooth = cv2.medianBlur((saturation * 255).astype(np.uint8), 3).astype(np.float32) / 255.0
+    smooth = np.asarray(cv2.medianBlur((saturation * 255).astype(np.uint8), 3), np.uint8)
     candidates = ~pen_with_rim & ~colourless_dark
-    tissue = (smooth > _threshold(smooth[candidates])) & candidates
+    tissue = (smooth > 255.0 * _threshold(smooth[candidates])) & candidates
     tissue = cv2.morphologyEx(tissue.astype(np.uint8), cv2.MORPH_CLOSE, _disk(_CLOSING_UM, mpp)) > 0
     tissue = _without_small(tissue, _px(_MIN_OBJECT_MM2, mpp))
     tissue = ~_without_small(~tissue, _px(_MAX_HOLE_MM2, mpp))
@@ -98,12 +97,15 @@ def _on_white_glass(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if glass.mean() < 0.02:
         return rgb
     colour = np.median(rgb[glass], axis=0)
-    return np.clip(rgb * (255.0 / colour), 0, 255).astype(np.uint8)
+    # By table: as floats the thumbnail of a large slide would take more memory than all the rest of the program.
+    table = np.clip(np.arange(256)[:, None] * (255.0 / colour), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(rgb, table[None]), np.uint8)
 
 
 def _hsv(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
-    hsv = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV).astype(np.float32)
-    return hsv[..., 0] * 2.0, hsv[..., 1] / 255.0, hsv[..., 2] / 255.0
+    hue, saturation, value = cv2.split(cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV))
+    scale = np.float32(255.0)
+    return hue * np.float32(2.0), saturation / scale, value / scale
 
 
 def _ink(hue: NDArray[np.floating], saturation: NDArray[np.floating], value: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -119,10 +121,13 @@ def _ink(hue: NDArray[np.floating], saturation: NDArray[np.floating], value: NDA
     return (green | turquoise | blue | yellow | red) & (value > 0.15)
 
 
-def _threshold(saturation: NDArray[np.floating]) -> float:
-    if saturation.size == 0 or float(saturation.max()) == float(saturation.min()):
+def _threshold(saturation: NDArray[np.uint8]) -> float:
+    """Otsu's threshold (1979) on saturation in 1/255, between floor and ceiling; the ceiling where nothing varies."""
+    if saturation.size == 0 or saturation.max() == saturation.min():
         return _SATURATION_CEILING
-    return float(np.clip(threshold_otsu(saturation), _SATURATION_FLOOR, _SATURATION_CEILING))
+    # OpenCV's and not scikit-image's, whose import takes longer than masking a slide.
+    otsu, _ = cv2.threshold(saturation, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return float(np.clip(otsu / 255.0, _SATURATION_FLOOR, _SATURATION_CEILING))
 
 
 def _borders(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -38,9 +38,11 @@ class OpenSlideReader:
 
     backend = "openslide"
 
-    def __init__(self, path: Path, mpp: float | None = None) -> None:
+    def __init__(self, path: Path, mpp: float | None = None, why: str = "") -> None:
+        """`why` says in a few words why a faster reader left the file to this one; it goes into the metadata."""
         self.path = path
         self._given_mpp = mpp
+        self._why = why
         try:
             handle = openslide.OpenSlide(str(path))
             properties = dict(handle.properties)
@@ -53,7 +55,9 @@ class OpenSlideReader:
             self.size_px = self.levels[0].size_px
             self.spacing: Spacing = _spacing(path.name, properties, mpp)
             self.bounds_px = _bounds(properties, self.size_px)
-            self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(public_metadata(properties))
+            self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(
+                public_metadata(properties) | ({"reader": f"{self.backend} ({why})"} if why else {})
+            )
         except Exception:
             handle.close()
             raise
@@ -91,6 +95,11 @@ class OpenSlideReader:
         downsample = self._openslide_downsamples[level]
         return (round(level_xy[0] * downsample), round(level_xy[1] * downsample))
 
+    def gives_stored_pixels(self, level_xy: tuple[int, int], level: int) -> bool:
+        """Whether a region that begins there comes as it is stored, and not blended with neighbouring pixels."""
+        downsample = self._openslide_downsamples[level]
+        return all(abs(at * downsample - round(at * downsample)) < 1e-6 for at in level_xy)
+
     def thumbnail(self, max_px: int) -> Pixels:
         """See `wsi.slide.Slide.thumbnail`: area-averaged from the coarsest level that is large enough."""
         target = shrink_to(self.size_px, max_px)
@@ -99,7 +108,7 @@ class OpenSlideReader:
         return overview(lambda corner, size: self.read_region(corner, level, size), self.levels[level].size_px, target)
 
     def reopen(self) -> OpenSlideReader:
-        return OpenSlideReader(self.path, self._given_mpp)
+        return OpenSlideReader(self.path, self._given_mpp, self._why)
 
     def close(self) -> None:
         if self._handle is not None:

@@ -13,7 +13,7 @@ Pixels = NDArray[np.uint8]
 Pair = tuple[int, int]
 
 # An overview is made from bands of about this many pixels, so that a slide without a small level fits in memory.
-_BAND_PIXELS = 32_000_000
+_BAND_PIXELS = 8_000_000
 
 
 def clip(corner: Pair, size_px: Pair, image_px: Pair) -> tuple[Pair, Pair, Pair] | None:

@@ -7,44 +7,49 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsi import image_reader, openslide_reader
+from wsi import image_reader, openslide_reader, tiff_reader
 from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, UnsupportedSlideError, UsageError
 from wsi.slide import Slide
-
-# What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
-SLIDE_SUFFIXES = frozenset(
-    (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
-) | frozenset((".jpg", ".jpeg", ".png"))
+from wsi.tiff_directory import FastPathDoubtError
 
 
 @dataclass(frozen=True)
 class Reader:
-    """`recognises` looks at a file without decoding a pixel; `open` takes the path and the given mpp."""
+    """`recognises` looks at a file without decoding a pixel; `open` takes the path, the given mpp, and why the reader
+    before it declined the file ("" where none did)."""
 
     name: str
     recognises: Callable[[Path], bool]
-    open: Callable[[Path, float | None], Slide]
+    open: Callable[[Path, float | None, str], Slide]
 
 
 READERS: tuple[Reader, ...] = (
+    Reader("tiff-jpeg", tiff_reader.recognises, lambda path, mpp, _: tiff_reader.TiffJpegReader(path, mpp)),
     Reader("openslide", openslide_reader.recognises, openslide_reader.OpenSlideReader),
-    Reader("image", image_reader.recognises, image_reader.ImageReader),
+    Reader("image", image_reader.recognises, lambda path, mpp, _: image_reader.ImageReader(path, mpp)),
 )
 
 
 def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "auto") -> Slide:
-    """The slide at `path` by the first reader that recognises it, or by the reader of that name.
+    """The slide at `path` by the first reader that recognises and does not decline it, or by the reader of that name.
 
     `mpp` (um per px) goes before whatever the file says. Raises NotAFileError, EmptyFileError, UnreadableFileError,
     UnsupportedSlideError, CorruptSlideError, SlideTooLargeError, MppMissingError, MppImplausibleError, UsageError.
     """
     path = Path(path)
     if reader != "auto" and reader not in [known.name for known in READERS]:
-        raise UsageError(f"no reader is called {reader!r}", hint="use auto, openslide or image")
+        names = ", ".join(known.name for known in READERS)
+        raise UsageError(f"no reader is called {reader!r}", hint=f"use auto, or one of {names}")
     check_file(path)
+    why = ""
     for known in READERS:
         if reader in ("auto", known.name) and known.recognises(path):
-            return known.open(path, mpp)
+            try:
+                return known.open(path, mpp, why)
+            except FastPathDoubtError as doubt:
+                why = str(doubt)
+    if why:
+        raise UnsupportedSlideError(f"the reader {reader} declines {path.name}: {why}", hint="use --reader auto")
     raise UnsupportedSlideError(
         f"{path.name} is not a slide or image that can be read here", hint="see the README for the formats"
     )

@@ -16,6 +16,11 @@ from wsi.spacing import Level, Spacing
 
 Pixels = NDArray[np.uint8]
 
+# What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
+SLIDE_SUFFIXES = frozenset(
+    (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
+) | frozenset((".jpg", ".jpeg", ".png"))
+
 
 @runtime_checkable
 class Slide(Protocol):

@@ -163,7 +163,9 @@ def _work(connection: Connection, config: RunConfig, parent: int) -> None:
     if not os.environ.get("PULMOSCOPE_DEBUG"):
         _silence()
     from app.engines.task import ModelCache, process_slide
+    from app.engines.tuning import tune_process
 
+    tune_process()
     model = ModelCache(config)
     _limit_memory(config.memory_gb)
     while True:

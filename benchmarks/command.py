@@ -1,0 +1,99 @@
+"""The whole command, start-up aside, against its floor: reading alone + predicting alone, over the cores.
+
+`python -m benchmarks.command` prints the ratio, how busy the cores are, and the five greatest costs of CPU.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from aggregate.store import save
+from app.config import RunConfig
+from app.engines.tuning import tune_process
+from app.pipeline import run_slide
+from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
+from benchmarks.slides import drawn_slide
+from classifier.model import TileModel, load_model
+from tiler import Grid, TileSpec, find_tissue, lay_grid
+from tiler.quality import blur_flags
+from tiler.stream import BATCH_SIZE, read_tiles
+from wsi import Slide, open_slide
+from wsi.fingerprint import fingerprint
+
+SIZE_PX = (20_000, 16_000)
+
+
+def main() -> None:
+    options = arguments(__doc__ or "").parse_args()
+    cores = len(os.sched_getaffinity(0))
+    tune_process()
+    model = load_model()
+    with tempfile.TemporaryDirectory() as folder:
+        path = drawn_slide(Path(folder) / "drawn.svs", SIZE_PX)
+        config = RunConfig(Path(folder) / "out", "lung-v1", threads=cores)
+        with open_slide(path) as slide:
+            tissue = find_tissue(slide)
+            grid = lay_grid(tissue, TileSpec(model.card.tile.size_px, model.card.tile.mpp), slide)
+            tiles = read_tiles(slide, grid, 0, BATCH_SIZE)
+        contenders: dict[str, Callable[[], Call]] = {
+            "whole": lambda: partial(_whole, path, model, config),
+            "predicting": lambda: partial(_predict, model, tiles, len(grid)),
+            "reading": lambda: partial(_read, open_slide(path), grid),
+            "blur": lambda: partial(_blur, tiles, len(grid)),
+            "finding tissue": lambda: partial(_mask, open_slide(path)),
+            "hashing the file": lambda: partial(fingerprint, path),
+            "opening and checking": lambda: partial(_open, path),
+        }
+        costs = interleaved(contenders, options.rounds)
+    whole = costs.pop("whole")
+    pairs = zip(costs["reading"], costs["predicting"], strict=True)
+    floor_s = [(read.cpu_s + predict.cpu_s) / cores for read, predict in pairs]
+    show_ratio(f"wall of the whole / floor on {cores} cores", median_ratio([cost.wall_s for cost in whole], floor_s))
+    available_s = [cost.wall_s * cores for cost in whole]
+    show_ratio("share of the cores' time used", median_ratio([cost.cpu_s for cost in whole], available_s))
+    shares = {
+        name: statistics.median(part.cpu_s / all_of_it.cpu_s for part, all_of_it in zip(found, whole, strict=True))
+        for name, found in costs.items()
+    }
+    for name, share in sorted(shares.items(), key=lambda pair: -pair[1]):
+        print(f"  {name:<30} {share:6.1%} of the CPU of the whole")
+
+
+def _whole(path: Path, model: TileModel, config: RunConfig) -> None:
+    save(run_slide(path, "s", model, config), config.out)
+
+
+def _predict(model: TileModel, tiles: np.ndarray, count: int) -> None:
+    for start in range(0, count, BATCH_SIZE):
+        model.predict(tiles[: min(BATCH_SIZE, count - start)])
+
+
+def _read(slide: Slide, grid: Grid) -> None:
+    with slide:
+        for start in range(0, len(grid), BATCH_SIZE):
+            read_tiles(slide, grid, start, min(start + BATCH_SIZE, len(grid)))
+
+
+def _blur(tiles: np.ndarray, count: int) -> None:
+    for start in range(0, count, BATCH_SIZE):
+        blur_flags(tiles[: min(BATCH_SIZE, count - start)])
+
+
+def _mask(slide: Slide) -> None:
+    with slide:
+        find_tissue(slide)
+
+
+def _open(path: Path) -> None:
+    open_slide(path).close()
+
+
+if __name__ == "__main__":
+    main()
