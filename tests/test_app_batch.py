@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from aggregate import store
-from app.batch import Tally, merge_rows, run_batch
+from app.batch import Tally, run_batch
 from app.config import RunConfig
-from app.engines import local
+from app.engines import events as told
+from app.engines.local import LocalEngine
 from app.inputs import SlideJob, collect_jobs
-from app.locks import try_lock
+from app.locks import prepare_locks, try_lock
 from app.records import SlideRow, read_rows
+from app.table import merge_rows
 from classifier.model import DEMO_MODEL
 from wsi.errors import OutputUnwritableError
 from wsi.shapes import Rectangle
@@ -46,7 +48,7 @@ def slides(tmp_path):
 def run(jobs, out, workers=1, **config):
     tally = Tally()
     config = RunConfig(out=out, model=DEMO_MODEL, **config)
-    events = list(run_batch(jobs, config, CLASSES, workers=workers, tally=tally))
+    events = list(run_batch(jobs, config, CLASSES, engine=LocalEngine(workers), tally=tally))
     return tally, events
 
 
@@ -60,7 +62,7 @@ def test_n_inputs_give_n_rows_and_an_honest_exit_code(slides, tmp_path, workers)
     assert rows["a"].status in ("done", "review") and rows["a"].tiles > 4
     assert rows["b"].call == "adenocarcinoma"
     assert tally.exit_code == 1 and tally.held == 0
-    assert sum(isinstance(event, local.SlideFinished) for event in events) == 4
+    assert sum(isinstance(event, told.SlideFinished) for event in events) == 4
     assert [path.name for path in store.stored_results(tmp_path / "out")] == ["a.zarr", "b.zarr"]
     assert all(store.verify(path) == [] for path in store.stored_results(tmp_path / "out"))
 
@@ -105,7 +107,7 @@ def test_a_worker_killed_midway_costs_its_slide_alone(slides, tmp_path):
     config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL)
     for event in run_batch(jobs, config, CLASSES, tally=tally):
         events.append(event)
-        if isinstance(event, local.SlideStarted) and event.job.slide_id == "a":
+        if isinstance(event, told.SlideStarted) and event.job.slide_id == "a":
             [worker] = multiprocessing.active_children()
             os.kill(worker.pid, signal.SIGKILL)
     rows = {row.slide_id: row for row in tally.rows}
@@ -135,6 +137,7 @@ def test_a_slide_that_asks_for_too_much_memory_fails_alone(slides, tmp_path):
 
 def test_a_slide_held_by_another_run_is_left_to_it(slides, tmp_path):
     out = tmp_path / "out"
+    prepare_locks(out)
     with try_lock(out, "a") as ours:
         assert ours
         tally, _ = run(collect_jobs([slides / "a.tif", slides / "b.tif"], None), out)
@@ -143,6 +146,7 @@ def test_a_slide_held_by_another_run_is_left_to_it(slides, tmp_path):
 
 
 def test_a_lock_is_free_once_its_holder_is_gone(tmp_path):
+    prepare_locks(tmp_path)
     with try_lock(tmp_path, "a") as first, try_lock(tmp_path, "a") as second:
         assert first and not second
     with try_lock(tmp_path, "a") as third:
@@ -150,8 +154,8 @@ def test_a_lock_is_free_once_its_holder_is_gone(tmp_path):
 
 
 def test_rows_of_two_runs_and_two_models_share_a_table(tmp_path):
-    tmp_path.joinpath("out").mkdir()
     out = tmp_path / "out"
+    prepare_locks(out)
     merge_rows(out, [SlideRow("b", "b", "done", "normal", {"normal": 1.0})], ("normal", "tumour"))
     merge_rows(out, [SlideRow("a", "a", "done", "blue", {"blue": 1.0})], ("blue", "red"))
     rows = read_rows(out / "slides.csv")
