@@ -71,7 +71,9 @@ class DaskEngine:
                     n_workers=self.workers,
                     threads_per_worker=1,
                     memory_limit=f"{_WORKER_BASE_GB + config.memory_gb}GB",
-                    dashboard_address=None,
+                    # No dashboard, and its port any that is free: None would still ask for 8787.
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
                     silence_logs=logging.CRITICAL,
                     # Without it any user of this machine could have our workers run code.
                     security=True,
