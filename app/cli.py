@@ -100,7 +100,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--shard", metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
-@click.option("--pseudonymize", "key_file", type=_PATH, metavar="KEYFILE", help="Hide slide names; see docs.")
+@click.option("--pseudonymize", "key_file", type=_PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
 @_JSON
 def run(inputs: tuple[Path, ...], out: Path, model: str | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
