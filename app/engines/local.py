@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,6 +136,7 @@ class _Worker:
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
     """A process started in here has Ctrl-C blocked for good: it is the parent's to handle, from the first moment."""
+    resource_tracker.ensure_running()  # its start lets both signals through again, so it must not come later
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
