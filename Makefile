@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint types install clean
+.PHONY: demo test check lint types faults install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pulmoscope demo --out pulmoscope-demo
@@ -20,6 +20,11 @@ lint: $(VENV)/.installed-test
 
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
+
+# The fault campaigns at full size (an hour or more); figures for docs/reliability.md.
+faults: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dask]"
+	$(BIN)/python -m benchmarks.faults "$$(mktemp -d)"
 
 install: $(VENV)/.installed
 

@@ -47,7 +47,11 @@ def publish(staged: Path, target: Path) -> None:
     if target.exists():
         aside = staged.with_name(f"{staged.name}.old")
         target.rename(aside)
-        staged.rename(target)
+        try:
+            staged.rename(target)
+        except OSError:
+            aside.rename(target)
+            raise
         _remove(aside)
     else:
         staged.rename(target)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -41,19 +41,24 @@ def stored_results(out_dir: Path) -> list[Path]:
     return sorted(path for path in out_dir.glob(f"*{SUFFIX}") if commit.is_committed(path))
 
 
-def save(result: SlideResult, out_dir: Path) -> Path:
+def save(result: SlideResult, out_dir: Path, announce: Callable[[str], None] | None = None) -> Path:
     """Writes a result, replacing one of the same slide, and returns its folder.
 
-    Raises OutputUnwritableError where the disk is full, read-only or gone; then nothing is changed.
+    `announce` is called with the result's digest once all is written and read back, before it is moved into place;
+    where it raises, the result does not appear. Raises OutputUnwritableError where the disk is full, read-only or
+    gone; then nothing is changed.
     """
     target = result_path(out_dir, result.slide_id)
     staged = commit.stage(out_dir / STAGING, result.slide_id)
     try:
         _write(result, staged)
-        commit.seal(staged, result_sha256=result_digest(result))
+        digest = result_digest(result)
+        commit.seal(staged, result_sha256=digest)
         # Read back before it counts: a full disk can leave arrays that are mostly fill values.
         if problems := commit.verify(staged):
             raise OutputUnwritableError(f"{target.name} did not read back as written ({problems[0]})")
+        if announce:
+            announce(digest)
         commit.publish(staged, target)
     except OSError as error:
         raise OutputUnwritableError(
@@ -81,6 +86,14 @@ def verify(path: Path) -> list[str]:
         if result_digest(result) != commit.read(path)["result_sha256"]:
             problems.append("the arrays do not give the digest that was committed")
     return problems
+
+
+def committed_digest(path: Path) -> str:
+    """The result digest that a result was committed with. Raises StoreError."""
+    try:
+        return str(commit.read(path)["result_sha256"])
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"{path.name} was never completed") from error
 
 
 def load(path: Path) -> SlideResult:

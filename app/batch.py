@@ -1,17 +1,24 @@
-"""A batch of slides: every one accounted for in `slides.csv`, and the exit code that says how it went."""
+"""A batch of slides: every one accounted for in the table, the log and the audit log, whatever ends the run; and the
+exit code that says how it went."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aggregate.store import load_summary, result_path
+from aggregate.store import clear_staging, load_summary, result_path
+from app.audit import AuditLog
 from app.config import RunConfig
-from app.engines.local import Event, SlideFinished, run_jobs
+from app.engines.events import Engine, Event, SlideFinished, SlideStarted
+from app.engines.local import LocalEngine
 from app.inputs import SlideJob
-from app.locks import lock
-from app.records import SLIDES_CSV, SlideRow, read_rows, write_rows
+from app.locks import prepare_locks, try_lock
+from app.records import SlideRow
+from app.runlog import RunLog
+from app.table import SlideTable
+from wsi import __version__
 from wsi.errors import OutputUnwritableError, StoreError
 
 EXIT_OK, EXIT_FAILURES, EXIT_HELD = 0, 1, 75
@@ -19,11 +26,15 @@ EXIT_OK, EXIT_FAILURES, EXIT_HELD = 0, 1, 75
 
 @dataclass
 class Tally:
-    """What became of the jobs. `rows` has one a job, in no order, but those held by another run."""
+    """What became of the jobs. `rows` has one a job that came to its end, in no order, but those held by another run.
+
+    `undone` counts the jobs that a run which stopped early did not come to.
+    """
 
     rows: list[SlideRow] = field(default_factory=list)
     kept: int = 0
     held: int = 0
+    undone: int = 0
 
     def count(self, status: str) -> int:
         return sum(row.status == status for row in self.rows)
@@ -36,50 +47,112 @@ class Tally:
 
 
 def run_batch(
-    jobs: Sequence[SlideJob], config: RunConfig, classes: tuple[str, ...], *, workers: int = 1, tally: Tally
-) -> Iterator[Event]:
-    """Does all jobs and keeps `slides.csv` up to date; yields the engine's events, fills `tally`."""
-    prepare_output(config.out)
-    for event in run_jobs(jobs, config, workers=workers):
-        if isinstance(event, SlideFinished):
-            if event.fate == "held":
-                tally.held += 1
+    jobs: Sequence[SlideJob],
+    config: RunConfig,
+    classes: tuple[str, ...],
+    *,
+    engine: Engine | None = None,
+    fail_fast: bool = False,
+    tally: Tally,
+) -> Generator[Event, None, None]:
+    """Does all jobs and keeps `slides.csv` and the logs up to date; yields the engine's events, fills `tally`.
+
+    Close it when leaving early: that ends the workers, clears what they had staged and brings the table up to date.
+    With `fail_fast` the first slide that fails ends it. Raises OutputUnwritableError as soon as the output takes
+    nothing more: that is no slide's fault, and every further slide would only meet it again.
+    """
+    prepare_locks(config.out)
+    books = _Books(config, classes)
+    books.begin(jobs, config)
+    tally.undone = len(jobs)
+    under_way: set[str] = set()
+    how = "interrupted"
+    try:
+        with contextlib.closing((engine or LocalEngine()).run_jobs(jobs, config)) as events:
+            for event in events:
+                if isinstance(event, SlideStarted):
+                    under_way.add(event.job.slide_id)
+                if isinstance(event, SlideFinished):
+                    event = _with_older_result(event, config.out)
+                    if event.fate == "unwritable":
+                        raise OutputUnwritableError(event.row.message)
+                    under_way.discard(event.job.slide_id)
+                    _count(tally, event)
+                books.enter(event)
+                yield event
+                if fail_fast and isinstance(event, SlideFinished) and _is_failure(event):
+                    how = "stopped at the first failure"
+                    break
             else:
-                tally.kept += event.fate == "kept"
-                row = stale_failure(config.out, event.row) if event.row.status == "failed" else event.row
-                tally.rows.append(row)
-                merge_rows(config.out, [row], classes)
-        yield event
+                how = "finished"
+    except OutputUnwritableError:
+        how = "output unwritable"
+        raise
+    finally:
+        _clear_leftovers(config.out, under_way)
+        with contextlib.nullcontext() if how == "finished" else contextlib.suppress(OutputUnwritableError):
+            books.close(how, tally)
 
 
-def prepare_output(out: Path) -> None:
+class _Books:
+    """Everything that is written down about a run, besides the results themselves."""
+
+    def __init__(self, config: RunConfig, classes: tuple[str, ...]) -> None:
+        self._out = config.out
+        self._table = SlideTable(config.out, classes)
+        self._log = RunLog(config.out, config.run_id)
+        self._audit = AuditLog(config.out, config.who, config.run_id)
+
+    def begin(self, jobs: Sequence[SlideJob], config: RunConfig) -> None:
+        self._log.write("run-started", slides=len(jobs), model=config.model, who=config.who, pulmoscope=__version__)
+        self._table.merge()
+
+    def enter(self, event: Event) -> None:
+        self._log.tell(event)
+        if not isinstance(event, SlideFinished) or event.fate == "held":
+            return
+        slide_id = event.job.slide_id
+        if event.fate == "kept":
+            self._audit.record("kept", slide_id, event.digests)
+        elif event.row.status == "failed":
+            self._audit.record("failed", slide_id, {"error_code": event.row.error_code})
+            _clear_leftovers(self._out, {slide_id})  # of a process that was lost
+        self._table.add(event.row)
+
+    def close(self, how: str, tally: Tally) -> None:
+        self._table.merge()
+        counts = {status: tally.count(status) for status in ("done", "review", "failed")}
+        self._log.write("run-ended", how=how, **counts, kept=tally.kept, held=tally.held, undone=tally.undone)
+
+
+def _is_failure(event: SlideFinished) -> bool:
+    return event.row.status == "failed" and event.fate != "held"
+
+
+def _count(tally: Tally, event: SlideFinished) -> None:
+    tally.undone -= 1
+    if event.fate == "held":
+        tally.held += 1
+    else:
+        tally.kept += event.fate == "kept"
+        tally.rows.append(event.row)
+
+
+def _clear_leftovers(out: Path, slide_ids: set[str]) -> None:
+    """Removes what ended processes had staged of these slides, unless another run is at one of them now."""
+    for slide_id in slide_ids:
+        with contextlib.suppress(OutputUnwritableError), try_lock(out, slide_id) as ours:
+            if ours:
+                clear_staging(out, slide_id)
+
+
+def _with_older_result(event: SlideFinished, out: Path) -> SlideFinished:
+    """A failure, told apart from an older result of the same slide that still lies in the store."""
+    if event.row.status != "failed" or event.fate != "ran":
+        return event
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
-
-
-def merge_rows(out: Path, rows: Sequence[SlideRow], classes: tuple[str, ...]) -> None:
-    """Puts `rows` into the table, in order of slide id; other runs' rows and earlier ones stay."""
-    try:
-        with lock(out, SLIDES_CSV):
-            table = {row.slide_id: row for row in read_rows(out / SLIDES_CSV)}
-            table.update({row.slide_id: row for row in rows})
-            write_rows(out / SLIDES_CSV, (table[slide_id] for slide_id in sorted(table)), _all_classes(table, classes))
-    except OSError as error:
-        raise OutputUnwritableError(f"cannot write {out / SLIDES_CSV}: {error.strerror}", hint="free space") from error
-
-
-def _all_classes(table: dict[str, SlideRow], classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The model's classes, then those of rows that another model wrote."""
-    others = sorted({name for row in table.values() for name in row.probabilities} - set(classes))
-    return (*classes, *others)
-
-
-def stale_failure(out: Path, row: SlideRow) -> SlideRow:
-    """A failed row, told apart from an older result of the same slide that still lies in the store."""
-    try:
-        summary = load_summary(result_path(out, row.slide_id))
+        summary = load_summary(result_path(out, event.row.slide_id))
     except StoreError:
-        return row
-    return replace(row, message=f"{row.message} (an older result, {summary['call']}, is still stored)")
+        return event
+    message = f"{event.row.message} (an older result, {summary['call']}, is still stored)"
+    return replace(event, row=replace(event.row, message=message))

@@ -24,7 +24,7 @@ _MODEL = click.option("--model", default=None, metavar="NAME|DIR", help="Package
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Runs a command and exits: 0 all well, 1 some slides failed, 2 wrong usage, 75 held by another run."""
+    """Runs a command and exits: 0 all well, 1 some slides failed, 2 wrong usage, 75 held elsewhere, 130 stopped."""
     from app.guard import check_packages
 
     try:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"pulmoscope: {error}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nstopped. What was finished is kept; give the same command again to go on.", err=True)
+        click.echo("\nstopped", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output went away: no second complaint
@@ -81,57 +81,32 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--mpp", type=float, help="um per px of level 0, where slides do not say (or say wrongly).")
 @click.option("--overlap", type=float, default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
 @click.option("--reader", default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`.")
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
+@click.option("--scheduler", metavar="ADDRESS", help="Join this Dask cluster: tcp://host:8786 or tls://host:8786.")
+@click.option("--tls-ca", type=_PATH, help="PEM files for tls://: the authority,")
+@click.option("--tls-cert", type=_PATH, help="... our certificate,")
+@click.option("--tls-key", type=_PATH, help="... and its key.")
+@click.option("--resource", "resources", multiple=True, metavar="NAME=N", help="Dask workers must offer it: GPU=1.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
-@click.option("--memory", type=click.FloatRange(0.5), default=4.0, show_default=True, help="GB a worker.")
-@click.option("--slide-timeout", type=click.FloatRange(1), default=3600.0, show_default=True, help="Seconds a slide.")
+@click.option("--memory", "memory_gb", type=click.FloatRange(0.5), default=4.0, show_default=True, help="GB a worker.")
+@click.option(
+    "--slide-timeout",
+    "slide_timeout_s",
+    type=click.FloatRange(1),
+    default=3600.0,
+    show_default=True,
+    help="Seconds a slide.",
+)
 @click.option("--shard", metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
+@click.option("--pseudonymize", "key_file", type=_PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
 @_JSON
-def run(
-    inputs: tuple[Path, ...],
-    out: Path,
-    manifest: Path | None,
-    model: str | None,
-    mpp: float | None,
-    overlap: float,
-    reader: str,
-    engine: str,
-    workers: int,
-    memory: float,
-    slide_timeout: float,
-    shard: str | None,
-    overwrite: bool,
-    as_json: bool,
-) -> int:
-    """Process slides and folders of slides; every one gets a row in OUT/slides.csv."""
-    from app import inputs as jobs_of
-    from app.batch import Tally, run_batch
-    from app.config import RunConfig
-    from app.terminal import reporter
-    from tiler.spec import TileSpec
+def run(inputs: tuple[Path, ...], out: Path, model: str | None, **options: Any) -> int:
+    """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
+    from app.running import RunRequest, run_slides
 
-    if mpp is not None and not 0 < mpp < 1000:
-        raise UsageError(f"--mpp {mpp:g} is no pixel size in um")
-    card = _model_card(model)
-    TileSpec(card.tile.size_px, card.tile.mpp, overlap)
-    jobs = jobs_of.collect_jobs(inputs, manifest, mpp=mpp, skip=out)
-    if shard:
-        jobs = jobs_of.shard(jobs, shard)
-    config = RunConfig(
-        out=out,
-        model=_model_name(model),
-        overlap=overlap,
-        reader=reader,
-        overwrite=overwrite,
-        threads=max(1, (os.cpu_count() or 1) // workers),
-        memory_gb=memory,
-        slide_timeout_s=slide_timeout,
-    )
-    tally, show = Tally(), reporter(as_json)
-    show.show(run_batch(jobs, config, card.classes, workers=workers, tally=tally), len(jobs))
-    show.end(tally, str(out / "slides.csv"))
-    return tally.exit_code
+    return run_slides(RunRequest(inputs=inputs, out=out, model=_model_name(model), **options))
 
 
 @cli.command("app")
@@ -198,21 +173,20 @@ def evaluate(tiles: Path, model: str | None, out: Path, split: str | None, as_js
 
 @cli.command()
 @click.argument("results", type=_PATH)
+@click.option("--repair", is_flag=True, help="Set aside what is broken, so that `run` redoes it.")
 @_JSON
-def verify(results: Path, as_json: bool) -> int:
-    """Prove each stored result whole and unaltered."""
-    from app.verifying import verify_results
+def verify(results: Path, repair: bool, as_json: bool) -> int:
+    """Prove each stored result whole and unaltered, and the table and the audit log true to them."""
+    from app.verifying import report_of, verify_results
 
-    checked = verify_results(results)
-    broken = {name: problems for name, problems in checked.items() if problems}
-    if as_json:
-        click.echo(json.dumps({"results": len(checked), "broken": broken}))
-    else:
-        for name, problems in checked.items():
-            for problem in problems:
-                click.echo(f"{name}: {problem}")
-        click.echo(f"{len(checked)} results: {len(checked) - len(broken)} whole and unaltered, {len(broken)} broken")
-    return 1 if broken else 0
+    found = verify_results(results)
+    repairs: list[str] = []
+    if repair:
+        from app.repairing import repair_results
+
+        repairs = repair_results(results, found)
+    click.echo(report_of(found, repairs, as_json=as_json))
+    return 1 if found.broken or found.audit else 0
 
 
 @cli.command()
@@ -259,13 +233,6 @@ def _model_name(model: str | None) -> str:
     from classifier.model import DEFAULT_MODEL
 
     return model or DEFAULT_MODEL
-
-
-def _model_card(model: str | None) -> Any:
-    from classifier.folder import read_card
-    from classifier.model import find_model
-
-    return read_card(find_model(_model_name(model)))
 
 
 def _as_lines(facts: dict[str, Any]) -> str:

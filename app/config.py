@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aggregate.decision import DecisionRules
+from app.audit import current_user
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """`mpp` overrides what every slide says of itself; a manifest's mpp overrides this one for its slide."""
+    """`mpp` overrides what every slide says of itself; a manifest's mpp overrides this one for its slide.
+
+    `model_sha256`, where given, is the digest that the model must have wherever it is loaded: on another machine the
+    same name may stand for another model. `who` and `run_id` are what the audit log says of this run.
+    """
 
     out: Path
     model: str
@@ -28,6 +34,9 @@ class RunConfig:
     threads: int = 2
     memory_gb: float = 4.0
     slide_timeout_s: float = 3600.0
+    model_sha256: str = ""
+    who: str = field(default_factory=current_user)
+    run_id: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def scientific(self, mpp: float | None) -> dict[str, Any]:
         """What the result depends on, besides the slide and the model; `mpp` is what was given for this slide."""

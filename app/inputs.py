@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +15,15 @@ from wsi import SLIDE_SUFFIXES
 from wsi.errors import UsageError
 
 _MAX_ID = 100
+_WILD = re.compile(r"[*?\[]")
 _MANIFEST_COLUMNS = {"slide", "mpp", "label"}
 _MAX_MANIFEST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
 class SlideJob:
-    """One slide to do. `file` is the path as it is told to people; `problem` is set where it can't even be tried."""
+    """One slide to do. `file` is the path as it is told to people; `problem` is set where it can't even be tried.
+    `pseudonymous`: nothing of `path` may be told, in no message either."""
 
     path: Path
     file: str
@@ -28,12 +31,15 @@ class SlideJob:
     mpp: float | None = None
     label: str = ""
     problem: str = ""
+    pseudonymous: bool = False
 
 
 def collect_jobs(
     inputs: Sequence[Path], manifest: Path | None, *, mpp: float | None = None, skip: Path | None = None
 ) -> list[SlideJob]:
     """Every slide named or found, once, in order of path. `skip` is the output folder, which is never searched.
+
+    An input that does not exist and holds `*`, `?` or `[` is a pattern; `**` stands for any folders.
 
     Raises UsageError where there is nothing to do or the manifest is wrong.
     """
@@ -59,7 +65,7 @@ def shard(jobs: Sequence[SlideJob], text: str) -> list[SlideJob]:
 
 def _from_path(path: Path, skip: Path | None) -> Iterator[SlideJob]:
     if not path.is_dir():
-        yield SlideJob(path, str(path))
+        yield from _from_pattern(path, skip) if _is_pattern(path) else (SlideJob(path, str(path)),)
         return
     if path.suffix.lower() in SLIDE_SUFFIXES:
         yield SlideJob(path, str(path))  # opening it says not-a-file
@@ -67,18 +73,44 @@ def _from_path(path: Path, skip: Path | None) -> Iterator[SlideJob]:
     yield from _search(path, path.resolve(), skip.resolve() if skip else None)
 
 
+def _is_pattern(path: Path) -> bool:
+    return any(_WILD.search(part) for part in path.parts) and not os.path.lexists(path)
+
+
+def _from_pattern(pattern: Path, skip: Path | None) -> Iterator[SlideJob]:
+    """Slides that match, and those in folders that match; `*` takes no hidden name and no file that is no slide."""
+    first = next(i for i, part in enumerate(pattern.parts) if _WILD.search(part))
+    base = Path(*pattern.parts[:first])
+    for path in sorted(base.glob(str(Path(*pattern.parts[first:])))):
+        hidden = any(part.startswith(".") for part in path.relative_to(base).parts)
+        if not hidden and (path.is_dir() or path.suffix.lower() in SLIDE_SUFFIXES):
+            yield from _from_path(path, skip)
+
+
 def _search(folder: Path, root: Path, skip: Path | None) -> Iterator[SlideJob]:
-    for entry in sorted(folder.iterdir()):
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:  # what lies in it is not known, so the folder itself must not be passed over
+        yield SlideJob(folder, str(folder), problem=f"cannot be searched ({error.strerror})")
+        return
+    for entry in entries:
         if entry.name.startswith("."):
             continue
         is_slide = entry.suffix.lower() in SLIDE_SUFFIXES
-        if entry.is_symlink() and not entry.resolve().is_relative_to(root):
+        if entry.is_symlink() and not _leads_into(entry, root):
             if is_slide:
                 yield SlideJob(entry, str(entry), problem="is a link that leads out of the folder that was searched")
         elif is_slide:
             yield SlideJob(entry, str(entry))
         elif entry.is_dir() and not entry.is_symlink() and entry.resolve() != skip and entry.suffix != ".zarr":
             yield from _search(entry, root, skip)
+
+
+def _leads_into(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # links in a circle lead nowhere
+        return False
 
 
 def _from_manifest(manifest: Path) -> Iterator[SlideJob]:

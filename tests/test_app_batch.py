@@ -1,6 +1,7 @@
 """A batch through real worker processes: every slide accounted for, a lost worker costs its slide alone."""
 
 import csv
+import json
 import multiprocessing
 import os
 import signal
@@ -12,17 +13,21 @@ from pathlib import Path
 import pytest
 
 from aggregate import store
-from app.batch import Tally, merge_rows, run_batch
+from app.batch import Tally, run_batch
 from app.config import RunConfig
-from app.engines import local
+from app.engines import events as told
+from app.engines.local import LocalEngine
 from app.inputs import SlideJob, collect_jobs
-from app.locks import try_lock
+from app.locks import prepare_locks, try_lock
 from app.records import SlideRow, read_rows
+from app.table import merge_rows
 from classifier.model import DEMO_MODEL
+from tests.faults.common import flaws
 from wsi.errors import OutputUnwritableError
 from wsi.shapes import Rectangle
 from wsi.synthetic import SyntheticRegion, write_synthetic_slide
 
+ROOT = Path(__file__).resolve().parent.parent
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 
 
@@ -46,7 +51,7 @@ def slides(tmp_path):
 def run(jobs, out, workers=1, **config):
     tally = Tally()
     config = RunConfig(out=out, model=DEMO_MODEL, **config)
-    events = list(run_batch(jobs, config, CLASSES, workers=workers, tally=tally))
+    events = list(run_batch(jobs, config, CLASSES, engine=LocalEngine(workers), tally=tally))
     return tally, events
 
 
@@ -60,7 +65,7 @@ def test_n_inputs_give_n_rows_and_an_honest_exit_code(slides, tmp_path, workers)
     assert rows["a"].status in ("done", "review") and rows["a"].tiles > 4
     assert rows["b"].call == "adenocarcinoma"
     assert tally.exit_code == 1 and tally.held == 0
-    assert sum(isinstance(event, local.SlideFinished) for event in events) == 4
+    assert sum(isinstance(event, told.SlideFinished) for event in events) == 4
     assert [path.name for path in store.stored_results(tmp_path / "out")] == ["a.zarr", "b.zarr"]
     assert all(store.verify(path) == [] for path in store.stored_results(tmp_path / "out"))
 
@@ -105,7 +110,7 @@ def test_a_worker_killed_midway_costs_its_slide_alone(slides, tmp_path):
     config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL)
     for event in run_batch(jobs, config, CLASSES, tally=tally):
         events.append(event)
-        if isinstance(event, local.SlideStarted) and event.job.slide_id == "a":
+        if isinstance(event, told.SlideStarted) and event.job.slide_id == "a":
             [worker] = multiprocessing.active_children()
             os.kill(worker.pid, signal.SIGKILL)
     rows = {row.slide_id: row for row in tally.rows}
@@ -135,6 +140,7 @@ def test_a_slide_that_asks_for_too_much_memory_fails_alone(slides, tmp_path):
 
 def test_a_slide_held_by_another_run_is_left_to_it(slides, tmp_path):
     out = tmp_path / "out"
+    prepare_locks(out)
     with try_lock(out, "a") as ours:
         assert ours
         tally, _ = run(collect_jobs([slides / "a.tif", slides / "b.tif"], None), out)
@@ -143,6 +149,7 @@ def test_a_slide_held_by_another_run_is_left_to_it(slides, tmp_path):
 
 
 def test_a_lock_is_free_once_its_holder_is_gone(tmp_path):
+    prepare_locks(tmp_path)
     with try_lock(tmp_path, "a") as first, try_lock(tmp_path, "a") as second:
         assert first and not second
     with try_lock(tmp_path, "a") as third:
@@ -150,8 +157,8 @@ def test_a_lock_is_free_once_its_holder_is_gone(tmp_path):
 
 
 def test_rows_of_two_runs_and_two_models_share_a_table(tmp_path):
-    tmp_path.joinpath("out").mkdir()
     out = tmp_path / "out"
+    prepare_locks(out)
     merge_rows(out, [SlideRow("b", "b", "done", "normal", {"normal": 1.0})], ("normal", "tumour"))
     merge_rows(out, [SlideRow("a", "a", "done", "blue", {"blue": 1.0})], ("blue", "red"))
     rows = read_rows(out / "slides.csv")
@@ -212,3 +219,94 @@ def test_a_problem_known_beforehand_is_a_row(tmp_path):
     job = SlideJob(tmp_path / "x.svs", "x.svs", "x", problem="is a link that leads out of the folder that was searched")
     tally, _ = run([job], tmp_path / "out")
     assert tally.rows[0].error_code == "not-a-file" and "leads out" in tally.rows[0].message
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "app.cli", "run", *map(str, arguments), "--model", DEMO_MODEL]
+
+
+def test_fail_fast_stops_at_the_first_failure(slides, tmp_path):
+    (slides / "0.svs").write_text("not a slide")
+    done = subprocess.run(
+        command(slides, "--out", tmp_path / "out", "--fail-fast"), cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "5 slides: 0 done, 0 review, 1 failed, 4 not yet done" in done.stdout
+    assert "--fail-fast" in done.stdout and "does what is left" in done.stdout
+    assert [row.slide_id for row in read_rows(tmp_path / "out" / "slides.csv")] == ["0"]
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_path, by):
+    for i in range(12):
+        draw(slides / f"s{i}.tif", seed=i)
+    out = tmp_path / "out"
+    # A session of its own, so that the signal goes to all its processes, as a terminal sends it.
+    process = subprocess.Popen(
+        command(slides, "--out", out),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline().startswith("[1/16]")
+    os.killpg(process.pid, by)
+    text, complaints = process.communicate(timeout=30)
+    assert process.returncode == 130 and complaints == ""
+    assert "not yet done" in text and "stopped: interrupted. The same command again does what is left." in text
+    assert living(process.pid) == []
+    assert flaws(out) == []
+    rows = {row.slide_id for row in read_rows(out / "slides.csv") if row.status != "failed"}
+    assert rows == {path.stem for path in store.stored_results(out)}
+    last = json.loads((out / "run.jsonl").read_text().splitlines()[-1])
+    assert last["event"] == "run-ended" and last["how"] == "interrupted" and last["undone"] > 0
+
+
+def living(group):
+    """The processes of a group that are not yet gone; those that wait for their parent's word count as gone."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True).stdout
+    found = [line.split(maxsplit=2) for line in listed.splitlines()]
+    return [what for pgid, state, *what in found if int(pgid) == group and not state.startswith("Z")]
+
+
+def test_an_output_that_vanishes_stops_the_run_and_is_not_made_anew(slides, tmp_path):
+    out, tally = tmp_path / "out", Tally()
+    events = run_batch(collect_jobs([slides], None), RunConfig(out=out, model=DEMO_MODEL), CLASSES, tally=tally)
+    with pytest.raises(OutputUnwritableError, match="bring it back"):
+        for event in events:
+            if isinstance(event, told.SlideFinished):
+                out.rename(tmp_path / "gone")
+    assert not out.exists() and tally.undone == 3
+
+
+def test_an_input_that_vanishes_costs_its_slides_alone(slides, tmp_path):
+    jobs = collect_jobs([slides], None)
+    tally = Tally()
+    for event in run_batch(jobs, RunConfig(out=tmp_path / "out", model=DEMO_MODEL), CLASSES, tally=tally):
+        if isinstance(event, told.SlideFinished) and event.job.slide_id == "a":
+            slides.rename(tmp_path / "unmounted")
+    codes = {row.slide_id: row.error_code for row in tally.rows}
+    assert codes == {"a": "", "b": "not-a-file", "empty": "not-a-file", "text": "not-a-file"}
+
+
+def test_a_redone_slide_says_what_changed(slides, tmp_path):
+    out, jobs = tmp_path / "out", collect_jobs([slides / "a.tif"], None)
+
+    def changed(**config):
+        [event] = [event for event in run(jobs, out, **config)[1] if isinstance(event, told.SlideFinished)]
+        return event.fate, event.changed
+
+    assert changed() == ("ran", ())
+    assert changed() == ("kept", ())
+    assert changed(overlap=0.5) == ("ran", ("configuration",))
+    draw(slides / "a.tif", "adenocarcinoma")
+    assert changed(overlap=0.5) == ("ran", ("slide",))
+    assert changed() == ("ran", ("configuration",))
+    (out / "a.zarr" / "zarr.json").write_text("{}")
+    assert changed() == ("ran", ("damage",))
+
+
+def test_another_model_of_the_same_name_is_refused(slides, tmp_path):
+    tally, _ = run(collect_jobs([slides / "a.tif"], None), tmp_path / "out", model_sha256="0" * 64)
+    assert tally.rows[0].error_code == "model-altered"

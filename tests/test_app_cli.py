@@ -131,7 +131,13 @@ def test_run_report_and_verify_agree(ready_slide, tmp_path):
     row = rows(out)[ready_slide.path.name]
     assert slide["call"] == row["call"] and slide["confidence"] == row["confidence"]
     verified = pulmoscope("verify", out, "--json")
-    assert verified.returncode == 0 and json.loads(verified.stdout) == {"results": 1, "broken": {}}
+    assert verified.returncode == 0 and json.loads(verified.stdout) == {
+        "results": 1,
+        "broken": {},
+        "audit": [],
+        "notes": [],
+        "repairs": [],
+    }
 
     done = pulmoscope("report", out, "--out", reports, "--format", "html,json,csv,geojson,pdf")
     assert done.returncode == 0

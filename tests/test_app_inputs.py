@@ -21,6 +21,28 @@ def files(jobs, root):
     return [os.path.relpath(job.file, root) for job in jobs]
 
 
+def test_a_pattern_finds_slides_and_folders_of_slides(tmp_path):
+    for name in ("a/1.svs", "a/2.tif", "b/deep/3.svs", "a/notes.txt", ".hidden/4.svs", "a/[x].svs"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def found(pattern):
+        return [job.path.relative_to(tmp_path).as_posix() for job in collect_jobs([tmp_path / pattern], None)]
+
+    assert found("*/*.svs") == ["a/1.svs", "a/[x].svs"]
+    assert found("**/*.svs") == ["a/1.svs", "a/[x].svs", "b/deep/3.svs"]
+    assert found("[ab]") == ["a/1.svs", "a/2.tif", "a/[x].svs", "b/deep/3.svs"]
+    assert found("a/[x].svs") == ["a/[x].svs"]  # a file of that very name is no pattern
+    with pytest.raises(UsageError, match="no slide found"):
+        found("*/*.txt")
+
+
+def test_links_in_a_circle_are_slides_that_cannot_be_read(tmp_path):
+    (tmp_path / "round.svs").symlink_to(tmp_path / "round.svs")
+    [job] = collect_jobs([tmp_path], None)
+    assert "leads out" in job.problem
+
+
 def test_a_folder_is_searched_recursively_for_slides(tree):
     assert files(collect_jobs([tree], None), tree) == ["a.svs", "one/a.svs", "one/b.tiff", "one/two/c.ndpi"]
 

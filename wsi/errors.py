@@ -20,6 +20,7 @@
     |   |-- ModelNotFoundError     model-not-found
     |   `-- ModelDigestError       model-altered         (a file does not match the card)
     |-- DatasetError               dataset-invalid
+    |-- EngineError                engine-failed         (no Dask scheduler answers, or it went away)
     `-- StoreError                 result-invalid
         |-- ResultAlteredError     result-altered
         `-- OutputUnwritableError  output-unwritable     (read-only, full)
@@ -128,6 +129,10 @@ class ModelDigestError(ModelError):
 
 class DatasetError(PulmoscopeError):
     code = "dataset-invalid"
+
+
+class EngineError(PulmoscopeError):
+    code = "engine-failed"
 
 
 class StoreError(PulmoscopeError):

@@ -3,20 +3,22 @@ process that reads it costs itself alone. A lost worker is replaced; the parent 
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import multiprocessing
 import os
-import resource
 import signal
-import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.config import RunConfig
+from app.engines.events import Event, SlideFinished, SlideProgress, SlideStarted
+from app.engines.limits import die_with, memory_limit, silent
 from app.inputs import SlideJob
 from app.records import SlideRow
 
@@ -25,46 +27,29 @@ if TYPE_CHECKING:
 
     from app.engines.task import SlideOutcome
 
-_PR_SET_PDEATHSIG = 1
 # Between two progress reports of one slide.
 _REPORT_EVERY_S = 0.2
 
 
 @dataclass(frozen=True)
-class SlideStarted:
-    job: SlideJob
+class LocalEngine:
+    """`workers` processes on this machine, each with the memory and the time a slide that `RunConfig` allows."""
 
+    workers: int = 1
 
-@dataclass(frozen=True)
-class SlideProgress:
-    job: SlideJob
-    tiles_done: int
-    tiles: int
-
-
-@dataclass(frozen=True)
-class SlideFinished:
-    job: SlideJob
-    row: SlideRow
-    fate: str  # "ran", "kept" or "held"
-
-
-Event = SlideStarted | SlideProgress | SlideFinished
-
-
-def run_jobs(jobs: Sequence[SlideJob], config: RunConfig, *, workers: int = 1) -> Iterator[Event]:
-    """Does all jobs on `workers` processes; events come as they happen, one SlideFinished a job."""
-    waiting = deque(jobs)
-    crew = [_Worker(config) for _ in range(max(1, min(workers, len(jobs))))]
-    try:
-        while waiting or any(worker.job for worker in crew):
+    def run_jobs(self, jobs: Sequence[SlideJob], config: RunConfig) -> Generator[Event, None, None]:
+        waiting = deque(jobs)
+        crew: list[_Worker] = []
+        try:
+            crew += (_Worker(config) for _ in range(max(1, min(self.workers, len(jobs)))))
+            while waiting or any(worker.job for worker in crew):
+                for worker in crew:
+                    if worker.job is None and waiting:
+                        yield SlideStarted(worker.give(waiting.popleft()))
+                yield from _listen(crew, config)
+        finally:
             for worker in crew:
-                if worker.job is None and waiting:
-                    yield SlideStarted(worker.give(waiting.popleft()))
-            yield from _listen(crew, config)
-    finally:
-        for worker in crew:
-            worker.stop()
+                worker.stop()
 
 
 def _listen(crew: list[_Worker], config: RunConfig) -> Iterator[Event]:
@@ -111,14 +96,14 @@ class _Worker:
         else:
             outcome: SlideOutcome = message
             job, self.job = self.job, None
-            yield SlideFinished(job, outcome.row, outcome.fate)
+            yield outcome.of(job)
 
     def lose(self, code: str, message: str) -> SlideFinished:
         """Ends the process, starts another, and gives the lost job's end."""
         assert self.job is not None
         job, self.job = self.job, None
         self._restart()
-        row = SlideRow(job.slide_id, job.file, "failed", error_code=code, message=f"{job.path.name} {message}")
+        row = SlideRow(job.slide_id, job.file, "failed", error_code=code, message=f"{Path(job.file).name} {message}")
         return SlideFinished(job, row, "ran")
 
     def stop(self) -> None:
@@ -136,7 +121,8 @@ class _Worker:
         self._process: SpawnProcess = context.Process(
             target=_work, args=(theirs, self._config, os.getpid()), daemon=True
         )
-        self._process.start()
+        with _interrupts_held():
+            self._process.start()
         theirs.close()
         self._since = time.monotonic()
 
@@ -145,6 +131,17 @@ class _Worker:
         self._process.kill()
         self._process.join()
         self._start()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A process started in here has Ctrl-C blocked for good: it is the parent's to handle, from the first moment."""
+    resource_tracker.ensure_running()  # its start lets both signals through again, so it must not come later
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_of(process: SpawnProcess) -> str:
@@ -158,22 +155,20 @@ def _end_of(process: SpawnProcess) -> str:
 
 
 def _work(connection: Connection, config: RunConfig, parent: int) -> None:
-    _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    if not os.environ.get("PULMOSCOPE_DEBUG"):
-        _silence()
-    from app.engines.task import ModelCache, process_slide
-    from app.engines.tuning import tune_process
+    die_with(parent)
+    with silent():
+        from app.engines.task import ModelCache, process_slide
+        from app.engines.tuning import tune_process
 
-    tune_process()
-    model = ModelCache(config)
-    _limit_memory(config.memory_gb)
-    while True:
-        try:
-            job = connection.recv()
-        except (EOFError, OSError):
-            return
-        connection.send(process_slide(job, config, model, _Reporter(connection)))
+        tune_process()
+        model = ModelCache(config)
+        with memory_limit(config.memory_gb):
+            while True:
+                try:
+                    job = connection.recv()
+                except (EOFError, OSError):
+                    return
+                connection.send(process_slide(job, config, model, _Reporter(connection)))
 
 
 class _Reporter:
@@ -188,28 +183,3 @@ class _Reporter:
         if tiles_done == tiles or now - self._last >= _REPORT_EVERY_S:
             self._last = now
             self._connection.send((tiles_done, tiles))
-
-
-def _die_with(parent: int) -> None:
-    """A worker whose parent was killed must not go on writing to an output that a new run now holds."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _silence() -> None:
-    """Native libraries write to stderr what they please, file names and a slide's text among it."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.dup2(nothing, 2)
-
-
-def _limit_memory(memory_gb: float) -> None:
-    """Allows `memory_gb` more address space than the process has now: a slide that asks for 86 GB gets none."""
-    if sys.platform != "linux":
-        return
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (a virtual file)
-        in_use = int(file.read().split()[0]) * resource.getpagesize()
-    limit = in_use + int(memory_gb * (1 << 30))
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from aggregate import store
+from app.audit import AuditLog
 from app.config import RunConfig
+from app.engines.events import Fate, SlideFinished
 from app.inputs import SlideJob
 from app.locks import try_lock
 from app.pipeline import Progress, run_slide
 from app.records import SlideRow
 from classifier.model import TileModel, load_model
-from wsi.errors import NotAFileError, PulmoscopeError, StoreError
+from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError
 from wsi.fingerprint import fingerprint
-
-Fate = Literal["ran", "kept", "held"]
 
 
 @dataclass(frozen=True)
 class SlideOutcome:
-    """`kept`: a finished result was there; `held`: another run is at this slide, and will write its row."""
+    """How a slide ended; the fields are those of `events.SlideFinished`, which it becomes in the parent."""
 
     row: SlideRow
     fate: Fate = "ran"
+    changed: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, job: SlideJob) -> SlideFinished:
+        return SlideFinished(job, self.row, self.fate, self.changed, self.digests)
 
 
 def process_slide(
@@ -37,6 +42,8 @@ def process_slide(
             if not ours:
                 return SlideOutcome(SlideRow(job.slide_id, job.file, "failed", error_code="held"), "held")
             return _process(job, config, model(), progress)
+    except OutputUnwritableError as error:
+        return SlideOutcome(failed_row(job, error.code, error.detail), "unwritable")
     except PulmoscopeError as error:
         return SlideOutcome(failed_row(job, error.code, error.detail))
     except MemoryError:
@@ -46,6 +53,9 @@ def process_slide(
 
 
 def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:
+    """The row of a slide that failed. Under a pseudonym the message is ours alone: the original one names the file."""
+    if job.pseudonymous and code != OutputUnwritableError.code:
+        message = f"{job.file} failed; `pulmoscope info` on the original says more"
     return SlideRow(job.slide_id, job.file, "failed", error_code=code, message=message)
 
 
@@ -76,7 +86,12 @@ class ModelCache:
 
     def __call__(self) -> TileModel:
         if self._model is None:
-            self._model = load_model(self._config.model, runtime=self._config.runtime, threads=self._config.threads)
+            model = load_model(self._config.model, runtime=self._config.runtime, threads=self._config.threads)
+            if self._config.model_sha256 not in ("", model.card.digest):
+                raise ModelDigestError(
+                    f"the model {model.card.name} is another one on this machine", hint="install the same on all"
+                )
+            self._model = model
         return self._model
 
 
@@ -85,25 +100,51 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
         raise NotAFileError(f"{job.path.name} {job.problem}")
     target = store.result_path(config.out, job.slide_id)
     store.clear_staging(config.out, job.slide_id)
-    if not config.overwrite and _is_current(target, job, config, model):
-        return SlideOutcome(result_row(job.file, store.load_summary(target)), "kept")
-    result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
-    store.save(result, config.out)
-    return SlideOutcome(result_row(job.file, store.load_summary(target)))
-
-
-def _is_current(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> bool:
-    """A whole result of the same slide, model and configuration."""
-    if store.verify(target):
-        return False
-    try:
+    changed = ("overwrite",) if config.overwrite else what_changed(target, job, config, model)
+    if changed == ():
         summary = store.load_summary(target)
-    except StoreError:
-        return False
-    provenance = summary["provenance"]
-    return (
-        provenance["model"]["sha256"] == model.card.digest
-        and provenance["model"]["runtime"] == model.runtime
-        and provenance["config_sha256"] == config.sha256(job.mpp)
-        and summary["slide"]["sha256"] == fingerprint(job.path)
+        return SlideOutcome(result_row(job.file, summary), "kept", (), _digests(target, summary))
+    result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
+    result = replace(result, slide=replace(result.slide, file=Path(job.file).name))
+    audit = AuditLog(config.out, config.who, config.run_id)
+    facts = {
+        "slide_sha256": result.slide.sha256,
+        "model_sha256": model.card.digest,
+        "config_sha256": config.sha256(job.mpp),
+    }
+    store.save(
+        result,
+        config.out,
+        announce=lambda digest: audit.record("run", job.slide_id, {**facts, "result_sha256": digest}, durable=True),
     )
+    summary = store.load_summary(target)
+    return SlideOutcome(result_row(job.file, summary), "ran", changed or (), _digests(target, summary))
+
+
+def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:
+    """Why a stored result does not stand for this slide, model and configuration; empty where it does.
+
+    None where there is no result yet. Raises UnreadableFileError where the slide cannot be read.
+    """
+    if not target.exists():
+        return None
+    if store.verify(target):
+        return ("damage",)
+    summary = store.load_summary(target)
+    provenance = summary["provenance"]
+    same = {
+        "slide": summary["slide"]["sha256"] == fingerprint(job.path),
+        "model": provenance["model"]["sha256"] == model.card.digest,
+        "configuration": provenance["config_sha256"] == config.sha256(job.mpp)
+        and provenance["model"]["runtime"] == model.runtime,
+    }
+    return tuple(name for name, is_same in same.items() if not is_same)
+
+
+def _digests(target: Path, summary: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "slide_sha256": summary["slide"]["sha256"],
+        "model_sha256": summary["provenance"]["model"]["sha256"],
+        "config_sha256": summary["provenance"]["config_sha256"],
+        "result_sha256": store.committed_digest(target),
+    }

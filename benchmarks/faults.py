@@ -1,0 +1,78 @@
+"""The fault campaigns at full size, for docs/reliability.md: `python -m benchmarks.faults FOLDER [CAMPAIGN...]`.
+
+Prints one line of figures a campaign. Real slides come from the folder that PULMOSCOPE_DATA names; a full disk needs
+the right to mount a tmpfs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.common import draw_slides, run_to_end
+from tests.faults.kills import kill_runs
+from tests.faults.mutations import mutate_slides
+from tests.faults.others import fill_the_disk, flip_bits, run_long, run_together, same_on_all_engines
+from tests.faults.writes import fail_each_write
+
+
+def mutations(folder: Path) -> object:
+    good = draw_slides(folder / "good", 20)
+    real = Path(os.environ["PULMOSCOPE_DATA"]) / "wsi"
+    originals = [real / "cmu-1-small-region.svs", real / "tcga-cr-7395-01a-01-ts1.svs", real / "boxes.tiff"]
+    return mutate_slides([*originals, *sorted(good.iterdir())[:2]], good, folder / "run", count=200)
+
+
+def kills(folder: Path) -> object:
+    return kill_runs(draw_slides(folder / "in", 12), folder, kills=100)
+
+
+def writes(folder: Path) -> object:
+    return fail_each_write(draw_slides(folder / "in", 1, 600) / "slide-0000.tif", folder / "run")
+
+
+def disk(folder: Path) -> object:
+    small = folder / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
+    try:
+        return fill_the_disk(draw_slides(folder / "in", 40), small / "out")
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def together(folder: Path) -> object:
+    return run_together(draw_slides(folder / "in", 40), folder / "out", runs=4)
+
+
+def flips(folder: Path) -> object:
+    run_to_end(draw_slides(folder / "in", 4), folder / "out")
+    return flip_bits(folder / "out", flips=200)
+
+
+def engines(folder: Path) -> object:
+    return same_on_all_engines(draw_slides(folder / "in", 40), folder)
+
+
+def long(folder: Path) -> object:
+    return run_long(draw_slides(folder / "in", 2000, 600), folder / "out")
+
+
+CAMPAIGNS: tuple[Callable[[Path], object], ...] = (flips, disk, together, engines, mutations, writes, kills, long)
+
+
+def main(folder: Path, names: list[str]) -> None:
+    for campaign in CAMPAIGNS:
+        if not names or campaign.__name__ in names:
+            started = time.monotonic()
+            place = folder / campaign.__name__
+            place.mkdir(parents=True)
+            print(f"{campaign.__name__}: {campaign(place)} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute(), sys.argv[2:])

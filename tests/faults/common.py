@@ -1,0 +1,69 @@
+"""What the campaigns share: small slides, the command line as a process, and what a run left behind."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from aggregate.store import STAGING, committed_digest, stored_results
+from app.verifying import verify_results
+from classifier.model import DEMO_MODEL
+from wsi.shapes import Rectangle
+from wsi.synthetic import CLASSES, SyntheticRegion, write_synthetic_slide
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def draw_slides(folder: Path, count: int, side_px: int = 1000) -> Path:
+    """`count` synthetic slides of 0.5 um/px with a square of tissue each; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    side_um = side_px * 0.5
+    for i in range(count):
+        region = SyntheticRegion(Rectangle((40.0, 40.0), (side_um - 60, side_um - 60)), CLASSES[i % len(CLASSES)])
+        path = folder / f"slide-{i:04d}.tif"
+        write_synthetic_slide(path, regions=(region,), mpp=0.5, size_px=(side_px, side_px), seed=i)
+    return folder
+
+
+def start_run(slides: Path | str, out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "app.cli", "run", str(slides), "--out", str(out), "--model", DEMO_MODEL, *options]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run_to_end(slides: Path | str, out: Path, *options: str, timeout_s: float = 3600) -> int:
+    """The exit code. Raises AssertionError where a traceback was shown."""
+    process = start_run(slides, out, *options)
+    text, _ = process.communicate(timeout=timeout_s)
+    assert "Traceback" not in text and "internal-error" not in text, text[-2000:]
+    return process.returncode
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    """The rows of slides.csv by slide id, without how long each took."""
+    with (out / "slides.csv").open(newline="", encoding="utf-8") as file:
+        return {row["slide_id"]: {k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)}
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Result digest by name of the result's folder."""
+    return {path.name: committed_digest(path) for path in stored_results(out)}
+
+
+def flaws(out: Path) -> list[str]:
+    """All that is wrong with an output where no run is at work: results, table, audit log, what was left staged."""
+    found = verify_results(out)
+    staged = [path.name for path in (out / STAGING).iterdir()]
+    partial = [path.name for path in out.glob(".*partial")]
+    return (
+        [f"{name}: {text}" for name, texts in found.broken.items() for text in texts] + found.audit + staged + partial
+    )
