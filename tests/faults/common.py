@@ -62,7 +62,7 @@ def digests(out: Path) -> dict[str, str]:
 def flaws(out: Path) -> list[str]:
     """All that is wrong with an output where no run is at work: results, table, audit log, what was left staged."""
     found = verify_results(out)
-    staged = [path.name for path in (out / STAGING).iterdir()]
+    staged = [path.name for path in (out / STAGING).glob("*")]
     partial = [path.name for path in out.glob(".*partial")]
     return (
         [f"{name}: {text}" for name, texts in found.broken.items() for text in texts] + found.audit + staged + partial
