@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SLIDES_CSV = "slides.csv"
 STATUSES = ("done", "review", "failed")
@@ -63,6 +64,25 @@ class SlideRow:
             "error_code": self.error_code,
             "message": _inert(" ".join(self.message.split())),
         }
+
+
+def result_row(file: str, summary: Mapping[str, Any]) -> SlideRow:
+    """The row of a stored result, from its attributes (`store.load_summary`)."""
+    tiles = summary["qc"].get("tiles")
+    return SlideRow(
+        slide_id=summary["slide_id"],
+        file=file,
+        status=summary["status"],
+        call=summary["call"],
+        probabilities={name: p for name, p in summary["probabilities"].items() if p is not None},
+        confidence=summary["confidence"],
+        review_reasons=tuple(summary["review_reasons"]),
+        mpp=summary["slide"]["mpp"],
+        mpp_source=summary["slide"]["mpp_source"],
+        tissue_mm2=summary["qc"].get("tissue_mm2"),
+        tiles=None if tiles is None else round(tiles),
+        seconds=summary["provenance"].get("seconds"),
+    )
 
 
 def columns(classes: Sequence[str]) -> tuple[str, ...]:

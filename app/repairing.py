@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aggregate.store import STAGING, SUFFIX, clear_staging, load_summary, result_path, verify
 from app.audit import AuditLog, current_user
-from app.engines.task import result_row
 from app.locks import prepare_locks, try_lock
+from app.records import result_row
 from app.table import merge_rows
 from app.verifying import Verification, disagreements, stored_rows
 from wsi.errors import OutputUnwritableError

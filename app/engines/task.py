@@ -14,7 +14,7 @@ from app.engines.events import Fate, SlideFinished
 from app.inputs import SlideJob
 from app.locks import try_lock
 from app.pipeline import Progress, run_slide
-from app.records import SlideRow
+from app.records import SlideRow, result_row
 from classifier.model import TileModel, load_model
 from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError
 from wsi.fingerprint import fingerprint
@@ -57,24 +57,6 @@ def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:
     if job.pseudonymous and code != OutputUnwritableError.code:
         message = f"{job.file} failed; `pulmoscope info` on the original says more"
     return SlideRow(job.slide_id, job.file, "failed", error_code=code, message=message)
-
-
-def result_row(file: str, summary: Mapping[str, Any]) -> SlideRow:
-    """The row of a stored result, from its attributes (`store.load_summary`)."""
-    return SlideRow(
-        slide_id=summary["slide_id"],
-        file=file,
-        status=summary["status"],
-        call=summary["call"],
-        probabilities={name: p for name, p in summary["probabilities"].items() if p is not None},
-        confidence=summary["confidence"],
-        review_reasons=tuple(summary["review_reasons"]),
-        mpp=summary["slide"]["mpp"],
-        mpp_source=summary["slide"]["mpp_source"],
-        tissue_mm2=summary["qc"]["tissue_mm2"],
-        tiles=round(summary["qc"]["tiles"]),
-        seconds=summary["provenance"].get("seconds"),
-    )
 
 
 class ModelCache:

@@ -5,15 +5,14 @@ A slide is known by its id only; no path ever comes from a browser.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from aggregate import commit, store
 from aggregate.result import SlideResult
-from app.records import SLIDES_CSV, SlideRow, read_rows
+from app.records import SLIDES_CSV, SlideRow, read_rows, result_row
 from wsi.errors import StoreError
 
 UPLOADS = "uploads"
@@ -110,22 +109,7 @@ def _read_table(table: Path, stamp: int, size_bytes: int) -> tuple[SlideRow, ...
 def _row_of_stored(path: Path, stamp: int) -> SlideRow:
     slide_id = path.name.removesuffix(store.SUFFIX)
     try:
-        return _row_of_summary(slide_id, store.load_summary(path))
+        summary = store.load_summary(path)
+        return replace(result_row(summary["slide"]["file"], summary), slide_id=slide_id)
     except (StoreError, KeyError, TypeError, ValueError):
         return SlideRow(slide_id, "", "failed", error_code=StoreError.code, message="the stored result cannot be read")
-
-
-def _row_of_summary(slide_id: str, summary: Mapping[str, Any]) -> SlideRow:
-    return SlideRow(
-        slide_id=slide_id,
-        file=summary["slide"]["file"],
-        status=summary["status"],
-        call=summary["call"],
-        probabilities={name: p for name, p in summary["probabilities"].items() if p is not None},
-        confidence=summary["confidence"],
-        review_reasons=tuple(summary["review_reasons"]),
-        mpp=summary["slide"]["mpp"],
-        mpp_source=summary["slide"]["mpp_source"],
-        tissue_mm2=summary["qc"].get("tissue_mm2"),
-        tiles=None if summary["qc"].get("tiles") is None else int(summary["qc"]["tiles"]),
-    )
