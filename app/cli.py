@@ -147,15 +147,24 @@ def report(results: Path, out: Path, formats: str, as_json: bool) -> int:
 @click.option("--out", required=True, type=_PATH, help="Model folder to write.")
 @click.option("--name", default=None, help="Name on the card; default: the folder's name.")
 @click.option("--background", default=None, help="The class that is no tumour; default: normal.")
-@click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as lung-v1.")
-@click.option("--seed", type=int, default=None, help="Default: as lung-v1.")
+@click.option(
+    "--base", default=None, help="Start from efficientnet-lite0 (ImageNet) or from a model, by name or folder."
+)
+@click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as the recipe says.")
+@click.option("--seed", type=int, default=None, help="Default: 7.")
 def train(
-    tiles: Path, out: Path, name: str | None, background: str | None, epochs: int | None, seed: int | None
+    tiles: Path,
+    out: Path,
+    name: str | None,
+    background: str | None,
+    base: str | None,
+    epochs: int | None,
+    seed: int | None,
 ) -> None:
     """Train a tile model on TILES: a CSV (file,class[,source_group][,split][,mpp]) or one folder a class."""
     from app.training import train_model
 
-    train_model(tiles, out, name=name, background=background, epochs=epochs, seed=seed, say=click.echo)
+    train_model(tiles, out, name=name, background=background, base_name=base, epochs=epochs, seed=seed, say=click.echo)
 
 
 @cli.command()

@@ -19,18 +19,29 @@ _LINE_EVERY_S = 20.0
 
 
 def train_model(
-    tiles: Path, out: Path, *, name: str | None, background: str | None, epochs: int | None, seed: int | None, say: Say
+    tiles: Path,
+    out: Path,
+    *,
+    name: str | None,
+    background: str | None,
+    base_name: str | None,
+    epochs: int | None,
+    seed: int | None,
+    say: Say,
 ) -> None:
     """Trains into `out`; goes on where a killed training of the same recipe stopped.
 
-    Raises DatasetError, UsageError, OutputUnwritableError.
+    Raises DatasetError, UsageError, ModelError (of the base), OutputUnwritableError.
     """
-    from classifier.recipe import TrainConfig
+    from classifier.base import read_base
+    from classifier.recipe import TrainConfig, fine_tuning
     from classifier.train import train
 
-    chosen: dict[str, Any] = {"epochs": epochs, "seed": seed, "background": background}
-    config = replace(TrainConfig(), **{key: value for key, value in chosen.items() if value is not None})
-    card = train(tiles, out, config, _shown(), name=name, warn=lambda text: say(f"note: {text}"))
+    base = read_base(base_name) if base_name is not None else None
+    recipe = fine_tuning(base.name, base.network, base.tile) if base is not None else TrainConfig()
+    chosen: dict[str, Any] = {"epochs": epochs, "min_steps": epochs and 0, "seed": seed, "background": background}
+    config = replace(recipe, **{key: value for key, value in chosen.items() if value is not None})
+    card = train(tiles, out, config, _shown(), base=base, name=name, warn=lambda text: say(f"note: {text}"))
     say(f"{card.name} {card.version} written to {out} (sha256 {card.digest[:12]})")
     accuracy = card.metrics.get("val", {}).get("figures", {}).get("accuracy")
     if accuracy:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from classifier.architecture import ARCHITECTURE, ResidualCnn
+from classifier.networks.catalog import read_architecture
+from classifier.networks.shape import NetworkShape, check_size
 from tiler.spec import TileSpec
 from wsi.errors import ModelError, UsageError
 from wsi.spacing import PLAUSIBLE_MPP
@@ -68,15 +69,14 @@ class ModelCard:
         _check(0.0 <= self.familiarity_threshold <= 1.0, "the familiarity threshold is outside 0 to 1")
         _check(0.0 <= self.false_alarm_rate <= 1.0, "the false alarm rate is outside 0 to 1")
         _check(PLAUSIBLE_MPP[0] <= self.tile.mpp <= PLAUSIBLE_MPP[1], "the tile's mpp is implausible")
-        _check(self.architecture.get("name") == ARCHITECTURE, f"the architecture is not {ARCHITECTURE}")
-        self.network.check_size(self.tile.size_px, len(self.classes))
+        check_size(self.network, self.tile.size_px, len(self.classes))
         for name, sha256 in self.files.items():
             _check(name in MODEL_FILES, f"it names the file {name[:60]!r}, which no model has")
             _check(bool(_SHA256.fullmatch(sha256)), f"the SHA-256 of {name} is malformed")
 
     @property
-    def network(self) -> ResidualCnn:
-        return ResidualCnn.from_dict(self.architecture.get("parameters", {}))
+    def network(self) -> NetworkShape:
+        return read_architecture(self.architecture)
 
     @property
     def tumour_classes(self) -> tuple[str, ...]:

@@ -18,10 +18,11 @@ MIN_AGREEMENT = 0.99
 
 
 def to_litert_int8(network: Any, representative: NDArray[np.uint8]) -> bytes:
-    """A LiteRT file of a Keras network: int8 weights and activations, uint8 tiles in, float32 logits and features out.
+    """A LiteRT file of a Keras network: int8 weights and activations, uint8 tiles in, float32 outputs.
 
-    `representative` (n, size, size, 3) uint8 are training tiles; their activations set the int8 scales (Jacob et al.
-    2018, arXiv:1712.05877). Built-in LiteRT operators only: anything else would need code beside the file.
+    `representative` (n, side, side, channels) uint8 are training tiles as the network takes them; their activations set
+    the int8 scales (Jacob et al. 2018, arXiv:1712.05877). Built-in LiteRT operators only: anything else would need code
+    beside the file.
     """
     import tensorflow as tf
 

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 from classifier.about import SYNTHETIC
-from classifier.architecture import Block, ResidualCnn
 from classifier.augment import Augmentation
 from classifier.card import ModelCard
 from classifier.demo_tiles import write_demo_tiles
 from classifier.model import DEMO_MODEL
+from classifier.networks.residual_cnn import Block, ResidualCnn
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.recipe import TrainConfig
 from classifier.train import train

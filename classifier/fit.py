@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.architecture import build_network, network_weights
 from classifier.augment import augment_tile
 from classifier.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from classifier.dataset import TileSet, read_tile
+from classifier.networks.build import build_network, network_weights, set_network_weights
+from classifier.networks.fields import stack_fields
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.recipe import TrainConfig
 
 READ_THREADS = 2
 BATCHES_AHEAD = 6
 
+Weights = Mapping[str, NDArray[np.float32]]
 Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -34,7 +36,8 @@ def learning_rate_at(step: int, steps: int, warmup_steps: int, peak: float) -> f
 
 
 def training_batches(tiles: TileSet, config: TrainConfig, epoch: int) -> Iterator[Batch]:
-    """One epoch of augmented batches: (b, crop_px, crop_px, 3) uint8 and (b,) class indices.
+    """One epoch of augmented batches, as the network takes them (crops of crop_px as stacked fields), and (b,) class
+    indices.
 
     Order and augmentation follow from seed, epoch and tile alone, so a resumed training sees the same tiles.
     The last, incomplete batch is left out; the next epoch has another order.
@@ -47,7 +50,7 @@ def training_batches(tiles: TileSet, config: TrainConfig, epoch: int) -> Iterato
     def read(start: int) -> Batch:
         chosen = order[start : start + size]
         views = [_view(tiles, int(index), config, epoch) for index in chosen]
-        return np.stack(views), labels[chosen]
+        return stack_fields(np.stack(views), config.network.fields), labels[chosen]
 
     with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="tiles") as pool:
         ahead: deque[Future[Batch]] = deque()
@@ -60,13 +63,21 @@ def training_batches(tiles: TileSet, config: TrainConfig, epoch: int) -> Iterato
 
 
 def fit(
-    tiles: TileSet, config: TrainConfig, checkpoint_path: Path, config_digest: str, progress: ProgressCallback = quiet
+    tiles: TileSet,
+    config: TrainConfig,
+    start: Weights | None,
+    checkpoint_path: Path,
+    config_digest: str,
+    progress: ProgressCallback = quiet,
 ) -> dict[str, NDArray[np.float32]]:
-    """Trains and returns the averaged weights by path. Takes up `checkpoint_path` where it is of the same digest."""
+    """Trains from the weights `start`, or from nothing, and returns the averaged weights by path.
+
+    Takes up `checkpoint_path` where it is of the same digest.
+    """
     import keras
 
     keras.utils.set_random_seed(config.seed)
-    trainer = _Trainer(tiles, config)
+    trainer = _Trainer(tiles, config, start or {})
     stored = read_checkpoint(checkpoint_path, config_digest)
     if stored is not None:
         trainer.restore(stored.arrays)
@@ -86,11 +97,12 @@ def _view(tiles: TileSet, index: int, config: TrainConfig, epoch: int) -> NDArra
 class _Trainer:
     """Network, AdamW and the moving average of the weights (Polyak and Juditsky 1992), as one state."""
 
-    def __init__(self, tiles: TileSet, config: TrainConfig) -> None:
+    def __init__(self, tiles: TileSet, config: TrainConfig, start: Weights) -> None:
         import keras
 
         self._tiles, self._config = tiles, config
-        self._network = build_network(config.network, len(tiles.classes), None)
+        self._network = build_network(config.network, len(tiles.classes), config.crop_px)
+        set_network_weights(self._network, {**network_weights(self._network), **start})
         self._optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
         self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         self._optimizer.build(self._network.trainable_variables)
@@ -149,7 +161,7 @@ def _training_step(network: Any, optimizer: Any, classes: int, label_smoothing: 
     def step(pixels: Any, labels: Any) -> Any:
         targets = tf.one_hot(labels, classes) * (1 - label_smoothing) + label_smoothing / classes
         with tf.GradientTape() as tape:
-            logits, _ = network(pixels, training=True)
+            logits, _, _ = network(pixels, training=True)
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
         gradients = tape.gradient(loss, network.trainable_variables)
         optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))

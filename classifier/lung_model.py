@@ -1,17 +1,20 @@
 """Makes the packaged lung model: `python -m classifier.lung_model TILES --out DIR`.
 
-The same training as `pulmoscope train TILES --out DIR` with its defaults; only the words of the card are its own.
+The same training as `pulmoscope train TILES --out DIR --base efficientnet-lite0`; only the card's words are its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from classifier.about import LUNG
+from classifier.base import EFFICIENTNET, read_base
 from classifier.model import DEFAULT_MODEL
 from classifier.progress import Progress
+from classifier.recipe import fine_tuning
 from classifier.train import train
 from wsi.errors import PulmoscopeError
 
@@ -20,13 +23,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m classifier.lung_model", description=__doc__)
     parser.add_argument("tiles", type=Path, help="the CSV of lung tiles")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
 
     def show(progress: Progress) -> None:
         print(f"\r{progress!s:<100}", end="", file=sys.stderr, flush=True)
 
     try:
-        card = train(arguments.tiles, arguments.out, progress=show, about=LUNG, name=DEFAULT_MODEL)
+        base = read_base(EFFICIENTNET)
+        config = replace(fine_tuning(base.name, base.network), seed=arguments.seed)
+        command = f"pulmoscope train TILES --out MODEL_DIR --base {EFFICIENTNET} --seed {arguments.seed}"
+        card = train(
+            arguments.tiles, arguments.out, config, show, base=base, about=LUNG, name=DEFAULT_MODEL, command=command
+        )
     except PulmoscopeError as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from classifier.calibrate import softmax
 from classifier.card import CARD_FILE, FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
 from classifier.familiarity import Familiarity
 from classifier.folder import ModelFolder, read_card, read_folder, unpack_arrays
+from classifier.networks.fields import stack_fields
+from classifier.networks.shape import features_of
 from classifier.runtime import Runtime
 from wsi.errors import ModelError, ModelNotFoundError
 
@@ -59,17 +62,33 @@ class TileModel:
 
     def forward(self, tiles: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, c), before temperature, and features (n, d) as float32."""
+        self._check_tiles(tiles)
+        logits = np.empty((len(tiles), len(self.card.classes)), np.float32)
+        features = np.empty((len(tiles), features_of(self.card.network)), np.float32)
+        for part, stacked in self._batches(tiles):
+            logits[part], features[part] = self._network.forward(stacked)
+        return logits, features
+
+    def activation_map(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Where in a tile each class's logit comes from: (n, rows, columns, c) over the whole tile, before temperature.
+
+        Its mean over rows and columns is the logits (class activation map: Zhou et al. 2016, arXiv:1512.04150).
+        """
+        self._check_tiles(tiles)
+        maps = [self._network.activation_map(stacked) for _, stacked in self._batches(tiles)]
+        return np.concatenate(maps) if maps else np.empty((0, 1, 1, len(self.card.classes)), np.float32)
+
+    def _batches(self, tiles: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+        for start in range(0, len(tiles), BATCH_TILES):
+            part = slice(start, start + BATCH_TILES)
+            yield part, stack_fields(tiles[part], self.card.network.fields)
+
+    def _check_tiles(self, tiles: NDArray[np.uint8]) -> None:
         size_px = self.card.tile.size_px
         if tiles.dtype != np.uint8 or tiles.shape[1:] != (size_px, size_px, 3):
             raise ModelError(
                 f"{self.card.name} needs uint8 tiles (n, {size_px}, {size_px}, 3), not {tiles.dtype} {tiles.shape}"
             )
-        logits = np.empty((len(tiles), len(self.card.classes)), np.float32)
-        features = np.empty((len(tiles), self.card.network.features), np.float32)
-        for start in range(0, len(tiles), BATCH_TILES):
-            part = slice(start, start + BATCH_TILES)
-            logits[part], features[part] = self._network.forward(np.ascontiguousarray(tiles[part]))
-        return logits, features
 
 
 def load_model(
@@ -86,7 +105,7 @@ def load_model(
     folder = read_folder(find_model(name_or_path))
     card = folder.card
     familiarity = Familiarity.from_arrays(
-        unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE), len(card.classes), card.network.features
+        unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE), len(card.classes), features_of(card.network)
     )
     return TileModel(card, _start(folder, runtime, threads), familiarity)
 

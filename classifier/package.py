@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 import wsi
 from classifier.about import About
-from classifier.architecture import ARCHITECTURE, build_network, set_network_weights
 from classifier.augment import augment_tile
 from classifier.calibrate import fit_temperature
 from classifier.card import FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
@@ -22,6 +21,10 @@ from classifier.dataset import TileSet, read_tile
 from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity
 from classifier.folder import pack_arrays
 from classifier.model import TileModel
+from classifier.networks.build import build_network, set_network_weights
+from classifier.networks.catalog import write_architecture
+from classifier.networks.fields import stack_fields
+from classifier.networks.shape import features_of
 from classifier.predict_tiles import forward_tiles
 from classifier.recipe import TrainConfig
 from classifier.runtime_litert import LiteRtRuntime
@@ -91,7 +94,7 @@ def _bare_card(learned: TileSet, held: TileSet, config: TrainConfig, origin: Ori
         classes=learned.classes,
         background=config.background,
         tile=config.tile,
-        architecture={"name": ARCHITECTURE, "parameters": config.network.to_dict()},
+        architecture=write_architecture(config.network),
         temperature=1.0,
         familiarity_threshold=THRESHOLD,
         false_alarm_rate=config.false_alarm_rate,
@@ -124,7 +127,7 @@ def _versions() -> dict[str, str]:
 
 
 def _unfitted(card: ModelCard) -> Familiarity:
-    size = card.network.features
+    size = features_of(card.network)
     return Familiarity(np.eye(size, dtype=np.float32), np.zeros((len(card.classes), size), np.float32), 1.0)
 
 
@@ -137,7 +140,7 @@ def _network(card: ModelCard, weights: Weights) -> Any:
 def _representative(learned: TileSet, config: TrainConfig) -> NDArray[np.uint8]:
     rng = np.random.default_rng(config.seed)
     chosen = rng.permutation(len(learned))[:REPRESENTATIVE_TILES]
-    return np.stack([read_tile(learned.records[i], config.tile) for i in chosen])
+    return stack_fields(np.stack([read_tile(learned.records[i], config.tile) for i in chosen]), config.network.fields)
 
 
 def _fit_familiarity(

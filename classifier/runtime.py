@@ -14,6 +14,10 @@ class Runtime(Protocol):
     name: str
     """``litert-int8`` or ``tensorflow``."""
 
-    def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """Logits (b, c) and features (b, d) of a batch (b, size, size, 3) uint8 RGB, b at least 1."""
+    def forward(self, stacked: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """Logits (b, c) and features (b, d) of a batch of stacked fields (b, side, side, 3 * fields), b at least 1."""
+        ...
+
+    def activation_map(self, stacked: NDArray[np.uint8]) -> Floats:
+        """Class activation map (b, rows, columns, c) of such a batch."""
         ...

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.architecture import build_network, set_network_weights
 from classifier.card import ModelCard
+from classifier.networks.build import build_network, set_network_weights
 from classifier.runtime import Floats
 
 TENSORFLOW = "tensorflow"
@@ -26,16 +26,18 @@ class TensorFlowRuntime:
             _limit_threads(threads)
         network = build_network(card.network, len(card.classes), card.tile.size_px)
         set_network_weights(network, weights)
-        size_px = card.tile.size_px
         # tf.function and not model.predict, which is slower and grows in memory when called in a loop.
-        self._forward = tf.function(
-            lambda tiles: network(tiles, training=False),
-            input_signature=[tf.TensorSpec((None, size_px, size_px, 3), tf.uint8)],
-        )
+        signature = [tf.TensorSpec(network.input_shape, tf.uint8)]
+        # Two functions: TensorFlow computes of each only what it returns.
+        self._forward = tf.function(lambda tiles: network(tiles, training=False)[:2], input_signature=signature)
+        self._map = tf.function(lambda tiles: network(tiles, training=False)[2], input_signature=signature)
 
-    def forward(self, tiles: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        logits, features = self._forward(tiles)
+    def forward(self, stacked: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        logits, features = self._forward(stacked)
         return logits.numpy(), features.numpy()
+
+    def activation_map(self, stacked: NDArray[np.uint8]) -> Floats:
+        return self._map(stacked).numpy()
 
 
 def _limit_threads(threads: int) -> None:

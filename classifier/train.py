@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.about import YOUR_OWN, About
+from classifier.base import Base
 from classifier.card import ModelCard
 from classifier.dataset import TileSet, check_tiles, fill_splits, read_tile_set
 from classifier.evaluate import Evaluation, judge
@@ -35,6 +36,7 @@ def train(
     config: TrainConfig | None = None,
     progress: ProgressCallback = quiet,
     *,
+    base: Base | None = None,
     about: About = YOUR_OWN,
     name: str | None = None,
     command: str = COMMAND,
@@ -43,8 +45,8 @@ def train(
     """Trains on the ``train`` split, calibrates on groups held out of it, reports on ``val``, writes a model to `out`.
 
     A training that was interrupted goes on from its last whole epoch when called again with the same tiles, `out` and
-    `config`. `name` defaults to the folder's; `command` is what the card says made it. Raises DatasetError, UsageError
-    (`out` holds a model), OutputUnwritableError.
+    `config`. `base` is what it starts from: the one that `config` names. `name` defaults to the folder's; `command` is
+    what the card says made it. Raises DatasetError, UsageError (`out` holds a model), OutputUnwritableError.
     """
     config = config or TrainConfig()
     refuse_finished(out)
@@ -52,12 +54,15 @@ def train(
     for warning in listed.warnings:
         warn(warning)
     learned, held = _learned_and_held(listed, config)
+    config = config.for_tiles(len(learned))
     check_tiles(listed.of_split(TRAIN, VALIDATION), config.tile)
     made = Origin(name or model_name(out), about, command, listed.digest())
     try:
         work = out / WORK_FOLDER
         work.mkdir(parents=True, exist_ok=True)
-        weights = fit(learned, config, work / CHECKPOINT_FILE, config.digest(made.data_sha256), progress)
+        start = base.weights_for(listed.classes) if base is not None else None
+        checkpoint = work / CHECKPOINT_FILE
+        weights = fit(learned, config, start, checkpoint, config.digest(made.data_sha256), progress)
         progress(Progress("calibrating, and converting to int8", 1.0))
         packaged = package(weights, learned, held, config, made)
         progress(Progress("measuring on the validation tiles", 1.0))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from classifier.architecture import Block, ResidualCnn
+from classifier.networks.residual_cnn import Block, ResidualCnn
 from classifier.recipe import TrainConfig
 from tiler.spec import TileSpec
 

@@ -10,6 +10,7 @@ import pytest
 
 from classifier.card import LITERT_FILE
 from classifier.model import DEFAULT_MODEL, DEMO_MODEL, find_model, load_model, packaged_models
+from classifier.networks.shape import features_of
 from tests.classifier_tiles import CLASSES, SIZE_PX, pattern, tiny_model
 from wsi.errors import ModelError, ModelNotFoundError
 
@@ -31,7 +32,7 @@ def test_predictions_have_their_types_and_bounds(tiles):
     model = load_model(tiny_model())
     found = model.predict(tiles)
     assert found.probabilities.dtype == np.float32 and found.probabilities.shape == (45, 3)
-    assert found.features.dtype == np.float16 and found.features.shape == (45, model.card.network.features)
+    assert found.features.dtype == np.float16 and found.features.shape == (45, features_of(model.card.network))
     assert found.familiarity.dtype == np.float32 and found.familiarity.shape == (45,)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, atol=1e-5)
     assert ((found.familiarity >= 0) & (found.familiarity <= 1)).all()
