@@ -144,7 +144,7 @@ def test_every_network_has_a_name_of_its_own():
 
 
 def test_the_whole_efficientnet_has_the_published_size():
-    # Kernels and normalisation of stem and blocks; the head (a 1,280-channel convolution and the classifier) is not ours.
+    # The head, a convolution to 1,280 channels and the classifier, is not ours.
     network = build_network(EfficientNetLite(stages=7, fields=(1,)), classes=2, size_px=224)
     head = 320 * 1280 + 4 * 1280
     published_without_classifier = 3_413_024
