@@ -27,7 +27,8 @@ def build_network(shape: NetworkShape, classes: int, size_px: int) -> Any:
     maps = _feature_maps(shape, stacked, side_px)
     means = [keras.layers.GlobalAveragePooling2D(name=f"mean{i}")(one) for i, one in enumerate(maps)]
     features = keras.layers.Concatenate(name="features")(means) if len(means) > 1 else means[0]
-    classify = keras.layers.Dense(classes, name="logits")
+    # From zero: pretrained features are large, and a random last layer would start out sure and wrong.
+    classify = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")
     logits = classify(keras.layers.Dropout(shape.dropout, name="dropout")(features))
     return keras.Model(stacked, [logits, features, classify(_with_means(maps[0], means[1:]))], name="tile_network")
 
