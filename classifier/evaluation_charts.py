@@ -119,7 +119,7 @@ def shift_chart(results: Sequence[ShiftResult]) -> str:
     ends = [end for end in ends if not math.isnan(end)]
     low, high = min([-2.0, *ends]), max([2.0, *ends])
     room = 0.05 * (high - low)
-    axes = _Axes((low - room, high + room), (0, len(results)), left=230, width=360, height=23 * len(results))
+    axes = _Axes((low - room, high + room), (0, len(results)), left=190, width=400, height=23 * len(results))
     parts = []
     bottom = axes.top + axes.height
     for x in _ticks(*axes.x):

@@ -19,19 +19,20 @@ th, td { padding: .28rem .9rem .28rem 0; border-bottom: 1px solid #e3e7ed; text-
 thead th { border-bottom: 2px solid #8a94a3; font-weight: 600; }
 tbody th { font-weight: 400; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.number + td.text { padding-left: .9rem; }
+th:last-child, td:last-child { padding-right: 0; }
+thead th, thead th.number { vertical-align: bottom; white-space: normal; }
 tr.beside th, tr.beside td { color: #566070; font-size: .86rem; border-bottom-color: #c4ccd6; }
 tr.strong th, tr.strong td { font-weight: 600; }
-.glance { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .8rem; margin: 1.2rem 0;
+.glance { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0;
   padding: 0; list-style: none; }
 .glance li { border: 1px solid #d5dbe3; border-radius: 6px; padding: .6rem .8rem; }
-.glance b { display: block; font-size: 1.45rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+.glance b { display: block; font-size: 1.3rem; line-height: 1.3; white-space: nowrap; }
 .glance small { color: #566070; display: block; line-height: 1.35; }
 .note { background: #fff6dd; border-left: 4px solid #b57b00; padding: .5rem .9rem; max-width: none; }
 .small, small { font-size: .86rem; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; margin: .8rem 0; }
 figure { margin: 0; break-inside: avoid; }
-figcaption { font-size: .86rem; color: #566070; max-width: 28rem; }
+figcaption { font-size: .86rem; color: #566070; max-width: 23rem; }
 svg { display: block; max-width: 100%; height: auto; }
 svg text { font-family: inherit; fill: #1d2530; }
 .columns { columns: 2; column-gap: 2.5rem; font-size: .86rem; padding-left: 0; list-style: none; margin: .4rem 0; }
@@ -40,7 +41,7 @@ svg text { font-family: inherit; fill: #1d2530; }
 @page { margin: 16mm 15mm; }
 @media print {
   body { font-size: 10pt; margin: 0; padding: 0; max-width: none; }
-  h2, h3, caption { break-after: avoid; }
+  h2, h3, caption, section > p { break-after: avoid; }
   tr, .glance li { break-inside: avoid; }
   .note { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }

@@ -118,7 +118,8 @@ def _figures(evaluation: Evaluation) -> str:
         Section.FIGURES,
         paragraph(
             f"In brackets: 95% interval of a bootstrap over {_units(evaluation)} ({evaluation.units:,}), drawn whole, "
-            f"{BOOTSTRAP_ROUNDS:,} times."
+            f"{BOOTSTRAP_ROUNDS:,} times. One that ends at 1.000 where the figure is 1.000 says only that nothing went "
+            f"wrong here: after n {_units(evaluation)} without an error, up to 3 in n may yet have one (rule of three)."
         ),
         paragraph(beside) if beside else "",
         table(header, overall),
@@ -210,7 +211,7 @@ def _shifts(evaluation: Evaluation) -> str:
         Section.SHIFTS,
         paragraph(
             "The same tiles, changed in fixed ways as another laboratory or scanner might show them. The difference "
-            f"is to the tiles as they are ({evaluation.figures['accuracy']}), paired tile by tile. {named}"
+            f"is to the tiles as they are, with {evaluation.figures['accuracy']}, paired tile by tile. {named}"
         ),
         chart(shift_chart(evaluation.shifts), "Change in accuracy, with its 95% interval. Left of the line: a loss."),
         table_of_marked(header, rows),
@@ -235,7 +236,8 @@ def _foreign(evaluation: Evaluation) -> str:
         paragraph(
             "Familiarity of the tiles judged above against images that are none of the classes. AUROC: how often a "
             f"judged tile is the more familiar one. Of the judged tiles {percent(evaluation.not_recognised)} are not "
-            "recognised. Images are taken pixel for pixel, whatever their scale; the check for blur is the tiler's own."
+            "recognised. Images are taken pixel for pixel, whatever their scale; intervals are drawn over them too; a "
+            "single one gives none. The check for blur is the tiler's own, made apart from familiarity."
         ),
         table(header, rows),
     )

@@ -60,7 +60,9 @@ def read_readings(path: Path, tiles: TileSet) -> Readings:
     kind, tiles_of = _cases(path.name, rows, tiles)
     readers = tuple(sorted({row.reader for row in rows}))
     if len(readers) > MAX_READERS:
-        raise DatasetError(f"{path.name} names {len(readers)} readers, more than {MAX_READERS}")
+        raise DatasetError(
+            f"{path.name} names {len(readers)} readers, more than {MAX_READERS}", hint="split it into several studies"
+        )
     row_of_case = {case: i for i, case in enumerate(tiles_of)}
     column_of = {reader: i for i, reader in enumerate(readers)}
     calls = np.full((len(tiles_of), len(readers)), NOT_READ, np.int64)
