@@ -77,7 +77,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     told["not recognised"] = f"{share(evaluation.not_recognised)} of the tiles; accuracy on the others {known}"
     worst = worst_shift(evaluation.shifts)
     if worst:
-        told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {points(worst.loss)} points"
+        told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {points(worst.difference)} points"
     for one in evaluation.foreign:
         told[f"foreign, {plain(one.name, 40)}"] = f"not recognised {share(one.not_recognised)}, AUROC {one.auroc}"
     if evaluation.readers:

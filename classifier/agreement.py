@@ -17,8 +17,15 @@ def cohen_kappa(first: NDArray[np.integer], second: NDArray[np.integer], classes
 
     NaN where chance alone would make them agree always (both gave one and the same class throughout), or n is 0.
     """
-    cells = np.eye(classes**2)[first * classes + second]
-    return figure_of(cells, groups, lambda sums: _cohen_of_counts(sums.reshape(-1, classes, classes)))
+    one_hot = np.eye(classes)
+    columns = np.column_stack([one_hot[first], one_hot[second], first == second])
+
+    def of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        cases = sums[:, :classes].sum(axis=1)
+        by_chance = (sums[:, :classes] * sums[:, classes:-1]).sum(axis=1) / cases**2
+        return _beyond_chance(sums[:, -1] / cases, by_chance)
+
+    return figure_of(columns, groups, of_sums)
 
 
 def fleiss_kappa(calls: NDArray[np.integer], classes: int, groups: Groups) -> Figure:
@@ -48,14 +55,6 @@ def mcnemar_exact_p(only_first: int, only_second: int) -> float:
 
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
-
-
-def _cohen_of_counts(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(m,) kappas of tables (m, c, c)."""
-    shares = counts / counts.sum(axis=(1, 2))[:, None, None]
-    observed = np.trace(shares, axis1=1, axis2=2)
-    by_chance = (shares.sum(axis=2) * shares.sum(axis=1)).sum(axis=1)
-    return _beyond_chance(observed, by_chance)
 
 
 def _beyond_chance(observed: NDArray[np.float64], by_chance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -115,7 +115,7 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> str:
 
 def shift_chart(results: Sequence[ShiftResult]) -> str:
     """The change in accuracy that each shift brings, in points, with its interval; a row a shift."""
-    ends = [100 * end for one in results for end in (one.loss.value, one.loss.low, one.loss.high)]
+    ends = [100 * end for one in results for end in (one.difference.value, one.difference.low, one.difference.high)]
     ends = [end for end in ends if not math.isnan(end)]
     low, high = min([-2.0, *ends]), max([2.0, *ends])
     room = 0.05 * (high - low)
@@ -129,9 +129,11 @@ def shift_chart(results: Sequence[ShiftResult]) -> str:
     for i, one in enumerate(results):
         y = len(results) - i - 0.5
         parts.append(_text(axes.left - 10, axes.py(y) + 4, one.title, "end"))
-        if not math.isnan(one.loss.low):
-            parts.append(axes.line([(100 * one.loss.low, y), (100 * one.loss.high, y)], COLOURS[0], width=1.6))
-        parts.append(axes.dot(100 * one.loss.value, y, COLOURS[0]))
+        if not math.isnan(one.difference.low):
+            parts.append(
+                axes.line([(100 * one.difference.low, y), (100 * one.difference.high, y)], COLOURS[0], width=1.6)
+            )
+        parts.append(axes.dot(100 * one.difference.value, y, COLOURS[0]))
     parts.append(_text(axes.left + axes.width / 2, bottom + 36, "change in accuracy, points", "middle"))
     return _svg(axes.left + axes.width + 16, bottom + 44, "Change in accuracy under each shift", "".join(parts))
 

@@ -7,7 +7,8 @@ from html import escape
 
 STYLE = """
 :root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; max-width: 58rem;
+html { font-size: 16px; }
+body { font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; max-width: 58rem;
   margin: 2rem auto 4rem; padding: 0 1.25rem; color: #1d2530; background: #fff; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; padding-top: .6rem; border-top: 1px solid #d5dbe3; }
@@ -30,7 +31,7 @@ tr.strong th, tr.strong td { font-weight: 600; }
 .glance small { color: #566070; display: block; line-height: 1.35; }
 .note { background: #fff6dd; border-left: 4px solid #b57b00; padding: .5rem .9rem; max-width: none; }
 .small, small { font-size: .86rem; }
-.charts { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; margin: .8rem 0; }
+.charts { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1rem 1.5rem; margin: .8rem 0; }
 figure { margin: 0; break-inside: avoid; }
 figcaption { font-size: .86rem; color: #566070; max-width: 23rem; }
 svg { display: block; max-width: 100%; height: auto; }
@@ -39,10 +40,12 @@ svg text { font-family: inherit; fill: #1d2530; }
 .columns li { break-inside: avoid; padding-left: 2.4rem; text-indent: -2.4rem; }
 .columns b { display: inline-block; width: 2.4rem; text-indent: 0; font-weight: 600; }
 @page { margin: 16mm 15mm; }
+@media screen { .table { overflow-x: auto; } }
 @media print {
-  body { font-size: 10pt; margin: 0; padding: 0; max-width: none; }
+  html { font-size: 12px; }
+  body { font-size: 1rem; margin: 0; padding: 0; max-width: none; }
   h2, h3, caption, section > p { break-after: avoid; }
-  tr, .glance li { break-inside: avoid; }
+  p, tr, .glance li { break-inside: avoid; }
   .note { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """
@@ -84,7 +87,8 @@ def table_of_marked(
     )
     body = "\n".join(_row(kind, cells, text_columns) for kind, cells in rows)
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+    inside = f"{above}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody>"
+    return f'<div class="table"><table>{inside}</table></div>'
 
 
 def _row(kind: str, cells: Sequence[str], text_columns: int) -> str:

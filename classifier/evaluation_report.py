@@ -74,7 +74,7 @@ def _glance(evaluation: Evaluation) -> str:
     told.insert(1, (percent(row.accuracy.value), f"accuracy on the surest {percent(row.coverage)} of the tiles"))
     worst = worst_shift(evaluation.shifts)
     if worst:
-        told.append((f"{100 * worst.loss.value:+.1f} points", f"accuracy under the worst shift: {worst.title}"))
+        told.append((f"{100 * worst.difference.value:+.1f} points", f"accuracy under the worst shift: {worst.title}"))
     cells = "".join(f"<li><b>{escape(value)}</b><small>{escape(words)}</small></li>" for value, words in told)
     return f'<ul class="glance">{cells}</ul>'
 
@@ -198,7 +198,7 @@ def _shifts(evaluation: Evaluation) -> str:
             (
                 one.title,
                 str(one.accuracy),
-                points(one.loss),
+                points(one.difference),
                 percent(one.not_recognised),
                 str(one.recognised_accuracy),
             ),
@@ -206,7 +206,7 @@ def _shifts(evaluation: Evaluation) -> str:
         for one in evaluation.shifts
     ]
     header = ("shift", "accuracy", "difference, points", "not recognised", "accuracy among recognised")
-    named = f"The worst is {worst.title}: {points(worst.loss)} points." if worst else ""
+    named = f"The worst is {worst.title}: {points(worst.difference)} points." if worst else ""
     return section(
         Section.SHIFTS,
         paragraph(

@@ -69,7 +69,7 @@ def find_foreign(folder: Path) -> tuple[ForeignSet, ...]:
         raise DatasetError(f"{folder.name} is not a folder", hint="give a folder of images, or of folders of images")
     loose = ForeignSet(".", tuple(path for path in sorted(folder.iterdir()) if _is_image(path)))
     sets = [
-        ForeignSet(inner.name, tuple(path for path in sorted(inner.rglob("*")) if _is_image(path)))
+        ForeignSet(_printable(inner.name), tuple(path for path in sorted(inner.rglob("*")) if _is_image(path)))
         for inner in sorted(folder.iterdir())
         if inner.is_dir() and not inner.is_symlink() and not inner.name.startswith(".")
     ]
@@ -148,7 +148,7 @@ def _read_picture(path: Path) -> Pixels:
         with Image.open(path, formats=IMAGE_FORMATS) as image:
             if image.width * image.height > MAX_IMAGE_PIXELS:
                 raise DatasetError(
-                    f"foreign image {path.name} has more than {MAX_IMAGE_PIXELS // 10**6} million pixels",
+                    f"foreign image {_printable(path.name)} has more than {MAX_IMAGE_PIXELS // 10**6} million pixels",
                     hint="cut it first",
                 )
             return np.asarray(image.convert("RGB"), np.uint8)
@@ -156,8 +156,13 @@ def _read_picture(path: Path) -> Pixels:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds on a broken file
         raise DatasetError(
-            f"foreign image {path.name} cannot be read", hint="replace it or take it out of the folder"
+            f"foreign image {_printable(path.name)} cannot be read", hint="replace it or take it out of the folder"
         ) from error
+
+
+def _printable(name: str) -> str:
+    """A file's name can hold what a terminal would obey."""
+    return "".join(mark if mark.isprintable() else "?" for mark in name)[:60]
 
 
 def _is_image(path: Path) -> bool:

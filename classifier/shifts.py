@@ -47,13 +47,13 @@ class Shift:
 
 @dataclass(frozen=True)
 class ShiftResult:
-    """What one shift does to a model. `loss` is accuracy with the shift minus accuracy without, on the same tiles;
-    `not_recognised` the share of tiles under the card's familiarity threshold."""
+    """What one shift does to a model. `difference` is accuracy with the shift minus accuracy without, on the same
+    tiles; `not_recognised` the share of tiles under the card's familiarity threshold."""
 
     name: str
     title: str
     accuracy: Figure
-    loss: Figure
+    difference: Figure
     not_recognised: float
     recognised_accuracy: Figure
 
@@ -62,7 +62,7 @@ class ShiftResult:
             "name": self.name,
             "title": self.title,
             "accuracy": self.accuracy.to_dict(),
-            "difference": self.loss.to_dict(),
+            "difference": self.difference.to_dict(),
             "not_recognised": round(self.not_recognised, 6),
             "recognised_accuracy": self.recognised_accuracy.to_dict(),
         }
@@ -158,7 +158,7 @@ def shift_battery(
                 name=shift.name,
                 title=shift.title,
                 accuracy=share(right, groups),
-                loss=difference(right, plainly_right, groups),
+                difference=difference(right, plainly_right, groups),
                 not_recognised=float((~known).mean()),
                 recognised_accuracy=share(right, groups, known),
             )
@@ -168,7 +168,7 @@ def shift_battery(
 
 def worst_shift(results: Sequence[ShiftResult]) -> ShiftResult | None:
     """The shift that costs most accuracy; the first of several that cost the same, None without results."""
-    return min(results, key=lambda result: result.loss.value, default=None)
+    return min(results, key=lambda result: result.difference.value, default=None)
 
 
 def _without_index(view: Callable[[Pixels], Pixels]) -> Callable[[Pixels, int], Pixels]:

@@ -137,9 +137,9 @@ def test_no_change_costs_nothing_and_a_black_tile_costs_all_but_one_class(judged
     model, tiles, (none, black), _ = judged
     right = model.predictions_of(*forward_tiles(model, tiles)).probabilities.argmax(axis=1) == tiles.labels
     assert none.accuracy.value == pytest.approx(right.mean())
-    assert (none.loss.value, none.loss.low, none.loss.high) == (0, 0, 0)
+    assert (none.difference.value, none.difference.low, none.difference.high) == (0, 0, 0)
     assert black.accuracy.value == pytest.approx(1 / 3)
-    assert black.loss.value == pytest.approx(1 / 3 - right.mean()) and black.loss.high < 0
+    assert black.difference.value == pytest.approx(1 / 3 - right.mean()) and black.difference.high < 0
     assert black.not_recognised == 1.0 and np.isnan(black.recognised_accuracy.value)
     assert black.to_dict()["recognised_accuracy"] == {"value": None, "low": None, "high": None}
 
