@@ -46,6 +46,10 @@ svg text { font-family: inherit; fill: #1d2530; }
   body { font-size: 1rem; margin: 0; padding: 0; max-width: none; }
   h2, h3, caption, section > p { break-after: avoid; }
   p, tr, .glance li { break-inside: avoid; }
+  th, td { padding-top: .16rem; padding-bottom: .16rem; }
+  .charts { flex-wrap: nowrap; }
+  .charts figure { flex: 0 1 46%; }
+  figure > svg { max-height: 21rem; width: auto; }
   .note { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """
