@@ -25,7 +25,7 @@ from classifier.stain import shift_stains
 # et al. 2015, doi 10.1136/jclinpath-2014-202526). One stain times 0.75 and times 1.3 spans 1.73: that, and some more.
 STAIN_UP, STAIN_DOWN = 1.3, 0.75
 # Source images of one tumour in LC25000 differ in mean hue by 23 to 26 degrees (2.5th to 97.5th percentile), H&E slides
-# of two other laboratories from them by some 50 and 70, though they show other tissue: a twentieth of the circle each way.
+# of two other laboratories from them by some 50 and 70, though of other tissue: a twentieth of the circle each way.
 HUE_DEGREES = 18.0
 # No survey gives this: overexposed and underexposed at a glance, and still readable.
 BRIGHTER, DARKER = 1.2, 0.8
