@@ -172,12 +172,23 @@ def train(
 @_MODEL
 @click.option("--out", required=True, type=_PATH, help="Folder for predictions.csv, metrics.json and the report.")
 @click.option("--split", default=None, help="Only the rows of this split; default: val where there is one.")
+@click.option("--readers", type=_PATH, metavar="CSV", help="People's calls on the same tiles: case,reader,call.")
+@click.option("--foreign", type=_PATH, metavar="DIR", help="Images it should not recognise; a row a subfolder.")
+@click.option(
+    "--interval-over",
+    type=click.Choice(["source_group", "patient", "site"]),
+    default="source_group",
+    show_default=True,
+    help="What intervals are drawn over: a column of TILES.",
+)
+@click.option("--shifts/--no-shifts", default=True, show_default=True, help="Measure under changed stain and scanner.")
 @_JSON
-def evaluate(tiles: Path, model: str | None, out: Path, split: str | None, as_json: bool) -> None:
-    """Measure a model on labelled tiles, with intervals by source group."""
+def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: Any) -> None:
+    """Measure a model on labelled TILES: figures with intervals, robustness, readers beside it; writes a report."""
     from app.training import evaluate_model
+    from classifier.evaluate import EvaluationPlan
 
-    evaluate_model(tiles, _model_name(model), out, split=split, as_json=as_json, say=click.echo)
+    evaluate_model(tiles, _model_name(model), out, plan=EvaluationPlan(**plan), as_json=as_json, say=click.echo)
 
 
 @cli.command()

@@ -8,10 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from app.words import percent
+from app.words import plain, share
 from classifier.progress import Progress, ProgressCallback
+
+if TYPE_CHECKING:
+    from classifier.evaluate import EvaluationPlan
+    from classifier.evaluation import Evaluation
 
 Say = Callable[[str], None]
 # Lines in a log, not one a batch.
@@ -49,23 +53,51 @@ def train_model(
         say(f"accuracy on the validation groups {accuracy['value']:.3f} {interval}")
 
 
-def evaluate_model(tiles: Path, model_name: str, out: Path, *, split: str | None, as_json: bool, say: Say) -> None:
+def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationPlan, as_json: bool, say: Say) -> None:
     """Judges a model on labelled tiles and writes the evaluation to `out`. Raises DatasetError, ModelError."""
-    from classifier.evaluate import evaluate
+    from classifier.evaluate import REPORT_FILE, evaluate
     from classifier.model import load_model
 
-    evaluation = evaluate(tiles, load_model(model_name), out, split=split, progress=_shown())
+    evaluation = evaluate(tiles, load_model(model_name), out, plan, _shown())
     if as_json:
         say(json.dumps(evaluation.to_dict()))
         return
-    judged = f"{evaluation.tiles} tiles of {evaluation.groups} source groups, {evaluation.split or 'all'}"
-    say(f"{evaluation.model} on {judged}")
-    for figure_name, figure in evaluation.figures.items():
-        beside = evaluation.baseline[figure_name] if evaluation.baseline else None
-        baseline = f"   colour histograms {beside.value:.3f}" if beside else ""
-        say(f"  {figure_name:<40} {figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}){baseline}")
-    say(f"  not recognised {percent(evaluation.not_recognised)} of the tiles")
-    say(f"written to {out}")
+    for line in evaluation_lines(evaluation):
+        say(line)
+    say(f"report   {out / REPORT_FILE}")
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """The main figures, a line each; the report holds the rest."""
+    from classifier.evaluation_words import UNIT_WORDS, points, spoken
+    from classifier.shifts import worst_shift
+
+    figures, baseline = evaluation.figures, evaluation.baseline
+    units = UNIT_WORDS[evaluation.interval_over]
+    judged = f"{evaluation.tiles:,} tiles of {evaluation.groups:,} source groups ({evaluation.split or 'all'})"
+    beside = f"; colour histograms alone {baseline['accuracy'].value:.3f}" if baseline else ""
+    lines = [*(f"note: {warning}" for warning in evaluation.warnings)]
+    lines += [f"{evaluation.model} on {judged}; in brackets 95% intervals over {evaluation.units:,} {units}"]
+    told = {"accuracy": f"{figures['accuracy']}{beside}"}
+    for label in evaluation.classes:
+        told[f"sensitivity, {spoken(label)}"] = str(figures[f"sensitivity:{label}"])
+    told["calibration error"] = str(figures["ece"])
+    surest = next(row for row in evaluation.coverage.rows if row.wanted == 0.9)
+    told[f"surest {surest.coverage:.0%} of the tiles"] = f"{surest.accuracy} right"
+    known = evaluation.recognised_accuracy
+    told["not recognised"] = f"{share(evaluation.not_recognised)} of the tiles; accuracy on the others {known}"
+    worst = worst_shift(evaluation.shifts)
+    if worst:
+        told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {points(worst.difference)} points"
+    for one in evaluation.foreign:
+        told[f"foreign, {plain(one.name, 40)}"] = f"not recognised {share(one.not_recognised)}, AUROC {one.auroc}"
+    if evaluation.readers:
+        study = evaluation.readers
+        told["readers"] = f"{len(study.readers)} on {study.cases:,} {study.kind}; model {study.model_accuracy}"
+        for reader in study.readers:
+            told[f"reader {reader.reader}"] = f"{reader.accuracy}; kappa with the model {reader.kappa_model}"
+    width = max(map(len, told))
+    return lines + [f"  {name:<{width}}  {words}" for name, words in told.items()]
 
 
 def _shown() -> ProgressCallback:

@@ -30,13 +30,18 @@ MAX_TILE_SIDE_PX = 4096
 MAX_TILES = 5_000_000
 MAX_CLASSES = 100
 READ_THREADS = 2
+SOURCE_GROUP, PATIENT, SITE = UNITS = ("source_group", "patient", "site")
+COLUMNS = "file,class[,source_group][,split][,mpp][,patient][,site]"
 # A tile this much smaller than the model's (rounding of mpp) is enlarged; a smaller one is refused.
 SIZE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
 class TileRecord:
-    """One labelled tile. `mpp` is None where the list does not say; `row` is its line in the CSV (0 in folders)."""
+    """One labelled tile. `mpp` is None where the list does not say; `row` is its line in the CSV (0 in folders).
+
+    `patient` and `site` are "" where the list has no such column. They group tiles for intervals and are never told.
+    """
 
     path: Path
     file: str
@@ -45,6 +50,8 @@ class TileRecord:
     split: str
     mpp: float | None
     row: int = 0
+    patient: str = ""
+    site: str = ""
 
     @property
     def where(self) -> str:
@@ -84,6 +91,16 @@ class TileSet:
         """(n,) source groups."""
         return np.array([record.group for record in self.records], dtype=np.str_)
 
+    def units(self, over: str) -> NDArray[np.str_]:
+        """(n,) what each tile belongs to: its `over`, one of UNITS. Raises DatasetError where a tile has none."""
+        if over == SOURCE_GROUP:
+            return self.groups
+        names = [getattr(record, over) for record in self.records]
+        if not all(names):
+            where = self.records[names.index("")].where
+            raise DatasetError(f"{where} has no {over}", hint=f"add a column {over} and fill it, or choose other units")
+        return np.array(names, dtype=np.str_)
+
     def counts(self) -> dict[str, int]:
         counted = Counter(record.label for record in self.records)
         return {name: counted[name] for name in self.classes}
@@ -98,7 +115,7 @@ class TileSet:
 
 
 def read_tile_set(tiles: Path) -> TileSet:
-    """The labelled tiles of a CSV (`file,class[,source_group][,split][,mpp]`) or of a folder with one folder a class.
+    """The labelled tiles of a CSV (COLUMNS) or of a folder with one folder a class.
 
     Raises DatasetError with the row at fault.
     """
@@ -180,7 +197,7 @@ def _from_csv(path: Path) -> TileSet:
             if missing:
                 raise DatasetError(
                     f"{path.name} has no column {' and no column '.join(sorted(missing))}",
-                    hint="the columns are file,class[,source_group][,split][,mpp]",
+                    hint=f"the columns are {COLUMNS}",
                 )
             root = path.parent.resolve()
             records = [_csv_record(root, row, cells) for row, cells in enumerate(reader, start=2)]
@@ -214,6 +231,8 @@ def _csv_record(root: Path, row: int, cells: Mapping[str | None, str | None]) ->
         split=split,
         mpp=_mpp(text.get("mpp", ""), row),
         row=row,
+        patient=text.get(PATIENT, ""),
+        site=text.get(SITE, ""),
     )
 
 

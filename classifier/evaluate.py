@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.baseline import colour_baseline
-from classifier.dataset import TileSet, read_tile_set
+from classifier.coverage import coverage_curve
+from classifier.dataset import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
+from classifier.evaluation import Evaluation
 from classifier.evaluation_report import report_html
-from classifier.metrics import Figure, ReliabilityBin, confusion_matrix, figures_with_intervals, reliability
+from classifier.foreign import find_foreign, judge_foreign
+from classifier.intervals import FEW_GROUPS, Figure, Groups, share
+from classifier.metrics import confusion_matrix, figures_with_intervals, reliability
 from classifier.model import TileModel, TilePredictions
 from classifier.predict_tiles import forward_tiles
 from classifier.progress import ProgressCallback, quiet
+from classifier.reader_study import study_readers
+from classifier.readers import read_readings
+from classifier.roc import roc_curves
+from classifier.shifts import shift_battery
 from classifier.split import TEST, TRAIN, VALIDATION
 from wsi.errors import DatasetError, OutputUnwritableError
 
@@ -28,95 +35,121 @@ REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What `evaluate` found. `split` is "" where all tiles of the list were judged; the baseline, colour histograms
-    learned from the list's train split, is None where it has none."""
+class EvaluationPlan:
+    """What to judge and beside what. `split` None takes ``val`` where the list has it, else ``test``, else every tile;
+    `readers` is a CSV of people's calls, `foreign` a folder of images that are none of the classes."""
 
-    model: str
-    model_version: str
-    model_digest: str
-    synthetic: bool
-    runtime: str
-    split: str
-    tiles: int
-    groups: int
-    classes: tuple[str, ...]
-    figures: Mapping[str, Figure]
-    baseline: Mapping[str, Figure] | None
-    confusion: tuple[tuple[int, ...], ...]  # row: true class, column: predicted class
-    reliability: tuple[ReliabilityBin, ...]
-    not_recognised: float  # share of the tiles under the card's familiarity threshold
-    warnings: tuple[str, ...]
+    split: str | None = None
+    interval_over: str = SOURCE_GROUP
+    shifts: bool = True
+    readers: Path | None = None
+    foreign: Path | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            **{name: getattr(self, name) for name in self.__dataclass_fields__},
-            "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
-            "baseline": self.baseline and {name: figure.to_dict() for name, figure in self.baseline.items()},
-            "reliability": [asdict(one) for one in self.reliability],
-        }
+    def __post_init__(self) -> None:
+        if self.interval_over not in UNITS:
+            raise DatasetError(f"intervals over {self.interval_over}?", hint=f"use one of {', '.join(UNITS)}")
 
 
 def evaluate(
-    tiles: Path, model: TileModel, out: Path, split: str | None = None, progress: ProgressCallback = quiet
+    tiles: Path,
+    model: TileModel,
+    out: Path,
+    plan: EvaluationPlan = EvaluationPlan(),
+    progress: ProgressCallback = quiet,
 ) -> Evaluation:
     """Judges `model` on a list of tiles and writes predictions.csv, metrics.json and report.html below `out`.
 
-    `split` None takes ``val`` where the list has it, else ``test``, else every tile. Raises DatasetError,
-    OutputUnwritableError.
+    Everything given is read and checked before the model looks at a tile. Raises DatasetError, OutputUnwritableError.
     """
     listed = _in_order_of(read_tile_set(tiles), model.card.classes)
-    chosen_split = _choose_split(listed) if split is None else split
-    chosen = listed.of_split(chosen_split) if chosen_split else listed
+    split = _choose_split(listed) if plan.split is None else plan.split
+    chosen = listed.of_split(split) if split else listed
     if not len(chosen):
-        raise DatasetError(f"{tiles.name} has no tiles of split {chosen_split}", hint="give another --split")
-    predictions = _predict(model, chosen, progress)
-    evaluation = judge(model, listed, chosen, chosen_split, predictions)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        _write_predictions(out / PREDICTIONS_FILE, chosen, predictions)
-        _write_text(out / METRICS_FILE, json.dumps(evaluation.to_dict(), indent=2) + "\n")
-        _write_text(out / REPORT_FILE, report_html(evaluation))
-    except OSError as error:
-        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
+        raise DatasetError(f"{tiles.name} has no tiles of split {split}", hint="give another --split")
+    units = chosen.units(plan.interval_over)
+    readings = read_readings(plan.readers, chosen) if plan.readers else None
+    foreign = find_foreign(plan.foreign) if plan.foreign else ()
+
+    predictions = model.predictions_of(*forward_tiles(model, chosen, progress=progress))
+    evaluation = judge(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
+    if readings:
+        study = study_readers(readings, predictions.probabilities, chosen.labels, units)
+        evaluation = replace(evaluation, readers=study)
+    if foreign:
+        met = judge_foreign(model, foreign, predictions.familiarity, units, progress)
+        evaluation = replace(evaluation, foreign=met)
+    if plan.shifts:
+        results = shift_battery(model, chosen, progress, unshifted=predictions, units=units)
+        evaluation = replace(evaluation, shifts=results)
+    _write(out, evaluation, chosen, predictions)
     return evaluation
 
 
-def judge(model: TileModel, listed: TileSet, chosen: TileSet, split: str, predictions: TilePredictions) -> Evaluation:
+def judge(
+    model: TileModel,
+    listed: TileSet,
+    chosen: TileSet,
+    split: str,
+    predictions: TilePredictions,
+    *,
+    interval_over: str = SOURCE_GROUP,
+) -> Evaluation:
     """The figures for `predictions` of the tiles `chosen` from the list `listed`; writes nothing."""
-    card = model.card
+    card, labels, units = model.card, chosen.labels, chosen.units(interval_over)
     training = listed.of_split(TRAIN)
     baseline = None
     if split not in ("", TRAIN) and len(set(training.labels.tolist())) > 1:
-        baseline = _figures(colour_baseline(training, chosen, card.tile), chosen)
+        baseline = _figures(colour_baseline(training, chosen, card.tile), chosen, units)
     probabilities = predictions.probabilities
-    matrix = confusion_matrix(chosen.labels, probabilities.argmax(axis=1), len(card.classes))
+    right = probabilities.argmax(axis=1) == labels
+    known = predictions.familiarity >= card.familiarity_threshold
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(card.classes))
     return Evaluation(
-        model=card.name,
-        model_version=card.version,
-        model_digest=card.digest,
-        synthetic=card.synthetic,
+        card=card,
         runtime=model.runtime,
         split=split,
         tiles=len(chosen),
-        groups=len(set(chosen.groups.tolist())),
-        classes=card.classes,
-        figures=_figures(probabilities, chosen),
+        groups=_count(chosen.groups),
+        interval_over=interval_over,
+        units=_count(units),
+        groups_of_class=tuple(_count(chosen.groups[labels == i]) for i in range(len(card.classes))),
+        figures=_figures(probabilities, chosen, units),
         baseline=baseline,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
-        reliability=tuple(reliability(probabilities, chosen.labels)),
-        not_recognised=float((predictions.familiarity < card.familiarity_threshold).mean()),
-        warnings=listed.warnings,
+        reliability=tuple(reliability(probabilities, labels)),
+        roc=roc_curves(probabilities, labels, card.classes),
+        coverage=coverage_curve(probabilities, labels, units),
+        not_recognised=float((~known).mean()),
+        recognised_accuracy=share(right, units, known),
+        warnings=(*listed.warnings, *_doubts(listed, chosen, units)),
     )
 
 
-def _predict(model: TileModel, tiles: TileSet, progress: ProgressCallback) -> TilePredictions:
-    logits, features = forward_tiles(model, tiles, progress=progress)
-    return model.predictions_of(logits, features)
+def _figures(probabilities: NDArray[np.floating], tiles: TileSet, units: Groups) -> dict[str, Figure]:
+    return figures_with_intervals(probabilities, tiles.labels, units, tiles.classes)
 
 
-def _figures(probabilities: NDArray[np.floating], tiles: TileSet) -> dict[str, Figure]:
-    return figures_with_intervals(probabilities, tiles.labels, tiles.groups, tiles.classes)
+def _doubts(listed: TileSet, chosen: TileSet, units: Groups) -> list[str]:
+    """Sentences on what makes the figures or their intervals doubtful."""
+    found = []
+    if _count(units) < FEW_GROUPS:
+        found.append(
+            f"The intervals are drawn over {_count(units)} units only. From fewer than {FEW_GROUPS} they tend to be "
+            "too narrow, and from one there is none."
+        )
+    patients = {record.patient for record in chosen.records if record.patient}
+    learned = {record.patient for record in listed.of_split(TRAIN).records}
+    shared = len(patients & learned) if listed.of_split(TRAIN).records != chosen.records else 0
+    if shared:
+        found.append(
+            f"{shared} of {len(patients)} patients judged also have tiles in the train split of the list. If the model "
+            f"learned from those, the figures read too high: split by {PATIENT}."
+        )
+    return found
+
+
+def _count(names: Groups) -> int:
+    return len(set(names.tolist()))
 
 
 def _choose_split(tiles: TileSet) -> str:
@@ -134,6 +167,16 @@ def _in_order_of(tiles: TileSet, classes: Sequence[str]) -> TileSet:
             hint="rename or leave out those tiles, or choose another model",
         )
     return replace(tiles, classes=tuple(classes))
+
+
+def _write(out: Path, evaluation: Evaluation, tiles: TileSet, predictions: TilePredictions) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_predictions(out / PREDICTIONS_FILE, tiles, predictions)
+        _write_text(out / METRICS_FILE, json.dumps(evaluation.to_dict(), indent=2) + "\n")
+        _write_text(out / REPORT_FILE, report_html(evaluation))
+    except OSError as error:
+        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
 
 
 def _write_predictions(path: Path, tiles: TileSet, predictions: TilePredictions) -> None:

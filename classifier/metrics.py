@@ -5,8 +5,8 @@ Throughout: `probabilities` (n, c), rows sum to 1; `labels` (n,) class indices; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -14,28 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from classifier.calibrate import negative_log_likelihood
+from classifier.intervals import BOOTSTRAP_ROUNDS, Figure, draws, interval
 
 CALIBRATION_BINS = 10
-BOOTSTRAP_ROUNDS = 1000
-INTERVAL = 0.95
 
 Probabilities = NDArray[np.floating]
 Labels = NDArray[np.integer]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure with the ends of its 95% interval; NaN where it is not defined (a class without tiles)."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float | None]:
-        return {name: None if np.isnan(number) else round(number, 6) for name, number in asdict(self).items()}
-
-    def __str__(self) -> str:
-        return "-" if np.isnan(self.value) else f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 @dataclass(frozen=True)
@@ -116,30 +100,14 @@ def figures_with_intervals(
     rounds: int = BOOTSTRAP_ROUNDS,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """`figures` with percentile intervals of a cluster bootstrap: whole groups are drawn, since tiles of one source
-    are near copies and would make the interval too narrow (Field and Welsh 2007, doi 10.1111/j.1467-9868.2007.00593.x).
-    """
-    rng = np.random.default_rng(seed)
-    names, member = np.unique(groups, return_inverse=True)
-    order = np.argsort(member, kind="stable")
-    tiles_of = np.split(order, np.cumsum(np.bincount(member))[:-1])
-    drawn: list[Mapping[str, float]] = []
-    for _ in range(rounds):
-        chosen = np.concatenate([tiles_of[i] for i in rng.integers(len(names), size=len(names))])
-        drawn.append(figures(probabilities[chosen], labels[chosen], classes))
-    tails = (1 - INTERVAL) / 2
+    """`figures` with intervals over `groups`, which may be source groups, patients or sites."""
+    drawn = [
+        figures(probabilities[chosen], labels[chosen], classes) for chosen in draws(groups, rounds=rounds, seed=seed)
+    ]
     return {
-        name: Figure(value, *_quantiles([one[name] for one in drawn], tails))
+        name: Figure(value, *interval([one[name] for one in drawn]))
         for name, value in figures(probabilities, labels, classes).items()
     }
-
-
-def _quantiles(values: Sequence[float], tail: float) -> tuple[float, float]:
-    defined = np.array(values)[~np.isnan(values)]
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def _share(part: int, whole: int) -> float:

@@ -157,3 +157,14 @@ def test_a_truncated_image_is_refused(tmp_path):
     record.path.write_bytes(record.path.read_bytes()[:2000])
     with pytest.raises(DatasetError, match="cannot be read"):
         read_tile(record, SPEC)
+
+
+def test_patients_and_sites_are_read_but_need_not_be_there(images):
+    rows = [("a.png", "x", "Jane Doe", "Leeds"), ("b.png", "y", "", "Leeds")]
+    tiles = read_tile_set(write_csv(images / "t.csv", ("file", "class", "patient", "site"), rows))
+    assert tiles.units("site").tolist() == ["Leeds", "Leeds"] and tiles.units("source_group").tolist() == [
+        "a.png",
+        "b.png",
+    ]
+    with pytest.raises(DatasetError, match=r"row 3 \(b.png\) has no patient"):
+        tiles.units("patient")

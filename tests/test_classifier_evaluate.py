@@ -2,22 +2,39 @@
 
 import csv
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from classifier.baseline import colour_histogram
-from classifier.evaluate import evaluate
+from classifier.dataset import read_tile_set
+from classifier.evaluate import EvaluationPlan, evaluate, judge
 from classifier.model import load_model
+from classifier.predict_tiles import forward_tiles
+from classifier.shifts import SHIFTS, worst_shift
 from tests.classifier_tiles import CLASSES, tiny_model, tiny_tiles, write_csv
 from wsi.errors import DatasetError, OutputUnwritableError
+
+NO_SHIFTS = EvaluationPlan(shifts=False)
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
-    out = tmp_path_factory.mktemp("evaluation")
-    return evaluate(tiny_tiles(), load_model(tiny_model()), out), out
+    """With everything: shifts, three readers of the six groups, foreign noise."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    groups = [(f"{label}{i}", label) for label in CLASSES for i in (6, 7)]
+    calls = [(group, reader, label) for group, label in groups for reader in ("R1", "R2", "R3")]
+    calls[0] = (*calls[0][:2], "dots")
+    readers = write_csv(folder / "readers.csv", ("case", "reader", "call"), calls)
+    (folder / "foreign" / "noise").mkdir(parents=True)
+    for i in range(2):
+        noise = np.random.default_rng(i).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / "foreign" / "noise" / f"{i}.png")
+    plan = EvaluationPlan(readers=readers, foreign=folder / "foreign")
+    return evaluate(tiny_tiles(), load_model(tiny_model()), folder / "out", plan), folder / "out"
 
 
 def test_the_validation_split_is_judged_beside_the_baseline(evaluated):
@@ -44,32 +61,141 @@ def test_metrics_json_is_strict_json(evaluated):
     evaluation, out = evaluated
     told = json.loads((out / "metrics.json").read_text(), parse_constant=lambda text: pytest.fail(text))
     assert told["figures"]["accuracy"]["value"] == pytest.approx(evaluation.figures["accuracy"].value, abs=1e-6)
-    assert told["model_digest"] == evaluation.model_digest and len(told["reliability"]) == len(evaluation.reliability)
+    assert told["model_digest"] == evaluation.card.digest and len(told["reliability"]) == len(evaluation.reliability)
+    assert [shift["name"] for shift in told["shifts"]] == [shift.name for shift in SHIFTS]
+    assert told["worst_shift"] == worst_shift(evaluation.shifts).name
+    assert told["readers"]["fleiss_kappa"]["value"] == pytest.approx(evaluation.readers.fleiss.value, abs=1e-6)
+    assert [one["name"] for one in told["foreign"]] == ["noise"]
+    assert len(told["reporting_items"]) == 44 + 52 and len(told["coverage"]["rows"]) == 5 and len(told["roc"]) == 3
+
+
+def test_readers_are_judged_on_the_groups(evaluated):
+    study = evaluated[0].readers
+    assert (study.kind, study.cases, study.complete_cases) == ("source groups", 6, 6)
+    assert [reader.accuracy.value for reader in study.readers] == pytest.approx([5 / 6, 1, 1])
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text of the page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "rect", "line", "circle", "polyline"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"{tag} closes something else"
+
+    def handle_data(self, text):
+        self.text.append(text)
 
 
 def test_the_report_stands_alone(evaluated):
-    _, out = evaluated
-    tags = []
+    page = Page((evaluated[1] / "report.html").read_text())
+    tags = [tag for tag, _ in page.tags]
+    assert not {"script", "link", "img", "iframe", "a"} & set(tags) and page.open == []
+    loaded = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert loaded == [] and "http" not in " ".join(page.text)
+    identities = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(identities) == len(set(identities)) and tags.count("svg") == 5
 
-    class Tags(HTMLParser):
-        def handle_starttag(self, tag, attributes):
-            tags.append((tag, dict(attributes)))
 
+def test_the_report_shows_every_section_and_its_main_figures(evaluated):
+    evaluation, out = evaluated
     page = (out / "report.html").read_text()
-    Tags().feed(page)
-    assert not any(tag in ("script", "link", "img", "iframe") for tag, _ in tags)
-    assert not any("src" in attributes or "href" in attributes for _, attributes in tags)
-    assert "Research use only" in page and sum(tag == "table" for tag, _ in tags) == 3
+    headings = re.findall("<h2>(.*?)</h2>", page)
+    assert headings == [*evaluation.sections, "Reporting guidelines"]
+    worst = worst_shift(evaluation.shifts)
+    for text in ("Research use only", str(evaluation.figures["accuracy"]), worst.title, str(evaluation.readers.fleiss)):
+        assert text in page
+    assert not re.search(r"\bnan\b", page)
+
+
+def test_what_was_not_asked_for_is_not_in_the_report(tmp_path):
+    evaluation = evaluate(tiny_tiles(), load_model(tiny_model()), tmp_path, NO_SHIFTS)
+    page = (tmp_path / "report.html").read_text()
+    assert (evaluation.shifts, evaluation.foreign, evaluation.readers) == ((), (), None)
+    assert re.findall("<h2>(.*?)</h2>", page) == [*evaluation.sections, "Reporting guidelines"]
+    assert "When stain and scanner change" not in page and "Readers" not in page
+    assert json.loads((tmp_path / "metrics.json").read_text())["worst_shift"] is None
+
+
+def test_training_may_judge_by_itself():
+    model, listed = load_model(tiny_model()), read_tile_set(tiny_tiles())
+    chosen = listed.of_split("val")
+    evaluation = judge(model, listed, chosen, "val", model.predictions_of(*forward_tiles(model, chosen)))
+    assert evaluation.figures["accuracy"].value > 0.9 and evaluation.interval_over == "source_group"
+
+
+def with_columns(tmp_path, **columns):
+    """The tiny tiles, each with further columns that a function makes of its source group and split."""
+    with tiny_tiles().open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row.update({name: made(row["source_group"], row["split"]) for name, made in columns.items()})
+    (tmp_path / "tiles").mkdir()
+    for row in rows:
+        (tmp_path / "tiles" / row["file"]).hardlink_to(tiny_tiles().parent / row["file"])
+    return write_csv(tmp_path / "tiles" / "tiles.csv", list(rows[0]), [list(row.values()) for row in rows])
+
+
+def test_intervals_over_patients_or_sites(tmp_path):
+    tiles = with_columns(
+        tmp_path,
+        patient=lambda group, split: f"Jane Doe {split} {group[-1]}",
+        site=lambda group, split: "A" if group[-1] in "0246" else "B",
+    )
+    model = load_model(tiny_model())
+    by_group = evaluate(tiles, model, tmp_path / "g", NO_SHIFTS)
+    by_patient = evaluate(tiles, model, tmp_path / "p", EvaluationPlan(interval_over="patient", shifts=False))
+    by_site = evaluate(tiles, model, tmp_path / "s", EvaluationPlan(interval_over="site", shifts=False))
+    assert (by_group.units, by_patient.units, by_site.units) == (6, 2, 2)
+    assert by_patient.figures["accuracy"].value == by_group.figures["accuracy"].value
+    assert any("2 units only" in warning for warning in by_site.warnings)
+    assert not any("patients judged" in warning for warning in by_patient.warnings)
+    page = (tmp_path / "p" / "report.html").read_text()
+    assert "bootstrap over patients (2)" in page
+    for path in (tmp_path / "p").iterdir():
+        assert "Doe" not in path.read_text()
+
+
+def test_a_patient_in_both_splits_is_a_warning_without_a_name(tmp_path):
+    tiles = with_columns(tmp_path, patient=lambda group, split: f"Doe {group[:-1]}")
+    evaluation = evaluate(tiles, load_model(tiny_model()), tmp_path / "out", NO_SHIFTS)
+    [warning] = [warning for warning in evaluation.warnings if "patients judged" in warning]
+    assert warning.startswith("3 of 3 patients") and "Doe" not in warning
+
+
+def test_units_that_the_list_does_not_have(tmp_path):
+    model = load_model(tiny_model())
+    with pytest.raises(DatasetError, match="has no patient; add a column patient"):
+        evaluate(tiny_tiles(), model, tmp_path, EvaluationPlan(interval_over="patient"))
+    with pytest.raises(DatasetError, match="use one of source_group, patient, site"):
+        EvaluationPlan(interval_over="colour")
+
+
+def test_a_wrong_readers_csv_is_told_before_any_work(tmp_path):
+    plan = EvaluationPlan(readers=tmp_path / "none.csv", foreign=tmp_path)
+    told = []
+    with pytest.raises(DatasetError, match=r"none.csv cannot be read"):
+        evaluate(tiny_tiles(), load_model(tiny_model()), tmp_path / "out", plan, told.append)
+    assert told == [] and not (tmp_path / "out").exists()
 
 
 def test_without_splits_every_tile_is_judged_and_hostile_names_stay_inert(tmp_path):
-    from PIL import Image
-
     for i, name in enumerate(("=cmd.png", "b.png")):
         Image.fromarray(np.full((64, 64, 3), 100 * i, np.uint8)).save(tmp_path / name)
     rows = [("=cmd.png", "checks", "<script>alert(1)</script>"), ("b.png", "dots", "g")]
     tiles = write_csv(tmp_path / "t.csv", ("file", "class", "source_group"), rows)
-    evaluation = evaluate(tiles, load_model(tiny_model()), tmp_path / "out")
+    evaluation = evaluate(tiles, load_model(tiny_model()), tmp_path / "out", NO_SHIFTS)
     assert (evaluation.split, evaluation.tiles, evaluation.baseline) == ("", 2, None)
     assert "'=cmd.png" in (tmp_path / "out" / "predictions.csv").read_text()
     assert "<script>" not in (tmp_path / "out" / "report.html").read_text()
@@ -86,10 +212,10 @@ def test_a_class_that_the_model_does_not_know(tmp_path):
 def test_a_split_that_is_empty_and_an_output_that_cannot_be_written(tmp_path):
     model = load_model(tiny_model())
     with pytest.raises(DatasetError, match="no tiles of split test"):
-        evaluate(tiny_tiles(), model, tmp_path, split="test")
+        evaluate(tiny_tiles(), model, tmp_path, EvaluationPlan(split="test"))
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputUnwritableError):
-        evaluate(tiny_tiles(), model, tmp_path / "file" / "out")
+        evaluate(tiny_tiles(), model, tmp_path / "file" / "out", NO_SHIFTS)
 
 
 def test_a_colour_histogram_holds_all_pixels_and_no_place():
