@@ -21,11 +21,13 @@ class Augmentation:
     ranges follow the "HED-light" to "HED-strong" span of Tellez et al. 2019 (doi 10.1016/j.media.2019.101544).
     """
 
-    scale: float = 0.12
+    scale: float = 0.15
     stain_share: float = 0.8
-    stain_gain: float = 0.2
-    stain_shift: float = 0.05
-    brightness: float = 0.08
+    stain_gain: float = 0.3
+    stain_shift: float = 0.06
+    brightness: float = 0.2
+    hue_share: float = 0.5
+    hue_degrees: float = 22.0
     blur_share: float = 0.12
     blur_sigma_px: float = 1.2
     jpeg_share: float = 0.15
@@ -47,6 +49,8 @@ def augment_tile(
     view = _turn(view, rng)
     if rng.random() < how.stain_share:
         view = _stain(view, how, rng)
+    if rng.random() < how.hue_share:
+        view = _turn_hue(view, rng.uniform(-how.hue_degrees, how.hue_degrees))
     if rng.random() < how.blur_share:
         view = np.asarray(cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, max(0.31, how.blur_sigma_px))), np.uint8)
     if rng.random() < how.jpeg_share:
@@ -75,6 +79,13 @@ def _stain(pixels: NDArray[np.uint8], how: Augmentation, rng: np.random.Generato
     gain = 1.0 + rng.uniform(-how.stain_gain, how.stain_gain, 3) * residual_less
     shift = rng.uniform(-how.stain_shift, how.stain_shift, 3) * residual_less
     return shift_stains(pixels, gain, shift, brightness=rng.uniform(1 - how.brightness, 1 + how.brightness))
+
+
+def _turn_hue(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    hue, saturation, value = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV_FULL))
+    # uint8 arithmetic wraps, as hue does: the whole circle is 256.
+    turned = hue + np.uint8(round(degrees * 256 / 360) % 256)
+    return np.asarray(cv2.cvtColor(cv2.merge([turned, saturation, value]), cv2.COLOR_HSV2RGB_FULL), np.uint8)
 
 
 def _recompress(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

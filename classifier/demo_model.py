@@ -26,7 +26,9 @@ RECIPE = TrainConfig(
     tile=TileSpec(128, 1.0),
     crop_px=112,
     network=ResidualCnn(16, (Block(16, 1), Block(32, 2), Block(64, 2)), dropout=0.1),
-    augmentation=Augmentation(blur_sigma_px=0.8),
+    augmentation=Augmentation(
+        scale=0.12, stain_gain=0.2, stain_shift=0.05, brightness=0.08, hue_share=0.0, blur_sigma_px=0.8
+    ),
     hold_out_share=0.2,
     false_alarm_rate=0.005,
 )

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.color import rgb2hsv
 
 from classifier.augment import Augmentation, augment_tile
 from classifier.stain import STAIN_VECTORS, shift_stains
 
 NOTHING = np.zeros(3)
-STILL = Augmentation(scale=0.0, stain_share=0.0, blur_share=0.0, jpeg_share=0.0)
+STILL = Augmentation(scale=0.0, stain_share=0.0, hue_share=0.0, blur_share=0.0, jpeg_share=0.0)
 
 
 def tile(seed=0, size_px=64):
@@ -41,6 +42,20 @@ def test_a_shift_adds_stain_and_brightness_is_light():
     added = density(shift_stains(glass, np.ones(3), np.array([0.3, 0, 0]))) - density(glass)
     np.testing.assert_allclose(added[0, 0], 0.3 * STAIN_VECTORS[0], atol=0.01)
     assert abs(int(shift_stains(glass, np.ones(3), NOTHING, brightness=0.9)[0, 0, 0]) - 180) <= 1
+
+
+def test_hue_turns_by_no_more_than_its_bound_and_leaves_grey():
+    still = {"scale": 0.0, "stain_share": 0.0, "blur_share": 0.0, "jpeg_share": 0.0}
+    how = Augmentation(**still, hue_share=1.0, hue_degrees=20.0)
+    colour, grey = np.full((8, 8, 3), (200, 100, 150), np.uint8), np.full((8, 8, 3), 128, np.uint8)
+    turns = []
+    for seed in range(40):
+        view = augment_tile(colour, 8, how, np.random.default_rng(seed))
+        hue, saturation, value = rgb2hsv(view)[0, 0] * (360, 1, 1)
+        turns.append((hue - 330.0 + 180) % 360 - 180)
+        assert saturation == pytest.approx(0.5, abs=0.02) and value == pytest.approx(200 / 255, abs=0.01)
+        np.testing.assert_array_equal(augment_tile(grey, 8, how, np.random.default_rng(seed)), grey)
+    assert -22 < min(turns) < -10 and 10 < max(turns) < 22  # hue has 256 steps
 
 
 def test_the_same_generator_gives_the_same_view():
