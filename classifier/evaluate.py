@@ -16,7 +16,7 @@ from classifier.coverage import coverage_curve
 from classifier.dataset import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
 from classifier.evaluation import Evaluation
 from classifier.evaluation_report import report_html
-from classifier.foreign import find_foreign, judge_foreign
+from classifier.foreign import find_foreign, judge_foreign, known_tiles
 from classifier.intervals import FEW_GROUPS, Figure, Groups, share
 from classifier.metrics import confusion_matrix, figures_with_intervals, reliability
 from classifier.model import TileModel, TilePredictions
@@ -27,6 +27,7 @@ from classifier.readers import read_readings
 from classifier.roc import roc_curves
 from classifier.shifts import shift_battery
 from classifier.split import TEST, TRAIN, VALIDATION
+from classifier.unfamiliar import meet_unfamiliar
 from wsi.errors import DatasetError, OutputUnwritableError
 
 PREDICTIONS_FILE = "predictions.csv"
@@ -75,12 +76,13 @@ def evaluate(
     if readings:
         study = study_readers(readings, predictions.probabilities, chosen.labels, units)
         evaluation = replace(evaluation, readers=study)
-    if foreign:
-        met = judge_foreign(model, foreign, predictions.familiarity, units, progress)
-        evaluation = replace(evaluation, foreign=met)
     if plan.shifts:
         results = shift_battery(model, chosen, progress, unshifted=predictions, units=units)
         evaluation = replace(evaluation, shifts=results)
+    if plan.shifts or foreign:
+        known = known_tiles(chosen, model.card.tile, predictions.familiarity, units)
+        made = meet_unfamiliar(model, chosen, known, progress) if plan.shifts else ()
+        evaluation = replace(evaluation, foreign=(*made, *judge_foreign(model, foreign, known, progress)))
     _write(out, evaluation, chosen, predictions)
     return evaluation
 

@@ -225,18 +225,21 @@ def _foreign(evaluation: Evaluation) -> str:
             f"{one.images:,}",
             f"{one.tiles:,}",
             str(one.auroc),
+            str(one.auroc_with_focus),
             percent(one.not_recognised),
             percent(one.blurred),
         )
         for one in evaluation.foreign
     ]
-    header = ("subfolder", "images", "tiles", "AUROC of familiarity", "not recognised", "set aside as blurred")
+    header = ("set", "images", "tiles", "AUROC", "AUROC with focus", "not recognised", "set aside as blurred")
     return section(
         Section.FOREIGN,
         paragraph(
-            "Familiarity of the tiles judged above against images that are none of the classes. AUROC: how often a "
-            f"judged tile is the more familiar one. Of the judged tiles {percent(evaluation.not_recognised)} are not "
-            "recognised. Images are taken pixel for pixel, whatever their scale; intervals are drawn over them too; a "
+            "Familiarity of the tiles judged above against what is none of the classes: sets made of those very tiles, "
+            "and images from outside where they were given. AUROC: how often a judged tile is the more familiar one; "
+            f"with focus: how often it is the one more fit to vote, being familiar and sharp. Of the judged tiles "
+            f"{percent(evaluation.not_recognised)} are not recognised. Images are taken pixel for pixel, "
+            "whatever their scale; intervals are drawn over them too; a "
             "single one gives none. The check for blur is the tiler's own, made apart from familiarity."
         ),
         table(header, rows),

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from classifier.dataset import IMAGE_SUFFIXES
+from classifier.dataset import IMAGE_SUFFIXES, TileSet
 from classifier.intervals import BOOTSTRAP_ROUNDS, Figure, Groups, draws, interval
 from classifier.metrics import area_under_curve
 from classifier.model import TileModel
+from classifier.predict_tiles import batches
 from classifier.progress import Progress, ProgressCallback, quiet
-from tiler.quality import blur_flags
+from tiler.quality import FOCUS_THRESHOLD, focus
+from tiler.spec import TileSpec
 from wsi.errors import DatasetError
 
 IMAGE_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
@@ -42,13 +44,15 @@ class ForeignSet:
 
 @dataclass(frozen=True)
 class ForeignResult:
-    """How a set was met. `auroc`: the chance that a judged tile is more familiar than a foreign one (ties half).
+    """How a set was met. `auroc`: the chance that a judged tile is more familiar than a foreign one (ties half);
+    `auroc_with_focus` the same of the lower of familiarity and focus, since a tile votes only if it passes for both.
     `blurred`: the share that the tiler's own check for blur would have set aside before any vote."""
 
     name: str
     images: int
     tiles: int
     auroc: Figure
+    auroc_with_focus: Figure
     not_recognised: float
     blurred: float
 
@@ -58,6 +62,7 @@ class ForeignResult:
             "images": self.images,
             "tiles": self.tiles,
             "auroc": self.auroc.to_dict(),
+            "auroc_with_focus": self.auroc_with_focus.to_dict(),
             "not_recognised": round(self.not_recognised, 6),
             "blurred": round(self.blurred, 6),
         }
@@ -95,41 +100,78 @@ def cut_tiles(pixels: Pixels, size_px: int) -> Pixels:
     return np.stack([pixels[top : top + size_px, left : left + size_px] for top, left in corners])
 
 
+@dataclass(frozen=True)
+class Met:
+    """What a model and the tiler thought of n tiles: familiarity and focus (n,), 0 to 1, and what intervals are drawn
+    over: `units` (n,)."""
+
+    familiarity: NDArray[np.floating]
+    focus: NDArray[np.floating]
+    units: Groups
+    not_recognised: float
+
+    @property
+    def trust(self) -> NDArray[np.floating]:
+        return np.minimum(self.familiarity, self.focus)
+
+
+class Meeting:
+    """Collects what `model` and the tiler think of tiles that are shown in batches."""
+
+    def __init__(self, model: TileModel) -> None:
+        self._model = model
+        self._familiarity: list[NDArray[np.float32]] = []
+        self._focus: list[NDArray[np.float32]] = []
+        self._units: list[Groups] = []
+
+    def show(self, tiles: Pixels, units: Groups) -> None:
+        """Tiles (b, size, size, 3) of `units` (b,)."""
+        self._familiarity.append(self._model.predict(tiles).familiarity)
+        self._focus.append(focus(tiles))
+        self._units.append(units)
+
+    def met(self) -> Met:
+        familiarity = np.concatenate(self._familiarity)
+        unknown = float((familiarity < self._model.card.familiarity_threshold).mean())
+        return Met(familiarity, np.concatenate(self._focus), np.concatenate(self._units), unknown)
+
+
 def judge_foreign(
-    model: TileModel,
-    sets: tuple[ForeignSet, ...],
-    familiarity: NDArray[np.floating],
-    units: Groups,
-    progress: ProgressCallback = quiet,
+    model: TileModel, sets: tuple[ForeignSet, ...], known: Met, progress: ProgressCallback = quiet
 ) -> tuple[ForeignResult, ...]:
-    """Each set against the `familiarity` (n,) of the judged tiles of `units` (n,). Raises DatasetError."""
+    """Each set against the `known`, judged tiles. Raises DatasetError."""
     total, done = sum(len(one.paths) for one in sets), 0
     results = []
     for one in sets:
-        foreign, images, blurred = [], [], []
+        meeting = Meeting(model)
         for number, tiles in enumerate(_tiles_of_images(one, model.card.tile.size_px)):
-            foreign.append(model.predict(tiles).familiarity)
-            images.append(np.full(len(tiles), str(number)))
-            blurred.append(blur_flags(tiles) > 0)
+            meeting.show(tiles, np.full(len(tiles), str(number)))
             done += 1
             progress(Progress(f"foreign images, {one.name}: {done} of {total}", done / total))
-        scores = np.concatenate(foreign)
-        results.append(
-            ForeignResult(
-                name=one.name,
-                images=len(one.paths),
-                tiles=len(scores),
-                auroc=_auroc(familiarity, units, scores, np.concatenate(images)),
-                not_recognised=float((scores < model.card.familiarity_threshold).mean()),
-                blurred=float(np.concatenate(blurred).mean()),
-            )
-        )
+        results.append(met_set(one.name, len(one.paths), known, meeting.met()))
     return tuple(results)
 
 
-def _auroc(known: NDArray[np.floating], units: Groups, foreign: NDArray[np.floating], images: Groups) -> Figure:
-    """With an interval over the units of the known tiles and the images of the foreign ones, each drawn on its own."""
+def met_set(name: str, images: int, known: Met, foreign: Met) -> ForeignResult:
+    """The figures of one set, with intervals over the units of the known tiles and the images of the foreign ones."""
+    return ForeignResult(
+        name=name,
+        images=images,
+        tiles=len(foreign.familiarity),
+        auroc=_auroc(known.familiarity, known.units, foreign.familiarity, foreign.units),
+        auroc_with_focus=_auroc(known.trust, known.units, foreign.trust, foreign.units),
+        not_recognised=foreign.not_recognised,
+        blurred=float((foreign.focus < FOCUS_THRESHOLD).mean()),
+    )
 
+
+def known_tiles(tiles: TileSet, spec: TileSpec, familiarity: NDArray[np.floating], units: Groups) -> Met:
+    """The judged tiles as the other side of a meeting; `familiarity` and `units` (n,) are at hand already."""
+    focused = np.concatenate([focus(pixels) for _, pixels in batches(tiles, spec)])
+    return Met(familiarity, focused, units, not_recognised=float("nan"))
+
+
+def _auroc(known: NDArray[np.floating], units: Groups, foreign: NDArray[np.floating], images: Groups) -> Figure:
     def area(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
         positive = np.arange(len(first) + len(second)) < len(first)
         return area_under_curve(np.concatenate([first, second]), positive)

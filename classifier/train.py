@@ -17,21 +17,39 @@ from classifier.dataset import TileSet, check_tiles, fill_splits, read_tile_set
 from classifier.evaluate import Evaluation, judge
 from classifier.fit import fit
 from classifier.folder import refuse_finished, write_folder
+from classifier.foreign import known_tiles
 from classifier.package import Origin, Packaged, package
 from classifier.predict_tiles import forward_tiles
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.recipe import TrainConfig
+from classifier.shifts import shift_battery
 from classifier.split import TRAIN, VALIDATION, hold_out_groups
+from classifier.unfamiliar import meet_unfamiliar
 from wsi.errors import DatasetError, OutputUnwritableError
 
 WORK_FOLDER = ".training"
 CHECKPOINT_FILE = "checkpoint.npz"
 MIN_TILES_PER_CLASS = 4
+TOLD_ON_CARD = (
+    "runtime",
+    "tiles",
+    "groups",
+    "figures",
+    "baseline",
+    "confusion",
+    "not_recognised",
+    "recognised_accuracy",
+    "reliability",
+    "coverage",
+    "shifts",
+    "worst_shift",
+    "foreign",
+)
 COMMAND = "pulmoscope train TILES --out MODEL_DIR"
 
 
 def train(
-    tiles: Path,
+    tiles: Path | TileSet,
     out: Path,
     config: TrainConfig | None = None,
     progress: ProgressCallback = quiet,
@@ -50,7 +68,8 @@ def train(
     """
     config = config or TrainConfig()
     refuse_finished(out)
-    listed = fill_splits(read_tile_set(tiles), config.seed)
+    read = read_tile_set(tiles) if isinstance(tiles, Path) else tiles
+    listed = fill_splits(read, config.seed)
     for warning in listed.warnings:
         warn(warning)
     learned, held = _learned_and_held(listed, config)
@@ -66,7 +85,7 @@ def train(
         progress(Progress("calibrating, and converting to int8", 1.0))
         packaged = package(weights, learned, held, config, made)
         progress(Progress("measuring on the validation tiles", 1.0))
-        card = write_folder(out, _with_validation(packaged, listed), packaged.contents)
+        card = write_folder(out, _with_validation(packaged, listed, progress), packaged.contents)
         shutil.rmtree(work)
     except OSError as error:
         raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
@@ -104,16 +123,22 @@ def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, Ti
     return learned, held_out
 
 
-def _with_validation(packaged: Packaged, listed: TileSet) -> ModelCard:
+def _with_validation(packaged: Packaged, listed: TileSet, progress: ProgressCallback) -> ModelCard:
     card, validation = packaged.model.card, listed.of_split(VALIDATION)
     if not len(validation):
         return card
-    predictions = packaged.model.predictions_of(*forward_tiles(packaged.model, validation))
-    evaluation = judge(packaged.model, listed, validation, VALIDATION, predictions)
+    model, groups = packaged.model, validation.groups
+    predictions = model.predictions_of(*forward_tiles(model, validation))
+    evaluation = judge(model, listed, validation, VALIDATION, predictions)
+    known = known_tiles(validation, card.tile, predictions.familiarity, groups)
+    evaluation = replace(
+        evaluation,
+        shifts=shift_battery(model, validation, progress, unshifted=predictions),
+        foreign=meet_unfamiliar(model, validation, known, progress),
+    )
     return replace(card, metrics={**card.metrics, VALIDATION: _told_on_card(evaluation)})
 
 
 def _told_on_card(evaluation: Evaluation) -> dict[str, Any]:
     told = evaluation.to_dict()
-    names = ("runtime", "tiles", "groups", "figures", "baseline", "confusion", "not_recognised")
-    return {"interval": "95%, bootstrap over source groups", **{name: told[name] for name in names}}
+    return {"interval": "95%, bootstrap over source groups", **{name: told[name] for name in TOLD_ON_CARD}}

@@ -89,6 +89,6 @@ def test_a_model_trained_from_another(tmp_path):
     assert not np.array_equal(after["stem_conv/kernel"], before["stem_conv/kernel"])
 
 
-@pytest.mark.parametrize(("tiles", "epochs"), [(100_000, 10), (320, 40), (20, 400)])
+@pytest.mark.parametrize(("tiles", "epochs"), [(100_000, 10), (320, 24), (20, 240)])
 def test_few_tiles_are_shown_more_often(tiles, epochs):
     assert fine_tuning("x", EfficientNetLite()).for_tiles(tiles).epochs == epochs

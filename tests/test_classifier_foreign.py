@@ -6,9 +6,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from classifier.dataset import read_tile_set
-from classifier.foreign import MAX_TILES_PER_IMAGE, cut_tiles, find_foreign, judge_foreign
+from classifier.foreign import MAX_TILES_PER_IMAGE, Met, cut_tiles, find_foreign, judge_foreign, known_tiles
 from classifier.model import load_model
 from classifier.predict_tiles import forward_tiles
+from classifier.unfamiliar import UNFAMILIAR, meet_unfamiliar
 from tests.classifier_tiles import tiny_model, tiny_tiles
 from wsi.errors import DatasetError
 
@@ -56,10 +57,9 @@ def test_a_small_picture_is_enlarged_and_a_large_one_sampled():
 def test_noise_is_not_recognised(folder):
     model, tiles = load_model(tiny_model()), read_tile_set(tiny_tiles()).of_split("val")
     familiarity = model.predictions_of(*forward_tiles(model, tiles)).familiarity
+    known = known_tiles(tiles, model.card.tile, familiarity, tiles.groups)
     told = []
-    results = {
-        one.name: one for one in judge_foreign(model, find_foreign(folder), familiarity, tiles.groups, told.append)
-    }
+    results = {one.name: one for one in judge_foreign(model, find_foreign(folder), known, told.append)}
     noise = results["noise"]
     assert (noise.images, noise.tiles) == (4, 36)
     assert noise.not_recognised == 1.0
@@ -67,8 +67,8 @@ def test_noise_is_not_recognised(folder):
         [cut_tiles(np.asarray(Image.open(path)), 64) for path in find_foreign(folder)[2].paths]
     )
     scores = np.concatenate([familiarity, model.predict(tiles_of_noise).familiarity])
-    known = np.arange(len(scores)) < len(familiarity)
-    assert noise.auroc.value == pytest.approx(roc_auc_score(known, scores))
+    is_known = np.arange(len(scores)) < len(familiarity)
+    assert noise.auroc.value == pytest.approx(roc_auc_score(is_known, scores))
     assert noise.auroc.low <= noise.auroc.value <= noise.auroc.high
     assert np.isnan(results["grey"].auroc.low) and results["grey"].to_dict()["auroc"]["low"] is None
     assert told[-1].done == 1.0 and len(told) == 6
@@ -79,7 +79,8 @@ def test_known_tiles_against_themselves_are_a_coin_toss(tmp_path):
     for record in tiles.records:
         save(tmp_path / "same" / record.file, np.asarray(Image.open(record.path)))
     familiarity = model.predictions_of(*forward_tiles(model, tiles)).familiarity
-    [same] = judge_foreign(model, find_foreign(tmp_path), familiarity, tiles.groups)
+    known = known_tiles(tiles, model.card.tile, familiarity, tiles.groups)
+    [same] = judge_foreign(model, find_foreign(tmp_path), known)
     assert same.auroc.value == pytest.approx(0.5) and same.auroc.low < 0.5 < same.auroc.high
     assert same.not_recognised == pytest.approx((familiarity < model.card.familiarity_threshold).mean())
 
@@ -99,4 +100,24 @@ def test_what_cannot_be_read_is_named(tmp_path):
         find_foreign(tmp_path / "nowhere")
     (tmp_path / "set" / "broken.png").write_bytes(b"\x89PNG but not")
     with pytest.raises(DatasetError, match=r"foreign image broken.png cannot be read"):
-        judge_foreign(model, find_foreign(tmp_path), np.ones(3), np.array(["a", "b", "c"]))
+        judge_foreign(model, find_foreign(tmp_path), Met(np.ones(3), np.ones(3), np.array(["a", "b", "c"]), 0.0))
+
+
+def test_what_is_made_of_the_tiles_is_met_as_its_name_says():
+    model, tiles = load_model(tiny_model()), read_tile_set(tiny_tiles()).of_split("val")
+    familiarity = model.predictions_of(*forward_tiles(model, tiles)).familiarity
+    known = known_tiles(tiles, model.card.tile, familiarity, tiles.groups)
+    results = {one.name: one for one in meet_unfamiliar(model, tiles, known)}
+    assert len(results) == len(UNFAMILIAR) and all(one.tiles == len(tiles) for one in results.values())
+    assert results["made: noise"].not_recognised == 1.0
+    assert results["made: blank glass"].blurred == 0.0
+
+
+def test_the_views_are_what_they_are_called():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    views = {name: view(pixels, 1.0, np.random.default_rng(1)) for name, view in UNFAMILIAR}
+    np.testing.assert_array_equal(views["made: inverted stain"].astype(int), 255 - pixels.astype(int))
+    assert views["made: blank glass"].mean() == pytest.approx(243.3, abs=0.5)
+    changed = (views["made: marker pen"] != pixels).any(axis=2).mean()
+    assert 0.2 < changed < 0.8
+    assert (pixels == np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).all()

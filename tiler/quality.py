@@ -17,6 +17,8 @@ _MAX_DARK = 0.10
 # Variance of the Laplacian over the grey levels' spread, at about 1 um per px: the least sharp of 1,600 lung tiles had
 # 1.7; the same blurred by sigma 1.5 px had 0.5 in the median and 1.3 at the 95th percentile.
 _MIN_SHARPNESS = 1.2
+# Focus of a tile that is just sharp enough.
+FOCUS_THRESHOLD = 0.5
 # Without contrast there is nothing to be sharp.
 _MIN_SPREAD = 6.0
 
@@ -56,3 +58,9 @@ def blur_flags(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(n,) TileQuality.BLUR or 0 for tiles (n, h, w, 3)."""
     blurred = np.fromiter((sharpness(tile) < _MIN_SHARPNESS for tile in tiles), np.bool_, len(tiles))
     return blurred.astype(np.uint8) * np.uint8(TileQuality.BLUR)
+
+
+def focus(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n,) 0 to 1 for tiles (n, h, w, 3): sharpness on the scale of familiarity, FOCUS_THRESHOLD where blur begins."""
+    sharp = np.fromiter((sharpness(tile) for tile in tiles), np.float64, len(tiles))
+    return (1.0 - _MIN_SHARPNESS / (sharp + _MIN_SHARPNESS)).astype(np.float32)
