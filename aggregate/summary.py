@@ -15,14 +15,14 @@ from aggregate.result import SlideRecord, SlideResult, TileTable
 from classifier.card import ModelCard
 from classifier.model import TilePredictions
 from tiler.spec import Grid, TileQuality
-from tiler.tissue import TissueMask
+from tiler.tissue import TissueAreas
 from wsi.spacing import area_mm2
 
 
 def summarise(
     slide_id: str,
     slide: SlideRecord,
-    tissue: TissueMask,
+    tissue: TissueAreas,
     grid: Grid,
     quality: NDArray[np.uint8],
     predictions: TilePredictions,
@@ -85,7 +85,7 @@ def summarise(
 
 
 def _tissue_shares(
-    tissue: TissueMask,
+    tissue: TissueAreas,
     grid: Grid,
     quality: NDArray[np.uint8],
     recognised: NDArray[np.bool_],

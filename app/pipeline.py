@@ -17,7 +17,7 @@ from aggregate.result import SlideRecord, SlideResult
 from aggregate.summary import summarise
 from app.config import RunConfig
 from classifier.model import TileModel, TilePredictions
-from tiler import Grid, TileBatch, TileSpec, find_tissue, lay_grid, map_tiles
+from tiler import Grid, TileBatch, TileSpec, TissueAreas, find_tissue, lay_grid, map_tiles
 from wsi import Slide, __version__, open_slide
 from wsi.fingerprint import fingerprint
 
@@ -41,8 +41,7 @@ def run_slide(
     started, clock = datetime.now(UTC), time.perf_counter()
     spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
     with open_slide(path, mpp=mpp, reader=config.reader) as slide:
-        tissue = find_tissue(slide)
-        grid = lay_grid(tissue, spec, slide)
+        areas, grid = survey(slide, spec)
         predictions, quality = predict_tiles(model, slide, grid, threads=config.threads, progress=progress)
         record = describe(slide)
     provenance = {
@@ -65,7 +64,13 @@ def run_slide(
             "overlap": spec.overlap,
         },
     }
-    return summarise(slide_id, record, tissue, grid, quality, predictions, model.card, config.rules, provenance)
+    return summarise(slide_id, record, areas, grid, quality, predictions, model.card, config.rules, provenance)
+
+
+def survey(slide: Slide, spec: TileSpec) -> tuple[TissueAreas, Grid]:
+    """What there is to predict. The masks end here: no later step needs so much memory again."""
+    tissue = find_tissue(slide)
+    return tissue.areas, lay_grid(tissue, spec, slide)
 
 
 def predict_tiles(
