@@ -40,11 +40,10 @@ def summarise(
     background = card.classes.index(card.background)
     pooled = pool(
         predictions.probabilities[votes],
-        grid.xy[votes] + grid.plan.span_px / 2,
+        grid.cell[votes],
         grid.tissue_fraction[votes],
         background=background,
-        tile_side=grid.plan.span_px,
-        tiles_per_area=float(grid.cells_per_side**2),
+        cells_per_side=grid.cells_per_side,
     )
     decision = decide(
         pooled,

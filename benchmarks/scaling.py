@@ -2,8 +2,8 @@
 
 `python -m benchmarks.scaling`: each run is a process of its own that does what a worker of `pulmoscope run` does; the
 start of Python and the loading of libraries and model are not in the time, but are in the memory.
-`python -m benchmarks.scaling --giant`: `pulmoscope run` itself on 150,000 x 100,000 px and on a tenth of its area, tissue
-all over, with the memory of all its processes and the time from opening the slide to its result.
+`python -m benchmarks.scaling --giant`: `pulmoscope run` itself on 150,000 x 100,000 px and on a tenth of its area,
+tissue all over, with the memory of all its processes and the time from opening the slide to its result.
 """
 
 from __future__ import annotations
