@@ -2,7 +2,6 @@
 
 import csv
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -111,8 +110,8 @@ def test_a_worker_killed_midway_costs_its_slide_alone(slides, tmp_path):
     for event in run_batch(jobs, config, CLASSES, tally=tally):
         events.append(event)
         if isinstance(event, told.SlideStarted) and event.job.slide_id == "a":
-            [worker] = multiprocessing.active_children()
-            os.kill(worker.pid, signal.SIGKILL)
+            [worker] = children(os.getpid())
+            os.kill(worker, signal.SIGKILL)
     rows = {row.slide_id: row for row in tally.rows}
     assert rows["a"].error_code == "crashed" and "SIGKILL" in rows["a"].message
     assert rows["b"].call == "adenocarcinoma"
@@ -261,6 +260,11 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_p
     assert rows == {path.stem for path in store.stored_results(out)}
     last = json.loads((out / "run.jsonl").read_text().splitlines()[-1])
     assert last["event"] == "run-ended" and last["how"] == "interrupted" and last["undone"] > 0
+
+
+def children(parent):
+    listed = subprocess.run(["pgrep", "-P", str(parent), "-f", "app.engines.worker"], capture_output=True, text=True)
+    return [int(pid) for pid in listed.stdout.split()]
 
 
 def living(group):
