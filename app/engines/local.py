@@ -12,16 +12,12 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from app.config import RunConfig
-from app.engines.events import Event, SlideFinished, SlideProgress, SlideStarted
+from app.engines.events import Event, SlideFinished, SlideOutcome, SlideProgress, SlideStarted
 from app.engines.worker import WorkerProcess, start_worker
 from app.inputs import SlideJob
 from app.records import SlideRow
-
-if TYPE_CHECKING:
-    from app.engines.task import SlideOutcome
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aggregate import store
 from app.audit import AuditLog
 from app.config import RunConfig
-from app.engines.events import Fate, SlideFinished
+from app.engines.events import SlideOutcome
 from app.inputs import SlideJob
 from app.locks import try_lock
 from app.pipeline import Progress, run_slide
@@ -18,19 +18,6 @@ from app.records import SlideRow, result_row
 from classifier.model import TileModel, load_model
 from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError
 from wsi.fingerprint import fingerprint
-
-
-@dataclass(frozen=True)
-class SlideOutcome:
-    """How a slide ended; the fields are those of `events.SlideFinished`, which it becomes in the parent."""
-
-    row: SlideRow
-    fate: Fate = "ran"
-    changed: tuple[str, ...] = ()
-    digests: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, job: SlideJob) -> SlideFinished:
-        return SlideFinished(job, self.row, self.fate, self.changed, self.digests)
 
 
 def process_slide(
