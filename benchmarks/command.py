@@ -17,17 +17,18 @@ import numpy as np
 from aggregate.store import save
 from app.config import RunConfig
 from app.engines.tuning import tune_process
-from app.pipeline import run_slide
+from app.pipeline import run_slide, survey
 from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
 from classifier.model import TileModel, load_model
-from tiler import Grid, TileSpec, find_tissue, lay_grid
+from tiler import Grid, TileSpec
 from tiler.quality import blur_flags
 from tiler.stream import BATCH_SIZE, read_tiles
 from wsi import Slide, open_slide
 from wsi.fingerprint import fingerprint
 
-SIZE_PX = (20_000, 16_000)
+# A resection specimen of 9 x 7.5 mm; what a slide costs once weighs more on smaller ones.
+SIZE_PX = (36_000, 30_000)
 
 
 def main() -> None:
@@ -39,17 +40,19 @@ def main() -> None:
         path = drawn_slide(Path(folder) / "drawn.svs", SIZE_PX)
         config = RunConfig(Path(folder) / "out", "lung-v1", threads=cores)
         with open_slide(path) as slide:
-            tissue = find_tissue(slide)
-            grid = lay_grid(tissue, TileSpec(model.card.tile.size_px, model.card.tile.mpp), slide)
+            spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp)
+            _, grid = survey(slide, spec)
             tiles = read_tiles(slide, grid, 0, BATCH_SIZE)
+        result = run_slide(path, "s", model, config)
         contenders: dict[str, Callable[[], Call]] = {
             "whole": lambda: partial(_whole, path, model, config),
             "predicting": lambda: partial(_predict, model, tiles, len(grid)),
             "reading": lambda: partial(_read, open_slide(path), grid),
             "blur": lambda: partial(_blur, tiles, len(grid)),
-            "finding tissue": lambda: partial(_mask, open_slide(path)),
+            "finding tissue, laying the grid": lambda: partial(_mask, open_slide(path), spec),
             "hashing the file": lambda: partial(fingerprint, path),
             "opening and checking": lambda: partial(_open, path),
+            "storing the result": lambda: partial(save, result, config.out),
         }
         costs = interleaved(contenders, options.rounds)
     whole = costs.pop("whole")
@@ -86,9 +89,9 @@ def _blur(tiles: np.ndarray, count: int) -> None:
         blur_flags(tiles[: min(BATCH_SIZE, count - start)])
 
 
-def _mask(slide: Slide) -> None:
+def _mask(slide: Slide, spec: TileSpec) -> None:
     with slide:
-        find_tissue(slide)
+        survey(slide, spec)
 
 
 def _open(path: Path) -> None:

@@ -27,8 +27,8 @@ _PYTHON = (
     "-c",
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import app.engines.worker as w; w.work()",
 )
-# NumPy's BLAS reads it once, when it is loaded. Its own threads, waiting for each other on two cores that were busy, made
-# the small products of a batch of tiles 60 times as dear as one thread does.
+# NumPy's BLAS reads it once, when it is loaded. Its own threads, waiting for each other on two busy cores, made the
+# small products of a batch of tiles 60 times as dear as one thread does.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Between two progress reports of one slide.
 _REPORT_EVERY_S = 0.2
