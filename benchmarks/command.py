@@ -29,8 +29,8 @@ from tiler.stream import BATCH_SIZE, read_tiles
 from wsi import Slide, open_slide
 from wsi.fingerprint import fingerprint
 
-# A resection specimen of 9 x 7.5 mm; what a slide costs once weighs more on smaller ones.
-SIZE_PX = (36_000, 30_000)
+# A piece of tissue of 7 x 6 mm; what a slide costs once weighs more on smaller ones.
+SIZE_PX = (28_000, 24_000)
 
 
 def main() -> None:
