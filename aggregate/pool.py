@@ -34,14 +34,13 @@ class Pooled:
 
 def pool(
     probabilities: NDArray[np.floating],
-    centres: NDArray[np.floating],
+    cells: NDArray[np.integer],
     weights: NDArray[np.floating],
     *,
     background: int,
-    tile_side: float,
-    tiles_per_area: float = 1.0,
+    cells_per_side: int = 1,
 ) -> Pooled:
-    """Pools `probabilities` (n, c) of tiles at `centres` (n, 2), in units of `tile_side`, with tissue `weights` (n,).
+    """Pools `probabilities` (n, c) of tiles that start in different grid `cells` (n, 2) and hold tissue `weights` (n,).
 
     The probability that there is tumour is that of the most suspicious *neighbourhood*: the largest mean, over a tile
     and the eight nearest within 2.5 tiles, of 1 - p(background). So nine tumour tiles among ten thousand normal ones
@@ -52,14 +51,17 @@ def pool(
     Which tumour it is, is the mean over the tiles of tumour neighbourhoods alone (averaging tumour tiles: Coudray et
     al. 2018, doi 10.1038/s41591-018-0177-5), or over the hottest neighbourhood where none reaches one half.
 
-    `tiles_per_area` is the number of tiles in the area of one: 4 at an overlap of 1/2.
+    Distances are those of the grid. Tiles that are equally near share the places that are left among the nine, so
+    the order of tiles and the way the glass was laid do not matter. A tile is `cells_per_side` cells wide, which is 2
+    at an overlap of 1/2; a neighbourhood then has as many more tiles.
     """
     n, n_classes = probabilities.shape
     if n == 0:
         nan = float("nan")
         return Pooled(np.full(n_classes, np.nan), nan, 0.0, nan, 0.0, nan, nan)
     tile_p = probabilities.astype(np.float64)
-    around, shortfall = _neighbourhood_means(tile_p, centres, tile_side, tiles_per_area)
+    tiles_per_area = cells_per_side**2
+    around, shortfall = _neighbourhood_means(tile_p, cells, cells_per_side)
     tumour = np.clip(1.0 - around[:, background], 0.0, 1.0) * shortfall
     hottest = int(np.argmax(tumour))
     hotspot = float(tumour[hottest])
@@ -89,23 +91,39 @@ def normalised_entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float6
 
 
 def _neighbourhood_means(
-    tile_p: NDArray[np.float64], centres: NDArray[np.floating], tile_side: float, tiles_per_area: float
+    tile_p: NDArray[np.float64], cells: NDArray[np.integer], cells_per_side: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n, c) mean over each tile and its nearest, and (n,) the factor <= 1 that fills small islands up with zeros."""
-    # SciPy takes longer to import than most of the program: only who pools pays for it.
-    from scipy.spatial import cKDTree
+    n, n_classes = tile_p.shape
+    rings, reach = _rings(_RADIUS_TILES * cells_per_side)
+    first = cells.min(axis=0) - reach
+    rows, columns = cells.max(axis=0) + reach + 1 - first
+    at = (cells[:, 0] - first[0]) * columns + cells[:, 1] - first[1]
+    # The last layer counts tiles, so that sums and counts are taken alike.
+    layers = np.zeros((n_classes + 1, rows * columns))
+    layers[:-1, at], layers[-1, at] = tile_p.T, 1.0
+    wanted = min(n, _NEIGHBOURS * cells_per_side**2)
+    sums = np.zeros((n_classes + 1, n))
+    for ring in rings:
+        found = np.zeros_like(sums)
+        for down, right in ring:
+            found += layers[:, at + (down * columns + right)]
+        places = np.maximum(0.0, wanted - sums[-1])
+        sums += found * np.minimum(1.0, places / np.maximum(1.0, found[-1]))
+    least = min(n, _LEAST_NEIGHBOURS * cells_per_side**2)
+    return (sums[:-1] / sums[-1]).T, np.minimum(1.0, sums[-1] / least)
 
-    n = len(tile_p)
-    k = min(n, round(_NEIGHBOURS * tiles_per_area))
-    distance, index = cKDTree(centres).query(
-        centres, k=[*range(1, k + 1)], distance_upper_bound=_RADIUS_TILES * tile_side
-    )
-    near = np.isfinite(distance)
-    padded = np.vstack([tile_p, np.zeros(tile_p.shape[1])])  # the tree answers n where there is no neighbour
-    count = near.sum(axis=1)
-    means = padded[index].sum(axis=1) / count[:, None]
-    least = min(n, round(_LEAST_NEIGHBOURS * tiles_per_area))
-    return means, np.minimum(1.0, count / least)
+
+def _rings(radius: float) -> tuple[list[list[tuple[int, int]]], int]:
+    """Steps (rows, columns) to all cells nearer than `radius`, those of one distance together, the nearest first; and
+    the longest step."""
+    reach = int(radius)
+    by_distance: dict[int, list[tuple[int, int]]] = {}
+    for down in range(-reach, reach + 1):
+        for right in range(-reach, reach + 1):
+            if (square := down * down + right * right) < radius * radius:
+                by_distance.setdefault(square, []).append((down, right))
+    return [by_distance[square] for square in sorted(by_distance)], reach
 
 
 def _tumour_types(

@@ -15,14 +15,14 @@ from aggregate.result import SlideRecord, SlideResult, TileTable
 from classifier.card import ModelCard
 from classifier.model import TilePredictions
 from tiler.spec import Grid, TileQuality
-from tiler.tissue import TissueMask
+from tiler.tissue import TissueAreas
 from wsi.spacing import area_mm2
 
 
 def summarise(
     slide_id: str,
     slide: SlideRecord,
-    tissue: TissueMask,
+    tissue: TissueAreas,
     grid: Grid,
     quality: NDArray[np.uint8],
     predictions: TilePredictions,
@@ -40,11 +40,10 @@ def summarise(
     background = card.classes.index(card.background)
     pooled = pool(
         predictions.probabilities[votes],
-        grid.xy[votes] + grid.plan.span_px / 2,
+        grid.cell[votes],
         grid.tissue_fraction[votes],
         background=background,
-        tile_side=grid.plan.span_px,
-        tiles_per_area=float(grid.cells_per_side**2),
+        cells_per_side=grid.cells_per_side,
     )
     decision = decide(
         pooled,
@@ -85,7 +84,7 @@ def summarise(
 
 
 def _tissue_shares(
-    tissue: TissueMask,
+    tissue: TissueAreas,
     grid: Grid,
     quality: NDArray[np.uint8],
     recognised: NDArray[np.bool_],

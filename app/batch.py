@@ -68,7 +68,7 @@ def run_batch(
     under_way: set[str] = set()
     how = "interrupted"
     try:
-        with contextlib.closing((engine or LocalEngine()).run_jobs(jobs, config)) as events:
+        with contextlib.closing(_events(engine or LocalEngine(), jobs, config)) as events:
             for event in events:
                 if isinstance(event, SlideStarted):
                     under_way.add(event.job.slide_id)
@@ -92,6 +92,21 @@ def run_batch(
         _clear_leftovers(config.out, under_way)
         with contextlib.nullcontext() if how == "finished" else contextlib.suppress(OutputUnwritableError):
             books.close(how, tally)
+
+
+def _events(engine: Engine, jobs: Sequence[SlideJob], config: RunConfig) -> Generator[Event, None, None]:
+    """The engine's events. Slides that another run holds come again at the end: it may be done with them by then."""
+    held = []
+    with contextlib.closing(engine.run_jobs(jobs, config)) as events:
+        for event in events:
+            if isinstance(event, SlideFinished) and event.fate == "held":
+                held.append(event.job)
+            else:
+                yield event
+    if held:
+        # What the other run has made anew by then need not be made anew once more.
+        with contextlib.closing(engine.run_jobs(held, replace(config, overwrite=False))) as events:
+            yield from events
 
 
 class _Books:

@@ -104,9 +104,12 @@ def demo(out: Path, as_json: bool) -> None:
 @_JSON
 def run(inputs: tuple[Path, ...], out: Path, model: str | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
-    from app.running import RunRequest, run_slides
+    from app.engines.worker import started_early
 
-    return run_slides(RunRequest(inputs=inputs, out=out, model=_model_name(model), **options))
+    with started_early(wanted=options["engine"] == "local") as workers:
+        from app.running import RunRequest, run_slides
+
+        return run_slides(RunRequest(inputs=inputs, out=out, model=_model_name(model), **options), workers)
 
 
 @cli.command("app")

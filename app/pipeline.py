@@ -17,9 +17,9 @@ from aggregate.result import SlideRecord, SlideResult
 from aggregate.summary import summarise
 from app.config import RunConfig
 from classifier.model import TileModel, TilePredictions
-from tiler import Grid, TileBatch, TileSpec, find_tissue, lay_grid, map_tiles
+from tiler import Grid, TileBatch, TileSpec, TissueAreas, find_tissue, lay_grid, map_tiles
 from wsi import Slide, __version__, open_slide
-from wsi.fingerprint import fingerprint
+from wsi.fingerprint import fingerprint_meanwhile
 
 Progress = Callable[[int, int], None]
 """Called with (tiles done, tiles in all)."""
@@ -40,11 +40,10 @@ def run_slide(
     """Reads, predicts and sums up one slide. `mpp` is what was given for it. Raises SlideError, ModelError."""
     started, clock = datetime.now(UTC), time.perf_counter()
     spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
-    with open_slide(path, mpp=mpp, reader=config.reader) as slide:
-        tissue = find_tissue(slide)
-        grid = lay_grid(tissue, spec, slide)
+    with open_slide(path, mpp=mpp, reader=config.reader) as slide, fingerprint_meanwhile(path) as sha256:
+        areas, grid = survey(slide, spec)
         predictions, quality = predict_tiles(model, slide, grid, threads=config.threads, progress=progress)
-        record = describe(slide)
+        record = describe(slide, sha256.result())
     provenance = {
         "pulmoscope": __version__,
         "model": _describe_model(model),
@@ -65,7 +64,13 @@ def run_slide(
             "overlap": spec.overlap,
         },
     }
-    return summarise(slide_id, record, tissue, grid, quality, predictions, model.card, config.rules, provenance)
+    return summarise(slide_id, record, areas, grid, quality, predictions, model.card, config.rules, provenance)
+
+
+def survey(slide: Slide, spec: TileSpec) -> tuple[TissueAreas, Grid]:
+    """What there is to predict. The masks end here: no later step needs so much memory again."""
+    tissue = find_tissue(slide)
+    return tissue.areas, lay_grid(tissue, spec, slide)
 
 
 def predict_tiles(
@@ -92,14 +97,14 @@ def predict_tiles(
     return together, np.concatenate(quality)
 
 
-def describe(slide: Slide) -> SlideRecord:
-    """What a result keeps of a slide. Hashes the whole file."""
+def describe(slide: Slide, sha256: str) -> SlideRecord:
+    """What a result keeps of a slide."""
     return SlideRecord(
         file=slide.path.name,
         size_px=slide.size_px,
         mpp=slide.spacing.mpp,
         mpp_source=slide.spacing.source,
-        sha256=fingerprint(slide.path),
+        sha256=sha256,
         backend=slide.backend,
         synthetic=bool(slide.metadata.get("synthetic", False)),
         metadata=dict(slide.metadata),

@@ -14,6 +14,7 @@ from app.batch import EXIT_FAILURES, Tally, run_batch
 from app.config import RunConfig
 from app.engines.events import Engine
 from app.engines.local import LocalEngine
+from app.engines.worker import WorkerProcess
 from app.inputs import SlideJob, collect_jobs, shard
 from app.records import SLIDES_CSV
 from app.terminal import EXIT_STOPPED, reporter
@@ -47,10 +48,13 @@ class RunRequest:
     as_json: bool
 
 
-def run_slides(request: RunRequest) -> int:
-    """Runs the batch, shows it, and returns the exit code. Raises UsageError, ModelError, OutputUnwritableError."""
+def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
+    """Runs the batch, shows it, and returns the exit code. `early` are worker processes that the local engine may have.
+
+    Raises UsageError, ModelError, OutputUnwritableError.
+    """
     card = _checked_card(request)
-    engine, jobs = _engine(request), _jobs(request)
+    engine, jobs = _engine(request, early), _jobs(request)
     tally, show = Tally(), reporter(request.as_json)
     stopped, code = "", None
     events = run_batch(
@@ -105,12 +109,12 @@ def _config(request: RunRequest, card: Any) -> RunConfig:
     )
 
 
-def _engine(request: RunRequest) -> Engine:
+def _engine(request: RunRequest, early: list[WorkerProcess]) -> Engine:
     tls = [request.tls_ca, request.tls_cert, request.tls_key]
     if request.engine == "local":
         if request.scheduler or any(tls) or request.resources:
             raise UsageError("--scheduler, --tls-... and --resource are Dask's", hint="add --engine dask")
-        return LocalEngine(request.workers)
+        return LocalEngine(request.workers, early)
     from app.engines.dask_engine import DaskEngine, TlsFiles
 
     if any(tls) != all(tls):

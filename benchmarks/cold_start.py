@@ -32,7 +32,6 @@ def main() -> None:
                 "imports of the command": lambda: partial(_python, "-c", COMMAND_IMPORTS),
                 "imports of its worker": lambda: partial(_python, "-c", WORKER_IMPORTS),
                 "import of zarr": lambda: partial(_python, "-c", "import zarr"),
-                "import of scipy.spatial": lambda: partial(_python, "-c", "import scipy.spatial"),
                 "bare imports": lambda: partial(_python, "-c", BARE),
             },
             options.rounds,

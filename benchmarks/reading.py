@@ -78,7 +78,9 @@ def _ours(slide: Slide, grid: Grid) -> None:
 def _plain_loop(slide: Any, grid: Grid) -> None:
     plan = grid.plan
     for x, y in grid.xy.tolist():
-        tile = slide.read_region((x, y), plan.level, (plan.read_px, plan.read_px)).convert("RGB")
+        tile = slide.read_region((x, y), plan.level, (plan.read_px, plan.read_px))
+        # Over the slide's edge tiffslide 3.0 gives an array.
+        tile = (tile if isinstance(tile, Image.Image) else Image.fromarray(tile)).convert("RGB")
         if plan.read_px != plan.tile_px:
             tile = tile.resize((plan.tile_px, plan.tile_px), Image.Resampling.BILINEAR)
         np.asarray(tile)

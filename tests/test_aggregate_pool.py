@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 from scipy.stats import entropy as scipy_entropy
 
-from aggregate.pool import normalised_entropy, pool
+from aggregate.pool import _neighbourhood_means, normalised_entropy, pool
 
 ADENO, NORMAL, SQUAMOUS = 0, 1, 2
 SURE = {ADENO: (0.95, 0.03, 0.02), NORMAL: (0.01, 0.98, 0.01), SQUAMOUS: (0.02, 0.03, 0.95)}
 
 
-def pool_map(labels, side=1.0, tiles_per_area=1.0, noise=0.0, seed=0):
+def pool_map(labels, cells_per_side=1, noise=0.0, seed=0):
     """Pools a (rows, columns) map of class labels, -1 where there is no tile."""
     rng = np.random.default_rng(seed)
     rows, columns = np.nonzero(labels >= 0)
@@ -20,8 +21,8 @@ def pool_map(labels, side=1.0, tiles_per_area=1.0, noise=0.0, seed=0):
     if noise:
         p = np.clip(p + rng.normal(0, noise, p.shape), 1e-3, None)
         p /= p.sum(axis=1, keepdims=True)
-    centres = np.column_stack([columns, rows]).astype(float)
-    return pool(p, centres, np.ones(len(p)), background=NORMAL, tile_side=side, tiles_per_area=tiles_per_area)
+    cells = np.column_stack([rows, columns]).astype(np.int32)
+    return pool(p, cells, np.ones(len(p)), background=NORMAL, cells_per_side=cells_per_side)
 
 
 def normal_slide(rows=100, columns=100):
@@ -113,13 +114,13 @@ def test_overlap_changes_the_number_of_tiles_not_the_answer():
     labels[20:26, 20:26] = ADENO
     dense = np.kron(labels, np.ones((2, 2), int))
     plain = pool_map(labels)
-    overlapping = pool_map(dense, side=2.0, tiles_per_area=4.0)
+    overlapping = pool_map(dense, cells_per_side=2)
     assert overlapping.tumour_tiles == pytest.approx(plain.tumour_tiles, rel=0.15)
     assert overlapping.probabilities == pytest.approx(plain.probabilities, abs=0.02)
 
 
 def test_no_tile_no_probability():
-    pooled = pool(np.empty((0, 3)), np.empty((0, 2)), np.empty(0), background=NORMAL, tile_side=1.0)
+    pooled = pool(np.empty((0, 3)), np.empty((0, 2), int), np.empty(0), background=NORMAL)
     assert np.isnan(pooled.probabilities).all() and pooled.tumour_tiles == 0
 
 
@@ -128,16 +129,57 @@ def test_no_tile_no_probability():
 def test_probabilities_are_probabilities_and_order_does_not_matter(seed, n, classes):
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.full(classes, 0.5), n)
-    centres = rng.permutation(400)[:n, None] // np.array([[20, 1]]) % 20 * 1.0
+    cells = rng.permutation(400)[:n, None] // np.array([[20, 1]]) % 20
     weights = rng.uniform(0.3, 1.0, n)
     background = int(rng.integers(classes))
-    pooled = pool(p, centres, weights, background=background, tile_side=1.0)
+    pooled = pool(p, cells, weights, background=background)
     assert pooled.probabilities.sum() == pytest.approx(1.0)
     assert (pooled.probabilities >= 0).all()
     order = rng.permutation(n)
-    again = pool(p[order], centres[order], weights[order], background=background, tile_side=1.0)
-    assert again.hotspot == pytest.approx(pooled.hotspot, abs=0.35)  # ties among equally near tiles may fall otherwise
+    again = pool(p[order], cells[order], weights[order], background=background)
+    assert again.hotspot == pytest.approx(pooled.hotspot)
     assert again.entropy == pytest.approx(pooled.entropy)
+
+
+def nearest_means(p, cells, cells_per_side):
+    """Tile by tile: the mean over the nearest, and whether tiles of one distance had to share the last places."""
+    n, wanted = len(p), min(len(p), 9 * cells_per_side**2)
+    means, shared = np.empty_like(p), np.zeros(n, bool)
+    for i in range(n):
+        distance = np.hypot(*(cells - cells[i]).T)
+        near = distance < 2.5 * cells_per_side
+        weight = near.astype(float)
+        if near.sum() > wanted:
+            last = np.sort(distance)[wanted - 1]
+            inside, at_last = distance < last - 1e-9, np.abs(distance - last) < 1e-9
+            weight = inside + at_last * (wanted - inside.sum()) / at_last.sum()
+            shared[i] = inside.sum() + at_last.sum() > wanted
+        means[i] = weight @ p / weight.sum()
+    return means, shared
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31), n=st.integers(1, 150), cells_per_side=st.sampled_from([1, 2, 3]))
+def test_neighbourhoods_are_the_nearest_tiles(seed, n, cells_per_side):
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.ones(3), n)
+    side = int(rng.integers(13, 30))
+    cells = np.column_stack(np.divmod(rng.permutation(side * side)[:n], side))
+    means, shared = nearest_means(p, cells, cells_per_side)
+    found, _ = _neighbourhood_means(p, cells, cells_per_side)
+    assert found == pytest.approx(means)
+    k = range(1, min(n, 9 * cells_per_side**2) + 1)
+    distance, index = cKDTree(cells).query(cells, k=[*k], distance_upper_bound=2.5 * cells_per_side)
+    by_tree = np.vstack([p, np.zeros(3)])[index].sum(axis=1) / np.isfinite(distance).sum(axis=1, keepdims=True)
+    assert found[~shared] == pytest.approx(by_tree[~shared])
+
+
+def test_a_turned_slide_is_pooled_alike():
+    labels = np.random.default_rng(3).choice([-1, ADENO, NORMAL, SQUAMOUS], (40, 30), p=[0.3, 0.2, 0.3, 0.2])
+    upright = pool_map(labels)
+    for turned in (labels[::-1], labels.T, np.rot90(labels)):
+        assert pool_map(turned).probabilities == pytest.approx(upright.probabilities)
+        assert pool_map(turned).scatter == pytest.approx(upright.scatter)
 
 
 def test_entropy_is_shannons():

@@ -1,8 +1,8 @@
 """A batch through real worker processes: every slide accounted for, a lost worker costs its slide alone."""
 
+import contextlib
 import csv
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -111,8 +111,8 @@ def test_a_worker_killed_midway_costs_its_slide_alone(slides, tmp_path):
     for event in run_batch(jobs, config, CLASSES, tally=tally):
         events.append(event)
         if isinstance(event, told.SlideStarted) and event.job.slide_id == "a":
-            [worker] = multiprocessing.active_children()
-            os.kill(worker.pid, signal.SIGKILL)
+            [worker] = children(os.getpid())
+            os.kill(worker, signal.SIGKILL)
     rows = {row.slide_id: row for row in tally.rows}
     assert rows["a"].error_code == "crashed" and "SIGKILL" in rows["a"].message
     assert rows["b"].call == "adenocarcinoma"
@@ -146,6 +146,46 @@ def test_a_slide_held_by_another_run_is_left_to_it(slides, tmp_path):
         tally, _ = run(collect_jobs([slides / "a.tif", slides / "b.tif"], None), out)
     assert tally.held == 1 and tally.exit_code == 75
     assert [row.slide_id for row in read_rows(out / "slides.csv")] == ["b"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_slide_that_another_run_finished_meanwhile_is_done(slides, tmp_path, overwrite):
+    out, tally = tmp_path / "out", Tally()
+    jobs = collect_jobs([slides / "a.tif", slides / "b.tif"], None)
+    prepare_locks(out)
+    other = contextlib.ExitStack()
+    assert other.enter_context(try_lock(out, "a"))
+    config = RunConfig(out=out, model=DEMO_MODEL, overwrite=overwrite)
+    ends = []
+    for event in run_batch(jobs, config, CLASSES, tally=tally):
+        if isinstance(event, told.SlideFinished):
+            ends.append((event.job.slide_id, event.fate))
+            if event.job.slide_id == "b":
+                other.close()
+                run(jobs[:1], out)
+    assert ends == [("b", "ran"), ("a", "kept")]
+    assert tally.exit_code == 0 and tally.held == tally.undone == 0
+    assert [row.slide_id for row in read_rows(out / "slides.csv")] == ["a", "b"]
+
+
+def test_a_slide_that_another_run_gave_up_meanwhile_is_ours(slides, tmp_path):
+    out, tally = tmp_path / "out", Tally()
+    prepare_locks(out)
+    other = contextlib.ExitStack()
+    assert other.enter_context(try_lock(out, "a"))
+    jobs = collect_jobs([slides / "a.tif", slides / "b.tif"], None)
+    for event in run_batch(jobs, RunConfig(out=out, model=DEMO_MODEL), CLASSES, tally=tally):
+        if isinstance(event, told.SlideFinished) and event.job.slide_id == "b":
+            other.close()
+    assert tally.exit_code == 0 and tally.kept == 0 and len(tally.rows) == 2
+
+
+def test_a_finished_slide_that_another_run_looks_at_is_done(slides, tmp_path):
+    out, jobs = tmp_path / "out", collect_jobs([slides / "a.tif"], None)
+    run(jobs, out)
+    with try_lock(out, "a"):
+        assert run(jobs, out)[0].kept == 1
+        assert run(jobs, out, overlap=0.5)[0].exit_code == 75
 
 
 def test_a_lock_is_free_once_its_holder_is_gone(tmp_path):
@@ -261,6 +301,11 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_p
     assert rows == {path.stem for path in store.stored_results(out)}
     last = json.loads((out / "run.jsonl").read_text().splitlines()[-1])
     assert last["event"] == "run-ended" and last["how"] == "interrupted" and last["undone"] > 0
+
+
+def children(parent):
+    listed = subprocess.run(["pgrep", "-P", str(parent), "-f", "app.engines.worker"], capture_output=True, text=True)
+    return [int(pid) for pid in listed.stdout.split()]
 
 
 def living(group):

@@ -87,6 +87,14 @@ def test_a_command_imports_nothing_heavy_that_it_does_not_need(arguments, ready_
     assert not loaded & HEAVY
 
 
+def test_the_process_that_hands_slides_out_loads_nothing_to_read_them(ready_slide, tmp_path):
+    """What a worker answers must not make its parent load what the worker needed."""
+    command = ["run", str(ready_slide.path), "--out", str(tmp_path / "out")]
+    loaded = modules_after(f"from app.cli import main\nmain({command!r})")
+    assert (tmp_path / "out" / "slides.csv").exists()
+    assert not loaded & {"cv2", "openslide", "simplejpeg", "zarr", "scipy", "ai_edge_litert"}
+
+
 def test_the_check_sees_tensorflow_where_it_is_imported():
     assert "tensorflow" in modules_after("import types\nsys.modules['tensorflow'] = types.ModuleType('tensorflow')")
 

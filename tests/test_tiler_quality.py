@@ -22,6 +22,13 @@ def test_blur_is_told_from_sharp():
     assert blur_flags(np.stack(blurred)).tolist() == [int(TileQuality.BLUR)] * 4
 
 
+@pytest.mark.parametrize("sigma", [0.5, 1.5, 4.0])
+def test_sharpness_is_the_laplacians_variance_over_the_spread(sigma):
+    tile = cv2.GaussianBlur(textured(3), (0, 0), sigma)
+    grey = cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY).astype(float)
+    assert sharpness(tile) == pytest.approx(cv2.Laplacian(grey, cv2.CV_64F).var() / (grey.std() + 1.0))
+
+
 def test_sharpness_falls_with_blur():
     tile = textured()
     values = [sharpness(tile), *(sharpness(cv2.GaussianBlur(tile, (0, 0), sigma)) for sigma in (1, 2, 4))]

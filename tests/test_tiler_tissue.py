@@ -1,10 +1,14 @@
 """The tissue mask: blank stays blank, ink and black are not tissue, pale lung is."""
 
+import tracemalloc
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.slides import ArraySlide, stained
+from tiler.components import without_small
 from tiler.tissue import MASK_MPP, find_tissue, segment
 
 GLASS = (244, 243, 245)
@@ -95,3 +99,105 @@ def test_the_mask_covers_the_whole_slide_in_level_0_px():
     assert mask.mpp == pytest.approx(8.0, rel=0.02)
     assert mask.tissue_mm2 == pytest.approx(603 * 801 / 1e6, rel=0.08)
     assert mask.tissue[-1, -1] and not mask.tissue[0, 0]
+
+
+def plain_masks(rgb, mpp):
+    """The rule of `segment` written down as plainly as can be: floats, whole images, labels of the whole."""
+    brightest = rgb.max(axis=2)
+    glass = (brightest > 215) & (brightest.astype(int) - rgb.min(axis=2) < 20)
+    if glass.mean() >= 0.02:
+        rgb = np.clip(rgb * (255.0 / np.median(rgb[glass], axis=0)), 0, 255).astype(np.uint8)
+    hue, saturation, value = np.moveaxis(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV).astype(np.float32), 2, 0)
+    hue, saturation, value = hue * 2, saturation / np.float32(255), value / np.float32(255)
+    ink = (
+        ((hue > 70) & (hue < 195) & (saturation > 0.20))
+        | ((hue >= 195) & (hue < 222) & (saturation > 0.42))
+        | ((hue >= 222) & (hue < 252) & (saturation > 0.78))
+        | ((hue > 35) & (hue <= 70) & (saturation > 0.40))
+        | (((hue < 14) | (hue > 348)) & (saturation > 0.78))
+    ) & (value > 0.15)
+    pen = plain_large(ink, 0.01, mpp)
+    dark = value < 0.30
+    black = dark & (saturation < 0.45)
+    fit = (cv2.dilate(pen.astype(np.uint8), disk(16, mpp)) == 0) & ~black
+    smooth = cv2.medianBlur((saturation * 255).astype(np.uint8), 3)
+    threshold = 0.10
+    if fit.any() and smooth[fit].min() < smooth[fit].max():
+        otsu, _ = cv2.threshold(smooth[fit], 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+        threshold = float(np.clip(otsu / 255.0, 0.06, 0.10))
+    tissue = (smooth > 255.0 * threshold) & fit
+    tissue = cv2.morphologyEx(tissue.astype(np.uint8), cv2.MORPH_CLOSE, disk(48, mpp)) > 0
+    tissue = ~plain_large(~plain_large(tissue, 0.005, mpp), 0.10, mpp)
+    tissue = cv2.dilate(tissue.astype(np.uint8), disk(8, mpp)) > 0
+    _, labels = cv2.connectedComponents(black.astype(np.uint8), connectivity=8)
+    rim = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    return tissue & ~pen & ~np.isin(labels, rim[rim > 0]), pen, dark
+
+
+def plain_large(mask, mm2, mpp):
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return (stats[:, cv2.CC_STAT_AREA] >= max(1, round(mm2 * 1e6 / mpp**2)))[labels] & (labels > 0)
+
+
+def disk(radius_um, mpp):
+    radius = max(1, round(radius_um / mpp))
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+
+
+def busy_image(seed):
+    """Blobs of tissue, ink, black and pigment on glass of some tint and noise."""
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(40, 500, 2)
+    image = glass(rows, columns, np.array(GLASS) * rng.uniform(0.85, 1.04), rng.uniform(0, 6), seed)
+    colours = [
+        (200, 110, 180),
+        (230, 205, 222),
+        (20, 150, 60),
+        (10, 10, 12),
+        (210, 20, 30),
+        (20, 40, 200),
+        (120, 60, 140),
+    ]
+    for _ in range(rng.integers(1, 9)):
+        blob = np.zeros((rows, columns), np.uint8)
+        axes = tuple(int(axis) for axis in rng.integers(1, 160, 2))
+        cv2.ellipse(
+            blob, (int(rng.integers(columns)), int(rng.integers(rows))), axes, rng.uniform(0, 180), 0, 360, 1, -1
+        )
+        speckle = cv2.GaussianBlur(rng.random((rows, columns)), (0, 0), rng.uniform(0.6, 5))
+        chosen = (blob > 0) & (speckle > np.quantile(speckle, rng.uniform(0, 0.8)))
+        colour = np.array(colours[rng.integers(len(colours))])
+        image[chosen] = np.clip(colour + rng.normal(0, 25, (chosen.sum(), 3)), 0, 255)
+    return image
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_masks_made_in_bands_are_those_of_the_plain_rule(seed, monkeypatch):
+    image, mpp = busy_image(seed), (8.0, 7.9, 4.0)[seed % 3]
+    monkeypatch.setattr("tiler.tissue.without_small", partial(without_small, band_pixels=20 * image.shape[1]))
+    monkeypatch.setattr("tiler.stain._BAND_PIXELS", 13 * image.shape[1])
+    monkeypatch.setattr("tiler.tissue._BAND_PIXELS", 17 * image.shape[1])
+    for found, expected in zip(segment(image, mpp), plain_masks(image, mpp), strict=True):
+        assert np.array_equal(found, expected)
+
+
+def test_a_giant_slide_gets_a_coarser_mask_and_not_a_larger_one(monkeypatch):
+    monkeypatch.setattr("tiler.tissue._MAX_MASK_PIXELS", 10_000)
+    pixels = np.full((1000, 4000, 3), 245, np.uint8)
+    pixels[400:, 1200:] = stained(600, 2800)
+    mask = find_tissue(ArraySlide(pixels, mpp=2.0))
+    assert 9_000 < mask.tissue.size <= 10_000
+    assert mask.scale_px == pytest.approx((20.0, 20.0)) and mask.mpp == pytest.approx(40.0)
+    assert mask.tissue_mm2 == pytest.approx(600 * 2800 * 4 / 1e6, rel=0.08)
+
+
+def test_a_mask_takes_few_bytes_a_px():
+    image = np.tile(busy_image(3), (8, 8, 1))
+    tracemalloc.start()
+    try:
+        segment(image, MASK_MPP)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    labels = 5 * (1 << 22)
+    assert peak < 10 * image.shape[0] * image.shape[1] + labels

@@ -6,11 +6,12 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from wsi.errors import UnreadableFileError
-from wsi.fingerprint import fingerprint, slide_files
+from wsi.fingerprint import fingerprint, fingerprint_meanwhile, slide_files
 
 
 def test_one_file_is_its_sha256(tmp_path: Path) -> None:
@@ -87,3 +88,19 @@ def test_dicom_takes_its_series(data_dir: Path, tmp_path: Path) -> None:
 def test_vanished_file(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError):
         fingerprint(tmp_path / "gone.svs")
+
+
+def test_a_fingerprint_taken_meanwhile_is_the_same(tmp_path: Path) -> None:
+    slide = tmp_path / "a.svs"
+    slide.write_bytes(bytes(range(256)) * 20_000)
+    with fingerprint_meanwhile(slide) as digest:
+        assert digest.result() == fingerprint(slide) == hashlib.sha256(slide.read_bytes()).hexdigest()
+
+
+def test_a_fingerprint_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
+    slide = tmp_path / "a.svs"
+    slide.write_bytes(b"slide")
+    stop = Event()
+    stop.set()
+    with pytest.raises(UnreadableFileError):
+        fingerprint(slide, stop)

@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from tiler.grid import lay_grid
     from tiler.spec import Grid, TileBatch, TileQuality, TileSpec
     from tiler.stream import map_tiles, stream_tiles
-    from tiler.tissue import TissueMask, find_tissue
+    from tiler.tissue import TissueAreas, TissueMask, find_tissue
 
 __all__ = [
     "Grid",
     "TileBatch",
     "TileQuality",
     "TileSpec",
+    "TissueAreas",
     "TissueMask",
     "find_tissue",
     "lay_grid",
@@ -30,6 +31,7 @@ _HOMES = {
     "TileSpec": "tiler.spec",
     "map_tiles": "tiler.stream",
     "stream_tiles": "tiler.stream",
+    "TissueAreas": "tiler.tissue",
     "TissueMask": "tiler.tissue",
     "find_tissue": "tiler.tissue",
 }

@@ -40,11 +40,11 @@ def _grid(tissue: TissueMask, spec: TileSpec, plan: ReadPlan, downsample: float,
     columns = max(cells_per_side, math.ceil(width / cell_px - 1e-9))
     y_edges, x_edges = (start + np.arange(n + 1) * cell_px for start, n in ((y0, rows), (x0, columns)))
 
-    cell_tissue = _area_in_cells(tissue.tissue, tissue.scale_px, y_edges, x_edges)
-    tile_area = plan.span_px**2
+    tissue_area, pen_area, dark_area = (
+        _area_in_cells(mask, tissue.scale_px, y_edges, x_edges) for mask in (tissue.tissue, tissue.pen, tissue.dark)
+    )
     tissue_fraction, pen_fraction, dark_fraction = (
-        _box_sum(_area_in_cells(mask, tissue.scale_px, y_edges, x_edges), cells_per_side) / tile_area
-        for mask in (tissue.tissue, tissue.pen, tissue.dark)
+        _box_sum(area, cells_per_side) / plan.span_px**2 for area in (tissue_area, pen_area, dark_area)
     )
     kept = tissue_fraction > max(spec.min_tissue, 1e-9)
     cell = np.argwhere(kept).astype(np.int32)
@@ -62,7 +62,7 @@ def _grid(tissue: TissueMask, spec: TileSpec, plan: ReadPlan, downsample: float,
         cell=cell,
         tissue_fraction=np.minimum(tissue_fraction[kept], 1.0).astype(np.float32),
         quality=mask_quality(tissue_fraction[kept], pen_fraction[kept], dark_fraction[kept]),
-        tissue_cells=cell_tissue > 0,
+        tissue_cells=tissue_area > 0,
     )
 
 
@@ -70,14 +70,26 @@ def _area_in_cells(
     mask: NDArray[np.bool_], scale_px: tuple[float, float], y_edges: NDArray[np.floating], x_edges: NDArray[np.floating]
 ) -> NDArray[np.floating]:
     """Level-0 area of `mask` in each cell between the edges, exact for mask px that cells cut."""
-    integral = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
-    np.cumsum(np.cumsum(mask, axis=0, dtype=np.float64), axis=1, out=integral[1:, 1:])
-    by_row = _interpolate_rows(integral, y_edges / scale_px[1])
+    by_row = _integral_rows(mask, y_edges / scale_px[1])
     both = _interpolate_rows(by_row.T, x_edges / scale_px[0]).T
     area = np.diff(np.diff(both, axis=0), axis=1) * scale_px[0] * scale_px[1]
     # Sums and differences of doubles: what is not a thousandth of a mask px is rounding, not tissue.
     area[area < 1e-3 * scale_px[0] * scale_px[1]] = 0.0
     return area
+
+
+def _integral_rows(mask: NDArray[np.bool_], at: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Rows `at` (n,), ascending, of the integral image of `mask`, (n, columns + 1). The whole image, eight bytes a
+    mask px, would be the largest thing in memory."""
+    at = np.clip(at, 0, mask.shape[0])
+    lower = np.minimum(at.astype(np.int64), mask.shape[0] - 1)
+    table = np.zeros((len(at), mask.shape[1] + 1))
+    above, summed = np.zeros(mask.shape[1]), 0
+    for row, (first, weight) in enumerate(zip(lower, at - lower, strict=True)):
+        above += np.add.reduce(mask[summed:first], axis=0, dtype=np.int32)
+        summed = first
+        np.cumsum(above + weight * mask[first], out=table[row, 1:])
+    return table
 
 
 def _interpolate_rows(table: NDArray[np.floating], at: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from wsi.errors import UnreadableFileError
 
 # A Hamamatsu index is a short list of names; a larger one is no index.
 _MAX_INDEX_BYTES = 1 << 20
 _MAX_DICOM_FILES = 10_000
+_PIECE_BYTES = 1 << 20
 
 
 def slide_files(path: Path) -> tuple[Path, ...]:
@@ -31,25 +37,41 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted({path, *others}))
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, stop: Event | None = None) -> str:
     """SHA-256 (64 hex digits) of the slide's file; of several, over their sorted lines ``name  digest``.
 
     Names are relative to the slide's folder, so a slide that moved as a whole keeps its fingerprint.
-    Raises UnreadableFileError.
+    Raises UnreadableFileError, also soon after `stop` is set.
     """
     try:
         files = slide_files(path)
         if len(files) == 1:
-            return _sha256(path)
-        lines = [f"{file.relative_to(path.parent).as_posix()}  {_sha256(file)}\n" for file in files]
+            return _sha256(path, stop)
+        lines = [f"{file.relative_to(path.parent).as_posix()}  {_sha256(file, stop)}\n" for file in files]
     except OSError as error:
         raise UnreadableFileError(f"{path.name} cannot be read to the end ({error.strerror})") from error
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@contextmanager
+def fingerprint_meanwhile(path: Path) -> Iterator[Future[str]]:
+    """The fingerprint as it is being taken on a thread of its own; given up where the `with` ends before."""
+    stop = Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="fingerprint") as pool:
+        try:
+            yield pool.submit(fingerprint, path, stop)
+        finally:
+            stop.set()
+
+
+def _sha256(path: Path, stop: Event | None) -> str:
+    digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(piece):
+            if stop is not None and stop.is_set():
+                raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+            digest.update(piece[:count])
+    return digest.hexdigest()
 
 
 def _hamamatsu_files(index: Path) -> Iterator[Path]:

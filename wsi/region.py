@@ -60,10 +60,10 @@ def overview(read: Callable[[Pair, Pair], Pixels], image_px: Pair, target_px: Pa
     if image_px == target_px:
         return read((0, 0), image_px)
     rows_per_band = max(1, math.floor(_BAND_PIXELS / width * rows / height))
-    bands = []
+    small = np.empty((rows, columns, 3), np.uint8)
     for first in range(0, rows, rows_per_band):
         last = min(rows, first + rows_per_band)
         top, bottom = first * height // rows, max(first * height // rows + 1, last * height // rows)
         band = read((0, top), (width, bottom - top))
-        bands.append(cv2.resize(band, (columns, last - first), interpolation=cv2.INTER_AREA))
-    return np.concatenate(bands)
+        cv2.resize(band, (columns, last - first), dst=small[first:last], interpolation=cv2.INTER_AREA)
+    return small

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.config import RunConfig
-from app.engines.events import Event, SlideFinished, SlideStarted
+from app.engines.events import Event, SlideFinished, SlideOutcome, SlideStarted
 from app.engines.limits import memory_limit, silent
-from app.engines.task import ModelCache, SlideOutcome, failed_row, process_slide
+from app.engines.task import ModelCache, failed_row, process_slide
 from app.inputs import SlideJob
 from app.records import SlideRow
 from wsi.errors import EngineError, UsageError

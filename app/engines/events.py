@@ -39,6 +39,19 @@ class SlideFinished:
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SlideOutcome:
+    """What a worker answers; the fields are those of SlideFinished, which it becomes in the parent."""
+
+    row: SlideRow
+    fate: Fate = "ran"
+    changed: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, job: SlideJob) -> SlideFinished:
+        return SlideFinished(job, self.row, self.fate, self.changed, self.digests)
+
+
 Event = SlideStarted | SlideProgress | SlideFinished
 
 

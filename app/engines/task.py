@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aggregate import store
 from app.audit import AuditLog
 from app.config import RunConfig
-from app.engines.events import Fate, SlideFinished
+from app.engines.events import SlideOutcome
 from app.inputs import SlideJob
 from app.locks import try_lock
 from app.pipeline import Progress, run_slide
@@ -20,19 +21,6 @@ from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, P
 from wsi.fingerprint import fingerprint
 
 
-@dataclass(frozen=True)
-class SlideOutcome:
-    """How a slide ended; the fields are those of `events.SlideFinished`, which it becomes in the parent."""
-
-    row: SlideRow
-    fate: Fate = "ran"
-    changed: tuple[str, ...] = ()
-    digests: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, job: SlideJob) -> SlideFinished:
-        return SlideFinished(job, self.row, self.fate, self.changed, self.digests)
-
-
 def process_slide(
     job: SlideJob, config: RunConfig, model: Callable[[], TileModel], progress: Progress | None = None
 ) -> SlideOutcome:
@@ -40,7 +28,8 @@ def process_slide(
     try:
         with try_lock(config.out, job.slide_id) as ours:
             if not ours:
-                return SlideOutcome(SlideRow(job.slide_id, job.file, "failed", error_code="held"), "held")
+                held = SlideOutcome(SlideRow(job.slide_id, job.file, "failed", error_code="held"), "held")
+                return _finished_elsewhere(job, config, model()) or held
             return _process(job, config, model(), progress)
     except OutputUnwritableError as error:
         return SlideOutcome(failed_row(job, error.code, error.detail), "unwritable")
@@ -84,8 +73,7 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
     store.clear_staging(config.out, job.slide_id)
     changed = ("overwrite",) if config.overwrite else what_changed(target, job, config, model)
     if changed == ():
-        summary = store.load_summary(target)
-        return SlideOutcome(result_row(job.file, summary), "kept", (), _digests(target, summary))
+        return _kept(target, job)
     result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
     result = replace(result, slide=replace(result.slide, file=Path(job.file).name))
     audit = AuditLog(config.out, config.who, config.run_id)
@@ -101,6 +89,23 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
     )
     summary = store.load_summary(target)
     return SlideOutcome(result_row(job.file, summary), "ran", changed or (), _digests(target, summary))
+
+
+def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> SlideOutcome | None:
+    """The end of a slide that another run holds, where its result is there already: that run only looks at it too.
+
+    A result appears and goes as a whole, so it can be read without the lock.
+    """
+    target = store.result_path(config.out, job.slide_id)
+    with contextlib.suppress(PulmoscopeError, OSError):
+        if not config.overwrite and what_changed(target, job, config, model) == ():
+            return _kept(target, job)
+    return None
+
+
+def _kept(target: Path, job: SlideJob) -> SlideOutcome:
+    summary = store.load_summary(target)
+    return SlideOutcome(result_row(job.file, summary), "kept", (), _digests(target, summary))
 
 
 def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:

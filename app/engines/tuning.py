@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import sys
 
-# mallopt's names in glibc's malloc.h, and its largest threshold on 64-bit machines.
+# mallopt's names in glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_MMAP_THRESHOLD_BYTES = 32 * 2**20
+# A batch of tiles is smaller. What is larger is a thumbnail or a mask, made once a slide: kept, it would be so much
+# more memory than all the rest of the slide needs.
+_MMAP_THRESHOLD_BYTES = 8 * 2**20
 _TRIM_THRESHOLD_BYTES = 128 * 2**20
 
 
