@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,9 @@ def stack_fields(tiles: NDArray[np.uint8], fields: Fields) -> NDArray[np.uint8]:
     """
     if fields == (1,):
         return np.ascontiguousarray(tiles)
+    # Here, so that a command that only reads a model's card does not load it.
+    import cv2
+
     count, size_px = tiles.shape[:2]
     side_px = size_px // max(fields)
     stacked = np.empty((count, side_px, side_px, 3 * len(fields)), np.uint8)
