@@ -84,7 +84,7 @@ def picture(answer: Answer) -> str:
         f"{parts.section('Where the evidence of this tile lies')}"
         '<div class="ps-evidence" data-testid="evidence">'
         f"{_figure(answer.tile_png, 'The tile', 'As the model saw it')}"
-        f"{_figure(answer.evidence_png, 'Map of the evidence over the tile', f'Little{ramp}most of it')}"
+        f"{_figure(answer.evidence_png, 'Map of the evidence over the tile', f'Weaker{ramp}stronger')}"
         f"<p>Warm: what speaks for <b>{called}</b>, and not for {rival}. It shows where the network looked, not why it "
         "is right. Each tile has a scale of its own.</p></div>"
     )
