@@ -16,7 +16,10 @@ from PIL import Image
 
 from aggregate import store
 from app import colours
+from app.config import RunConfig
+from app.pipeline import run_slide
 from app.records import SlideRow, write_rows
+from classifier.model import DEMO_MODEL, load_model
 from tests.results import CLASSES, make_result
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -59,8 +62,8 @@ print(json.dumps({"event": "end", "exit_code": 0}), flush=True)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Two results: `marked`, whose one tumour cell is painted on its slide, and `alone`, whose slide is gone."""
+def results(tmp_path_factory, ready_slide):
+    """`marked`, whose one tumour cell is painted on its slide; `alone`, whose slide is gone; `tissue`, truly run."""
     folder = tmp_path_factory.mktemp("results")
     pixels = np.full((SIZE_PX[1], SIZE_PX[0], 3), 245, np.uint8)
     x, y, width, height = MARK_PX
@@ -74,11 +77,14 @@ def results(tmp_path_factory):
         file="marked.png", reasons=("little-tissue",), mpp=0.5,
     )  # fmt: skip
     store.save(marked, folder)
+    run = run_slide(ready_slide.path, "tissue", load_model(DEMO_MODEL), RunConfig(out=folder, model=DEMO_MODEL))
+    store.save(run, folder)
     store.save(make_result("alone", call="normal", probabilities=(0.1, 0.8, 0.1)), folder)
     rows = [
         SlideRow("marked", str(slide), "review", "adenocarcinoma", review_reasons=("little-tissue",)),
         SlideRow("alone", "/gone/alone.svs", "done", "normal"),
         SlideRow("broken", "/gone/broken.svs", "failed", error_code="corrupt-slide", message="broken.svs broke off"),
+        SlideRow("tissue", str(ready_slide.path), "done", "adenocarcinoma"),
     ]
     write_rows(folder / "slides.csv", rows, CLASSES)
     return folder
@@ -180,7 +186,7 @@ def choose(page, layer):
 
 def test_the_list_opens_a_slide(page):
     page.goto("/")
-    page.get_by_text("3 slides").wait_for()
+    page.get_by_text("4 slides").wait_for()
     table = page.locator("[data-testid=stDataFrame]")
     table.locator("canvas").first.wait_for()
     page.wait_for_timeout(1000)
@@ -241,6 +247,22 @@ def test_a_click_reads_the_cell(page):
     assert "90%" in page.locator(".ps-spot").inner_text()
     page.locator(".frame").click(position={"x": x + 2 * width, "y": y + height // 2})
     page.get_by_text("No tissue here.").wait_for()
+
+
+def test_a_click_shows_where_the_evidence_of_the_tile_lies(page, results):
+    open_slide_page(page, "tissue")
+    assert page.get_by_test_id("evidence").count() == 0
+    frame = page.locator(".frame").bounding_box()
+    page.locator(".frame").click(position={"x": frame["width"] / 2, "y": frame["height"] / 2})
+    evidence, pie = page.get_by_test_id("evidence"), page.locator("[data-testid=stVegaLiteChart]").bounding_box()
+    evidence.wait_for()
+    tile, over = (evidence.locator("img").nth(index) for index in range(2))
+    # Decoded and drawn: the page's policy lets the pictures in.
+    assert [one.evaluate("image => image.naturalWidth") for one in (tile, over)] == [128, 128]
+    left, right = tile.bounding_box(), over.bounding_box()
+    assert left["y"] == right["y"] > pie["y"] and left["x"] + left["width"] < right["x"]
+    assert abs(left["width"] - left["height"]) < 1 and right["x"] + right["width"] <= 1400
+    assert "It shows where the network looked, not why it is right." in evidence.inner_text()
 
 
 def test_without_its_slide_the_heatmap_stands_alone(page):

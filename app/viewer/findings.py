@@ -16,12 +16,16 @@ from wsi.errors import PulmoscopeError
 _PIE_SIZE_PX = (440, 236)
 
 
-def show(result: SlideResult) -> None:
-    """Draws all of it for one result."""
+def show_call(result: SlideResult) -> None:
+    """Draws the call and the pie chart."""
     _show_call(result)
     if result.decision.call != UNDETERMINED:
         pie = charts.probability_pie(result.classes, result.decision.probabilities, result.background)
         st.altair_chart(pie, width=_PIE_SIZE_PX[0], height=_PIE_SIZE_PX[1])
+
+
+def show_details(result: SlideResult) -> None:
+    """Draws what follows the call: reasons to look again, key figures, downloads."""
     _show_reasons(result)
     _show_figures(result)
     _show_downloads(result)

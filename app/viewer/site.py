@@ -7,13 +7,18 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggregate.result import SlideResult
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
+from app.viewer.explainer import Explainer
 from app.viewer.slide_files import SlideFile, find_slide_file
 from app.viewer.tokens import Grant, Signer
+from classifier.card import CARD_FILE
+from classifier.folder import read_card
+from classifier.model import PACKAGED
 from wsi.errors import PulmoscopeError
 
 MOUNT = "/viewer"
@@ -30,6 +35,9 @@ class Site:
     """The command line that predicts an upload, without its arguments."""
     prediction: threading.Lock = field(default_factory=threading.Lock)
     """Held while an upload is predicted: one at a time, so that the machine stays usable."""
+    models: tuple[Path, ...] = ()
+    """Folders of models, beside the packaged ones, that may explain the results they made."""
+    explainer: Explainer = field(default_factory=Explainer)
 
     @property
     def uploads(self) -> Path:
@@ -38,6 +46,14 @@ class Site:
     def slide_file(self, entry: Entry, result: SlideResult) -> SlideFile | None:
         """The slide of a result, where it is at hand."""
         return find_slide_file(entry, result.slide, self.slides)
+
+    def model_folder(self, sha256: str) -> Path | None:
+        """The folder of the model whose card has this digest, None where it is not at hand."""
+        for folder in (*_packaged(), *self.models):
+            with suppress(PulmoscopeError):
+                if read_card(folder).digest == sha256:
+                    return folder
+        return None
 
     def tiles_path(self, slide_id: str, file: SlideFile) -> str:
         """Where the browser finds the slide's tiles, the token included."""
@@ -68,6 +84,10 @@ def current() -> Site:
     if not _current:
         raise RuntimeError("the viewer's page runs only inside `pulmoscope app`")
     return _current[0]
+
+
+def _packaged() -> list[Path]:
+    return [path.parent for path in sorted(PACKAGED.glob(f"*/{CARD_FILE}"))]
 
 
 def default_site(results: Path, slides: Sequence[Path]) -> Site:

@@ -8,11 +8,12 @@ import streamlit as st
 
 from aggregate.result import SlideResult
 from app import colours, words
-from app.viewer import deep_zoom, findings, overlay, parts
+from app.viewer import deep_zoom, evidence, findings, overlay, parts
 from app.viewer.catalog import Entry, find_entry, load_result
 from app.viewer.deep_zoom import LegendItem, Picture
 from app.viewer.site import Site
-from app.viewer.spot import Reading, read_spot
+from app.viewer.slide_files import SlideFile
+from app.viewer.spot import Reading, read_spot, telling_tile
 
 _CALL, _TISSUE, _NONE = "call", "tissue", "none"
 _CLASS = "class-"
@@ -41,10 +42,20 @@ def show(site: Site, slide_id: str) -> None:
     if entry.row.status == "failed":
         parts.show_error(f"The last run of this slide failed ({entry.row.error_code}); this is an older result")
     left, right = st.columns([1.75, 1], gap="medium")
+    file = site.slide_file(entry, result)
     with left:
-        _show_slide(site, entry, result)
+        reading = _show_slide(site, file, result)
     with right:
-        findings.show(result)
+        findings.show_call(result)
+        place = st.container()
+        findings.show_details(result)
+    # Last, so that nothing on the page waits for the model. An upload is mostly one tile: it needs no click.
+    tile = evidence.tile_to_show(result, reading, telling_tile(result) if entry.uploaded else None)
+    if file is not None:
+        site.explainer.start()
+        if tile is not None:
+            with place:
+                evidence.show(site, file, result, tile)
 
 
 def picture(result: SlideResult, choice: LayerChoice) -> Picture:
@@ -74,9 +85,9 @@ def _show_failure(entry: Entry) -> None:
         parts.show_error("The stored result of this slide is not in the results folder", "run the slide again")
 
 
-def _show_slide(site: Site, entry: Entry, result: SlideResult) -> None:
+def _show_slide(site: Site, file: SlideFile | None, result: SlideResult) -> Reading | None:
+    """Draws the slide; gives what was read off it at the last click."""
     choice = _choose_layer(result)
-    file = site.slide_file(entry, result)
     if file is None:
         st.info(
             "The slide file is not at hand, so the heatmap stands alone. Start the app with `--slides DIR` to see it "
@@ -87,6 +98,7 @@ def _show_slide(site: Site, entry: Entry, result: SlideResult) -> None:
     tiles_path = site.tiles_path(result.slide_id, file) if file else None
     deep_zoom.show_slide(result, file, tiles_path, picture(result, choice), reading.cell if reading else None)
     _show_reading(result, reading)
+    return reading
 
 
 def _choose_layer(result: SlideResult) -> LayerChoice:
@@ -108,7 +120,9 @@ def _choose_layer(result: SlideResult) -> LayerChoice:
 
 def _show_reading(result: SlideResult, reading: Reading | None) -> None:
     if reading is None:
-        st.caption("Click in the slide to read the class probabilities there.")
+        st.caption(
+            "Click in the slide to read the class probabilities there, and to see where in the tile they come from."
+        )
         return
     palette = colours.class_colours(result.classes, result.background)
     told = [f"<b>Cell {reading.column + 1} across, {reading.row + 1} down</b>"]

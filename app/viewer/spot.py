@@ -20,7 +20,10 @@ _QUALITY_WORDS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """One point of the slide. `probabilities` are the heatmap's there, in the classes' order; None: no vote."""
+    """One point of the slide. `probabilities` are the heatmap's there, in the classes' order; None: no vote.
+
+    `tile` is the number of the tile around it, None where there is none.
+    """
 
     cell: Placement
     row: int
@@ -29,6 +32,7 @@ class Reading:
     probabilities: tuple[float, ...] | None
     familiarity: float | None
     flaws: tuple[str, ...]
+    tile: int | None
 
 
 def read_spot(result: SlideResult, x: float, y: float) -> Reading | None:
@@ -49,7 +53,16 @@ def read_spot(result: SlideResult, x: float, y: float) -> Reading | None:
         probabilities=tuple(map(float, probabilities)) if np.isfinite(probabilities).all() else None,
         familiarity=None if tile is None else float(result.tiles.familiarity[tile]),
         flaws=() if tile is None else _flaws(int(result.tiles.quality[tile])),
+        tile=tile,
     )
+
+
+def telling_tile(result: SlideResult) -> int | None:
+    """The voting tile that is surest of the slide's call; None where there is no call, or no tile voted."""
+    if result.decision.call not in result.classes or not result.tiles.votes.any():
+        return None
+    of_call = result.tiles.probabilities[:, result.classes.index(result.decision.call)]
+    return int(np.argmax(np.where(result.tiles.votes, of_call, -1.0)))
 
 
 def _tile_around(result: SlideResult, cell: Placement) -> int | None:

@@ -96,6 +96,12 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 [data-testid="stDownloadButton"] p { font-size: .84rem; }
 .ps-spot { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; padding: .55rem .9rem; border-radius: 8px;
   background: #F3F6F9; font-size: .9rem; }
+.ps-evidence { display: grid; grid-template-columns: 1fr 1fr; gap: .3rem .8rem; max-width: 468px; margin-top: .3rem; }
+.ps-evidence figure { margin: 0; }
+.ps-evidence img { display: block; width: 100%; aspect-ratio: 1; border: 1px solid #D5DCE4; border-radius: 8px; }
+.ps-evidence figcaption { margin-top: .25rem; font-size: .84rem; color: #5B6776; }
+.ps-evidence p { grid-column: 1 / -1; margin: .15rem 0 .4rem; color: #3D4957; font-size: .88rem; line-height: 1.42; }
+.ps-evidence figcaption i { display: inline-block; width: 3.2em; height: .7em; margin: 0 .35em; border-radius: 2px; }
 .ps-spot i { display: inline-block; width: .7em; height: .7em; margin-right: .4em; border-radius: 2px; }
 </style>
 """
