@@ -66,6 +66,8 @@ def images_a_class(count: int) -> Callable[[TileSet], TileSet]:
 
 VARIANTS = {
     "as-shipped": Variant(),
+    "seed-8": Variant(changed=lambda config: replace(config, seed=8)),
+    "seed-9": Variant(changed=lambda config: replace(config, seed=9)),
     "no-augmentation": Variant(changed=lambda config: replace(config, augmentation=UNCHANGED)),
     "random-split": Variant(chosen=leaking),
     "from-nothing": Variant(from_nothing=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ TOLD_ON_CARD = (
     "worst_shift",
     "foreign",
 )
+FURTHER = "further"
 COMMAND = "pulmoscope train TILES --out MODEL_DIR"
 
 
@@ -58,13 +59,15 @@ def train(
     about: About = YOUR_OWN,
     name: str | None = None,
     command: str = COMMAND,
+    further: Mapping[str, Any] | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> ModelCard:
     """Trains on the ``train`` split, calibrates on groups held out of it, reports on ``val``, writes a model to `out`.
 
     A training that was interrupted goes on from its last whole epoch when called again with the same tiles, `out` and
     `config`. `base` is what it starts from: the one that `config` names. `name` defaults to the folder's; `command` is
-    what the card says made it. Raises DatasetError, UsageError (`out` holds a model), OutputUnwritableError.
+    what the card says made it, `further` what it tells besides, JSON-ready. Raises DatasetError, UsageError (`out` holds
+    a model), OutputUnwritableError.
     """
     config = config or TrainConfig()
     refuse_finished(out)
@@ -85,7 +88,10 @@ def train(
         progress(Progress("calibrating, and converting to int8", 1.0))
         packaged = package(weights, learned, held, config, made)
         progress(Progress("measuring on the validation tiles", 1.0))
-        card = write_folder(out, _with_validation(packaged, listed, progress), packaged.contents)
+        card = _with_validation(packaged, listed, progress)
+        if further:
+            card = replace(card, metrics={**card.metrics, FURTHER: dict(further)})
+        card = write_folder(out, card, packaged.contents)
         shutil.rmtree(work)
     except OSError as error:
         raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
