@@ -66,8 +66,8 @@ def train(
 
     A training that was interrupted goes on from its last whole epoch when called again with the same tiles, `out` and
     `config`. `base` is what it starts from: the one that `config` names. `name` defaults to the folder's; `command` is
-    what the card says made it, `further` what it tells besides, JSON-ready. Raises DatasetError, UsageError (`out` holds
-    a model), OutputUnwritableError.
+    what the card says made it, `further` what it tells besides, JSON-ready. Raises DatasetError, OutputUnwritableError,
+    UsageError (`out` holds a model).
     """
     config = config or TrainConfig()
     refuse_finished(out)
