@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.batch import EXIT_FAILURES, Tally, run_batch
 from app.config import RunConfig
-from app.engines.events import Engine
+from app.engines.events import Engine, Event
 from app.engines.local import LocalEngine
 from app.engines.worker import WorkerProcess
 from app.inputs import SlideJob, collect_jobs, shard
@@ -61,8 +62,8 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
         jobs, _config(request, card), card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally
     )
     try:
-        with _ended_by_sigterm(), contextlib.closing(events):
-            show.show(events, len(jobs))
+        with _stoppable() as stop_asked, contextlib.closing(events):
+            show.show(_until(stop_asked, events), len(jobs))
     except KeyboardInterrupt:
         stopped, code = "interrupted", EXIT_STOPPED
     if tally.undone and not stopped:
@@ -136,14 +137,27 @@ def _amounts(resources: tuple[str, ...]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """A batch system's polite end (SIGTERM) is taken as Ctrl-C is."""
+def _stoppable() -> Iterator[threading.Event]:
+    """Ctrl-C, and a batch system's polite end (SIGTERM), raise KeyboardInterrupt and set the event.
+
+    The event is for an interrupt that comes while Python cleans up an object, where exceptions are not passed on.
+    """
+    asked = threading.Event()
 
     def stop(*_: object) -> None:
+        asked.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {by: signal.signal(by, stop) for by in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for by, handler in before.items():
+            signal.signal(by, handler)
+
+
+def _until(stop_asked: threading.Event, events: Iterable[Event]) -> Iterator[Event]:
+    for event in events:
+        if stop_asked.is_set():
+            raise KeyboardInterrupt
+        yield event

@@ -29,8 +29,8 @@ from tiler.stream import BATCH_SIZE, read_tiles
 from wsi import Slide, open_slide
 from wsi.fingerprint import fingerprint
 
-# A piece of tissue of 7 x 6 mm; what a slide costs once weighs more on smaller ones.
-SIZE_PX = (28_000, 24_000)
+# A section of 14 x 12 mm, tissue all over; what a slide costs once weighs more on smaller ones.
+SIZE_PX = (56_000, 48_000)
 
 
 def main() -> None:

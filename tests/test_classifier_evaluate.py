@@ -15,6 +15,7 @@ from classifier.evaluate import EvaluationPlan, evaluate, judge
 from classifier.model import load_model
 from classifier.predict_tiles import forward_tiles
 from classifier.shifts import SHIFTS, worst_shift
+from classifier.unfamiliar import UNFAMILIAR
 from tests.classifier_tiles import CLASSES, tiny_model, tiny_tiles, write_csv
 from wsi.errors import DatasetError, OutputUnwritableError
 
@@ -65,7 +66,7 @@ def test_metrics_json_is_strict_json(evaluated):
     assert [shift["name"] for shift in told["shifts"]] == [shift.name for shift in SHIFTS]
     assert told["worst_shift"] == worst_shift(evaluation.shifts).name
     assert told["readers"]["fleiss_kappa"]["value"] == pytest.approx(evaluation.readers.fleiss.value, abs=1e-6)
-    assert [one["name"] for one in told["foreign"]] == ["noise"]
+    assert [one["name"] for one in told["foreign"]] == [*(name for name, _ in UNFAMILIAR), "noise"]
     assert len(told["reporting_items"]) == 44 + 52 and len(told["coverage"]["rows"]) == 5 and len(told["roc"]) == 3
 
 
