@@ -35,8 +35,8 @@ LUNG = About(
     limits=(
         "Trained on LC25000 alone: one source, tiles chosen as typical, no patient identifiers. Patient-level leakage "
         "between training and validation cannot be excluded.",
-        "The network and its augmentation were chosen with the validation groups in sight: figures on them read a little "
-        "too good.",
+        "The network and its augmentation were chosen with the validation groups in sight: figures on them read a "
+        "little too good.",
         "Starts from ImageNet weights of EfficientNet-Lite0 (Apache-2.0).",
         "The magnification of LC25000 is not stated; 1.0 um/px is an estimate from red-cell diameters.",
         "Colour alone goes far on this data; the colour-histogram baseline stands beside every figure.",
