@@ -164,7 +164,10 @@ def train(
     epochs: int | None,
     seed: int | None,
 ) -> None:
-    """Train a tile model on TILES: a CSV (file,class[,source_group][,split][,mpp]) or one folder a class."""
+    """Train a tile model on TILES: one folder a class, or a CSV.
+
+    The columns of the CSV are file,class[,source_group][,split][,mpp][,patient][,site].
+    """
     from app.training import train_model
 
     train_model(tiles, out, name=name, background=background, base_name=base, epochs=epochs, seed=seed, say=click.echo)

@@ -175,7 +175,7 @@ def busy_image(seed):
 def test_masks_made_in_bands_are_those_of_the_plain_rule(seed, monkeypatch):
     image, mpp = busy_image(seed), (8.0, 7.9, 4.0)[seed % 3]
     monkeypatch.setattr("tiler.tissue.without_small", partial(without_small, band_pixels=20 * image.shape[1]))
-    monkeypatch.setattr("tiler.stain._BAND_PIXELS", 13 * image.shape[1])
+    monkeypatch.setattr("tiler.thumbnail_colour._BAND_PIXELS", 13 * image.shape[1])
     monkeypatch.setattr("tiler.tissue._BAND_PIXELS", 17 * image.shape[1])
     for found, expected in zip(segment(image, mpp), plain_masks(image, mpp), strict=True):
         assert np.array_equal(found, expected)

@@ -1,7 +1,7 @@
 """Where the tissue is on a slide, and what lies there that is not tissue: pen, dark artefacts.
 
 Works on a thumbnail of about 8 um per px; `segment` is pure, `find_tissue` only fetches the thumbnail. What single px
-look like is in `tiler.stain`, how a single tile looks (blur) in `tiler.quality`.
+look like is in `tiler.thumbnail_colour`, how a single tile looks (blur) in `tiler.quality`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tiler.bands import row_bands
 from tiler.components import touching_edge, without_small
-from tiler.stain import StainPlanes, stain_planes
+from tiler.thumbnail_colour import StainPlanes, stain_planes
 from wsi.slide import Slide
 from wsi.spacing import area_mm2, px_to_um
 
