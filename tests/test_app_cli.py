@@ -236,3 +236,4 @@ def test_the_demo_ends_by_saying_where_everything_is(tmp_path):
     assert told["call"].startswith("Adenocarcinoma")
     assert Path(told["report"]).is_file() and Path(told["store"]).is_dir() and Path(told["table"]).is_file()
     assert "SYNTHETIC" in done.stdout and "research use only" in done.stdout
+    assert "redone" not in done.stdout  # there was nothing before

@@ -71,7 +71,7 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
         raise NotAFileError(f"{job.path.name} {job.problem}")
     target = store.result_path(config.out, job.slide_id)
     store.clear_staging(config.out, job.slide_id)
-    changed = ("overwrite",) if config.overwrite else what_changed(target, job, config, model)
+    changed = ("overwrite",) if config.overwrite and target.exists() else what_changed(target, job, config, model)
     if changed == ():
         return _kept(target, job)
     result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
