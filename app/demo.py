@@ -16,7 +16,7 @@ from app.words import RESEARCH_USE, class_title, percent
 from classifier.folder import read_card
 from classifier.model import DEMO_MODEL, find_model
 from wsi.errors import PulmoscopeError
-from wsi.synthetic import demo_slide
+from wsi.synthetic.slide import demo_slide
 
 SLIDE_NAME = "synthetic-lung.tif"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import simplejpeg
 
-from wsi.shapes import Rectangle
-from wsi.synthetic import SyntheticRegion, write_synthetic_slide
-from wsi.synthetic_tissue import paint_tissue
+from wsi.synthetic.shapes import Rectangle
+from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
+from wsi.synthetic.tissue import paint_tissue
 
 _TILE_PX = 256
 _LEVELS = (1, 4, 16)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from classifier.progress import Progress, ProgressCallback, quiet
 from tiler.spec import TileSpec
-from wsi.synthetic import CLASSES, paint_tissue
-from wsi.synthetic_tissue import GLASS_RGB
+from wsi.synthetic.slide import CLASSES, paint_tissue
+from wsi.synthetic.tissue import GLASS_RGB
 
 # Slides are drawn at several resolutions and averaged down to the model's, where they then look a little different.
 PAINTED_MPP = (0.5, 1.0, 0.5, 0.25)
@@ -69,7 +69,7 @@ def compose_tile(painted: dict[str, Pixels], kind: str, size_px: int, rng: np.ra
 
 
 def _stained(tile: Pixels, depth: float) -> Pixels:
-    """The tile with what it absorbs beyond glass times `depth`, as `wsi.synthetic` varies it; glass stays as it is."""
+    """The tile with what it absorbs beyond glass times `depth`, as `wsi.synthetic.slide` varies it; glass stays as it is."""
     glass = np.array(GLASS_RGB, np.float32)
     return np.clip(np.rint(glass - (glass - tile) * depth), 0, 255).astype(np.uint8)
 

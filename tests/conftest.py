@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from wsi.shapes import Ellipse, Rectangle
-from wsi.synthetic import SyntheticRegion, SyntheticTruth, write_synthetic_slide
+from wsi.synthetic.shapes import Ellipse, Rectangle
+from wsi.synthetic.slide import SyntheticRegion, SyntheticTruth, write_synthetic_slide
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

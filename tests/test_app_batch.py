@@ -24,8 +24,8 @@ from app.table import merge_rows
 from classifier.model import DEMO_MODEL
 from tests.faults.common import flaws
 from wsi.errors import OutputUnwritableError
-from wsi.shapes import Rectangle
-from wsi.synthetic import SyntheticRegion, write_synthetic_slide
+from wsi.synthetic.shapes import Rectangle
+from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")

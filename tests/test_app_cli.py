@@ -39,8 +39,8 @@ def rows(out):
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory, ready_slide):
     """A blank slide, one with pen marks only, a corrupt JPEG, a 0-byte file, a folder named as a slide, and more."""
-    from wsi.marks import PenStroke
-    from wsi.synthetic import write_synthetic_slide
+    from wsi.synthetic.marks import PenStroke
+    from wsi.synthetic.slide import write_synthetic_slide
 
     folder = tmp_path_factory.mktemp("bad")
     write_synthetic_slide(folder / "blank.svs", regions=(), mpp=0.5, size_px=(1500, 1200), seed=1)

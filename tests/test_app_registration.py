@@ -15,8 +15,8 @@ from classifier.model import TilePredictions
 from tests.slides import ArraySlide
 from tiler import TileSpec, find_tissue, lay_grid, stream_tiles
 from wsi import open_slide
-from wsi.shapes import Rectangle
-from wsi.synthetic import SyntheticRegion, write_synthetic_slide
+from wsi.synthetic.shapes import Rectangle
+from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
 KINDS = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 # Each class is drawn in a flat colour of its own, so that an oracle can read the truth off the pixels and every

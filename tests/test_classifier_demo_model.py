@@ -9,8 +9,8 @@ import pytest
 from classifier.demo_tiles import compose_tile, write_demo_tiles
 from classifier.model import DEMO_MODEL, load_model
 from tiler.spec import TileSpec
-from wsi.synthetic import CLASSES, paint_tissue
-from wsi.synthetic_tissue import GLASS_RGB
+from wsi.synthetic.slide import CLASSES, paint_tissue
+from wsi.synthetic.tissue import GLASS_RGB
 
 
 @pytest.fixture(scope="module")

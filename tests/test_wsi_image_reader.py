@@ -14,9 +14,9 @@ from PIL import Image
 from tests.contracts.reader import ReaderContract
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, MppMissingError, SlideTooLargeError, UnsupportedSlideError
-from wsi.image_reader import MAX_PIXELS
+from wsi.readers.image import MAX_PIXELS
 from wsi.slide import Slide
-from wsi.synthetic_tissue import paint_tissue
+from wsi.synthetic.tissue import paint_tissue
 
 TISSUE = paint_tissue("adenocarcinoma", (157, 101), 0.5, 1)
 

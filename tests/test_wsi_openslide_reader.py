@@ -13,10 +13,10 @@ from tests.conftest import SyntheticSlide
 from tests.contracts.reader import ReaderContract
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, MppImplausibleError, MppMissingError, SlideError
-from wsi.openslide_reader import true_downsample
-from wsi.shapes import Rectangle
+from wsi.readers.openslide import true_downsample
 from wsi.slide import Slide
-from wsi.synthetic import SyntheticRegion
+from wsi.synthetic.shapes import Rectangle
+from wsi.synthetic.slide import SyntheticRegion
 
 
 class TestOnSynthetic(ReaderContract):

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tests.conftest import SyntheticSlide
 from wsi import open_slide
 from wsi.errors import UsageError
-from wsi.marks import BlackBorder, BlurPatch, Fold, PenStroke
-from wsi.pyramid import PyramidSpec
-from wsi.shapes import Ellipse, Polygon, Rectangle, contains, fill_rows, organic_outline
-from wsi.synthetic import CLASSES, TISSUE_KINDS, SyntheticRegion, paint_tissue
-from wsi.synthetic_tissue import GLASS_RGB, texture_step_px
+from wsi.synthetic.marks import BlackBorder, BlurPatch, Fold, PenStroke
+from wsi.synthetic.shapes import Ellipse, Polygon, Rectangle, contains, fill_rows, organic_outline
+from wsi.synthetic.slide import CLASSES, TISSUE_KINDS, SyntheticRegion, paint_tissue
+from wsi.synthetic.tissue import GLASS_RGB, texture_step_px
+from wsi.synthetic.write_pyramid import PyramidSpec
 
 EVERYWHERE = Rectangle((-10.0, -10.0), (1e5, 1e5))
 WEAVE = SyntheticRegion(Rectangle((20.3, 11.0), (60.2, 50.5)), "unknown")

@@ -17,8 +17,8 @@ from tests.contracts.reader import ReaderContract
 from tests.tiffs import LONG, SHORT, Tags, write_slide
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
+from wsi.readers.tiff_directory import FastPathDoubtError, tiled_jpegs
 from wsi.slide import Slide
-from wsi.tiff_directory import FastPathDoubtError, tiled_jpegs
 
 
 class TestOnSynthetic(ReaderContract):
@@ -198,7 +198,7 @@ def test_damaged_directories_are_doubted_or_bounded(tmp_path: Path, flips: list[
 def test_a_pixel_that_differs_from_openslides_declines_the_file(
     ready_slide: SyntheticSlide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wsi import tiff_reader
+    from wsi.readers import tiled_jpeg as tiff_reader
 
     def wrong(head: bytes, tile: bytes, into: np.ndarray) -> None:
         into[:] = 200
@@ -214,7 +214,7 @@ def test_a_pixel_that_differs_from_openslides_declines_the_file(
 def test_each_tile_is_decoded_once_by_threads_that_share(
     ready_slide: SyntheticSlide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wsi import tiff_reader
+    from wsi.readers import tiled_jpeg as tiff_reader
 
     with open_slide(ready_slide.path) as slide:
         expected = slide.read_region((0, 0), 0, slide.size_px)

@@ -15,7 +15,7 @@ from wsi.spacing import PLAUSIBLE_MPP
 Metadata = dict[str, str | float | int | bool]
 
 SYNTHETIC_MARK = "SYNTHETIC pulmoscope"
-"""What the ImageDescription of a slide drawn by `wsi.synthetic` says."""
+"""What the ImageDescription of a slide drawn by `wsi.synthetic.slide` says."""
 _DESCRIPTIONS = ("tiff.ImageDescription", "leica.device-model")
 _SYNTHETIC_STARTS = (SYNTHETIC_MARK, f"Aperio layout, {SYNTHETIC_MARK}")
 
@@ -56,7 +56,7 @@ def public_metadata(properties: Mapping[str, str]) -> Metadata:
 
 
 def is_synthetic(description: str) -> bool:
-    """Whether a TIFF ImageDescription is that of a slide drawn by `wsi.synthetic`."""
+    """Whether a TIFF ImageDescription is that of a slide drawn by `wsi.synthetic.slide`."""
     return description.startswith(_SYNTHETIC_STARTS)
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsi import image_reader, openslide_reader, tiff_reader
 from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, UnsupportedSlideError, UsageError
+from wsi.readers import image as image_reader
+from wsi.readers import openslide as openslide_reader
+from wsi.readers import tiled_jpeg as tiff_reader
+from wsi.readers.tiff_directory import FastPathDoubtError
 from wsi.slide import Slide
-from wsi.tiff_directory import FastPathDoubtError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from aggregate.store import STAGING, committed_digest, stored_results
 from app.verifying import verify_results
 from classifier.model import DEMO_MODEL
-from wsi.shapes import Rectangle
-from wsi.synthetic import CLASSES, SyntheticRegion, write_synthetic_slide
+from wsi.synthetic.shapes import Rectangle
+from wsi.synthetic.slide import CLASSES, SyntheticRegion, write_synthetic_slide
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsi.errors import UsageError
-from wsi.marks import Mark
-from wsi.marks import PenStroke as PenStroke
 from wsi.metadata import SYNTHETIC_MARK
-from wsi.pyramid import PyramidSpec, Subsampling, write_pyramid
-from wsi.shapes import Rectangle, Shape, contains, fill_rows, organic_outline, pixel_spans
 from wsi.spacing import area_mm2
-from wsi.synthetic_tissue import CLASSES, GLASS_RGB, TISSUE_KINDS, paint_tissue, texture_step_px
+from wsi.synthetic.marks import Mark
+from wsi.synthetic.marks import PenStroke as PenStroke
+from wsi.synthetic.shapes import Rectangle, Shape, contains, fill_rows, organic_outline, pixel_spans
+from wsi.synthetic.tissue import CLASSES, GLASS_RGB, TISSUE_KINDS, paint_tissue, texture_step_px
+from wsi.synthetic.write_pyramid import PyramidSpec, Subsampling, write_pyramid
 
 __all__ = [
     "CLASSES",

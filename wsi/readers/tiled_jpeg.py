@@ -19,13 +19,13 @@ import numpy as np
 import openslide
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError
-from wsi.jpeg_tile import OddJpegError, decode_tile, shared_head
-from wsi.openslide_reader import MAX_REGION_PIXELS, OpenSlideReader
+from wsi.readers.jpeg_tile import OddJpegError, decode_tile, shared_head
+from wsi.readers.openslide import MAX_REGION_PIXELS, OpenSlideReader
+from wsi.readers.tiff_directory import FastPathDoubtError, TiledJpeg, tiled_jpegs
+from wsi.readers.tile_cache import TileCache
 from wsi.region import clip, overview, shrink_to, white
 from wsi.slide import Pixels
 from wsi.spacing import Level, Spacing
-from wsi.tiff_directory import FastPathDoubtError, TiledJpeg, tiled_jpegs
-from wsi.tile_cache import TileCache
 
 # OpenSlide's names of the formats whose levels are plain grids of tiles, without overlap or offset.
 _FORMATS = ("aperio", "generic-tiff")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsi.shapes import Shape, fill_rows
+from wsi.synthetic.shapes import Shape, fill_rows
 
 Points = tuple[tuple[float, float], ...]
 

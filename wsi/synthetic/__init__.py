@@ -1,0 +1,1 @@
+"""Slides with a known truth, drawn by ourselves: shapes in um, painted tissue, marks, and the pyramid."""
