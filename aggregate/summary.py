@@ -12,8 +12,8 @@ from aggregate.decision import DecisionRules, TissueShares, decide
 from aggregate.heatmap import build_heatmap
 from aggregate.pool import pool
 from aggregate.result import SlideRecord, SlideResult, TileTable
-from classifier.card import ModelCard
 from classifier.model import TilePredictions
+from classifier.model_folder.card import ModelCard
 from tiler.spec import Grid, TileQuality
 from tiler.tissue import TissueAreas
 from wsi.spacing import area_mm2

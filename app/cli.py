@@ -192,7 +192,7 @@ def train(
 def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: Any) -> None:
     """Measure a model on labelled TILES: figures with intervals, robustness, readers beside it; writes a report."""
     from app.training import evaluate_model
-    from classifier.evaluate import EvaluationPlan
+    from classifier.evaluation.evaluate import EvaluationPlan
 
     evaluate_model(tiles, _model_name(model), out, plan=EvaluationPlan(**plan), as_json=as_json, say=click.echo)
 

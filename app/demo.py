@@ -13,8 +13,8 @@ from app.inputs import collect_jobs
 from app.reporting import write_reports
 from app.terminal import reporter
 from app.words import RESEARCH_USE, class_title, percent
-from classifier.folder import read_card
 from classifier.model import DEMO_MODEL, find_model
+from classifier.model_folder.files import read_card
 from wsi.errors import PulmoscopeError
 from wsi.synthetic.slide import demo_slide
 

@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from classifier.folder import read_folder
 from classifier.model import PACKAGED, packaged_models
+from classifier.model_folder.files import read_folder
 from wsi import open_slide
 from wsi.errors import PulmoscopeError
 

@@ -74,8 +74,8 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
 
 def _checked_card(request: RunRequest) -> Any:
     """The model's card, once the options have been found to make sense."""
-    from classifier.folder import read_card
     from classifier.model import find_model
+    from classifier.model_folder.files import read_card
     from tiler.spec import TileSpec
 
     if request.mpp is not None and not 0 < request.mpp < 1000:

@@ -14,8 +14,8 @@ from app.words import plain, share
 from classifier.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
-    from classifier.evaluate import EvaluationPlan
-    from classifier.evaluation import Evaluation
+    from classifier.evaluation.evaluate import EvaluationPlan
+    from classifier.evaluation.findings import Evaluation
 
 Say = Callable[[str], None]
 # Lines in a log, not one a batch.
@@ -37,9 +37,9 @@ def train_model(
 
     Raises DatasetError, UsageError, ModelError (of the base), OutputUnwritableError.
     """
-    from classifier.base import read_base
-    from classifier.recipe import TrainConfig, fine_tuning
-    from classifier.train import train
+    from classifier.training.base import read_base
+    from classifier.training.recipe import TrainConfig, fine_tuning
+    from classifier.training.train import train
 
     base = read_base(base_name) if base_name is not None else None
     recipe = fine_tuning(base.name, base.network, base.tile) if base is not None else TrainConfig()
@@ -55,7 +55,7 @@ def train_model(
 
 def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationPlan, as_json: bool, say: Say) -> None:
     """Judges a model on labelled tiles and writes the evaluation to `out`. Raises DatasetError, ModelError."""
-    from classifier.evaluate import REPORT_FILE, evaluate
+    from classifier.evaluation.evaluate import REPORT_FILE, evaluate
     from classifier.model import load_model
 
     evaluation = evaluate(tiles, load_model(model_name), out, plan, _shown())
@@ -69,8 +69,8 @@ def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationP
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
     """The main figures, a line each; the report holds the rest."""
-    from classifier.evaluation_words import UNIT_WORDS, points, spoken
-    from classifier.shifts import worst_shift
+    from classifier.evaluation.report.words import UNIT_WORDS, points, spoken
+    from classifier.evaluation.shifts import worst_shift
 
     figures, baseline = evaluation.figures, evaluation.baseline
     units = UNIT_WORDS[evaluation.interval_over]

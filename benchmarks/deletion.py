@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.dataset import TileSet, read_tile_set
-from classifier.deletion import CELLS_PER_SIDE, RANDOM_ORDERS, STEPS, DeletionResult, deletion_test
+from classifier.dataset.predict import batches
+from classifier.dataset.tile_list import TileSet, read_tile_set
+from classifier.evaluation.deletion import CELLS_PER_SIDE, RANDOM_ORDERS, STEPS, DeletionResult, deletion_test
 from classifier.model import DEFAULT_MODEL, TileModel, load_model
-from classifier.predict_tiles import batches
 
 
 def main() -> None:

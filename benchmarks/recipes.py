@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.augment import Augmentation
-from classifier.base import EFFICIENTNET, Base, read_base
-from classifier.card import CARD_FILE, ModelCard
-from classifier.dataset import TileRecord, TileSet, read_tile_set
-from classifier.folder import read_card
+from classifier.dataset.split import TRAIN, VALIDATION
+from classifier.dataset.tile_list import TileRecord, TileSet, read_tile_set
+from classifier.model_folder.card import CARD_FILE, ModelCard
+from classifier.model_folder.files import read_card
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.progress import Progress
-from classifier.recipe import TrainConfig, fine_tuning
-from classifier.split import TRAIN, VALIDATION
-from classifier.train import train
+from classifier.training.augment import Augmentation
+from classifier.training.base import EFFICIENTNET, Base, read_base
+from classifier.training.recipe import TrainConfig, fine_tuning
+from classifier.training.train import train
 
 SEED = 7
 UNCHANGED = Augmentation(scale=0.0, stain_share=0.0, hue_share=0.0, blur_share=0.0, jpeg_share=0.0)

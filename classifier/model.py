@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.calibrate import softmax
-from classifier.card import CARD_FILE, FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
 from classifier.familiarity import Familiarity
-from classifier.folder import ModelFolder, read_card, read_folder, unpack_arrays
+from classifier.model_folder.card import CARD_FILE, FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
+from classifier.model_folder.files import ModelFolder, read_card, read_folder, unpack_arrays
 from classifier.networks.fields import stack_fields
 from classifier.networks.shape import features_of
-from classifier.runtime import Runtime
+from classifier.runtimes.runtime import Runtime
 from wsi.errors import ModelError, ModelNotFoundError
 
 DEFAULT_MODEL = "lung-v1"
@@ -130,8 +130,8 @@ def find_model(name_or_path: str | Path) -> Path:
 
 
 def _start(folder: ModelFolder, runtime: str, threads: int | None) -> Runtime:
-    from classifier.runtime_litert import LITERT_INT8, LiteRtRuntime
-    from classifier.runtime_tensorflow import TensorFlowRuntime
+    from classifier.runtimes.litert import LITERT_INT8, LiteRtRuntime
+    from classifier.runtimes.tensorflow import TensorFlowRuntime
 
     has_litert = LITERT_FILE in folder.contents
     if runtime == LITERT_INT8 and not has_litert:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from classifier.networks.residual_cnn import Block, ResidualCnn
-from classifier.recipe import TrainConfig
+from classifier.training.recipe import TrainConfig
 from tiler.spec import TileSpec
 
 CLASSES = ("checks", "dots", "stripes")
@@ -82,7 +82,7 @@ def tiny_tiles() -> Path:
 @cache
 def tiny_model() -> Path:
     """Folder of a finished model; copy it before changing anything."""
-    from classifier.train import train
+    from classifier.training.train import train
 
     folder = _session_folder() / "tiny-model"
     train(tiny_tiles(), folder, TINY)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import rgb2hsv
 
-from classifier.augment import Augmentation, augment_tile
 from classifier.stain import STAIN_VECTORS, shift_stains
+from classifier.training.augment import Augmentation, augment_tile
 
 NOTHING = np.zeros(3)
 STILL = Augmentation(scale=0.0, stain_share=0.0, hue_share=0.0, blur_share=0.0, jpeg_share=0.0)

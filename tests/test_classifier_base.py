@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classifier.base import EFFICIENTNET, read_base
-from classifier.folder import read_card, read_folder, unpack_arrays
+from classifier.model_folder.files import read_card, read_folder, unpack_arrays
 from classifier.networks import imagenet
 from classifier.networks.build import build_network, network_weights, set_network_weights
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.torch_weights import read_torch_weights
-from classifier.recipe import fine_tuning
-from classifier.train import train
+from classifier.training.base import EFFICIENTNET, read_base
+from classifier.training.recipe import fine_tuning
+from classifier.training.train import train
 from tests.classifier_tiles import TINY, tiny_model, tiny_tiles
 from wsi.errors import ModelDigestError, ModelNotFoundError
 

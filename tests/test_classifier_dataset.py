@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifier.dataset import TileRecord, fill_splits, read_tile, read_tile_set
-from classifier.split import hold_out_groups
+from classifier.dataset.split import hold_out_groups
+from classifier.dataset.tile_list import TileRecord, fill_splits, read_tile, read_tile_set
 from tests.classifier_tiles import CLASSES, write_csv, write_tiles
 from tiler.spec import TileSpec
 from wsi.errors import DatasetError

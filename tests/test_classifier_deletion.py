@@ -6,7 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from classifier.deletion import CELLS_PER_SIDE, STEPS, cell_means, delete_cells, deletion_test, probability_curves
+from classifier.evaluation.deletion import (
+    CELLS_PER_SIDE,
+    STEPS,
+    cell_means,
+    delete_cells,
+    deletion_test,
+    probability_curves,
+)
 from classifier.explain import Explanation
 
 SIZE_PX = 70

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifier.baseline import colour_histogram
-from classifier.dataset import read_tile_set
-from classifier.evaluate import EvaluationPlan, evaluate, judge
+from classifier.dataset.predict import forward_tiles
+from classifier.dataset.tile_list import read_tile_set
+from classifier.evaluation.baseline import colour_histogram
+from classifier.evaluation.evaluate import EvaluationPlan, evaluate, judge
+from classifier.evaluation.shifts import SHIFTS, worst_shift
+from classifier.evaluation.unfamiliar import UNFAMILIAR
 from classifier.model import load_model
-from classifier.predict_tiles import forward_tiles
-from classifier.shifts import SHIFTS, worst_shift
-from classifier.unfamiliar import UNFAMILIAR
 from tests.classifier_tiles import CLASSES, tiny_model, tiny_tiles, write_csv
 from wsi.errors import DatasetError, OutputUnwritableError
 

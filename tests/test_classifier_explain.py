@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from classifier.card import ModelCard
 from classifier.explain import evidence_map, explain
 from classifier.model import TileModel, load_model
+from classifier.model_folder.card import ModelCard
 from classifier.networks.catalog import write_architecture
 from classifier.networks.residual_cnn import Block, ResidualCnn
 from tests.classifier_tiles import CLASSES, SIZE_PX, pattern, tiny_model

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from classifier.dataset import read_tile_set
-from classifier.foreign import MAX_TILES_PER_IMAGE, Met, cut_tiles, find_foreign, judge_foreign, known_tiles
+from classifier.dataset.predict import forward_tiles
+from classifier.dataset.tile_list import read_tile_set
+from classifier.evaluation.foreign import MAX_TILES_PER_IMAGE, Met, cut_tiles, find_foreign, judge_foreign, known_tiles
+from classifier.evaluation.unfamiliar import UNFAMILIAR, meet_unfamiliar
 from classifier.model import load_model
-from classifier.predict_tiles import forward_tiles
-from classifier.unfamiliar import UNFAMILIAR, meet_unfamiliar
 from tests.classifier_tiles import tiny_model, tiny_tiles
 from wsi.errors import DatasetError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from classifier.intervals import BOOTSTRAP_ROUNDS, difference, drawn_sums, draws, share
+from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, difference, drawn_sums, draws, share
 
 GROUPS = np.repeat([f"g{i}" for i in range(40)], 5)
 RIGHT = np.random.default_rng(0).random(200) < 0.7

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from classifier.dataset import read_tile, read_tile_set
-from classifier.evaluate import EvaluationPlan, evaluate
+from classifier.dataset.tile_list import read_tile, read_tile_set
+from classifier.evaluation.evaluate import EvaluationPlan, evaluate
 from classifier.model import load_model
 
 DATA = Path(os.environ.get("PULMOSCOPE_DATA", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from classifier.intervals import Figure
-from classifier.metrics import (
+from classifier.evaluation.intervals import Figure
+from classifier.evaluation.metrics import (
     area_under_curve,
     brier_score,
     confusion_matrix,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.card import LITERT_FILE
 from classifier.model import DEFAULT_MODEL, DEMO_MODEL, find_model, load_model, packaged_models
+from classifier.model_folder.card import LITERT_FILE
 from classifier.networks.shape import features_of
 from tests.classifier_tiles import CLASSES, SIZE_PX, pattern, tiny_model
 from wsi.errors import ModelError, ModelNotFoundError

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from classifier.base import EFFICIENTNET
 from classifier.networks.build import build_network, network_weights, set_network_weights
 from classifier.networks.catalog import NETWORKS, read_architecture, write_architecture
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.fields import stack_fields
 from classifier.networks.residual_cnn import Block, ResidualCnn
 from classifier.networks.shape import features_of
+from classifier.training.base import EFFICIENTNET
 from wsi.errors import ModelError
 
 SMALL = ResidualCnn(8, (Block(8, 1), Block(16, 2)))

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifier.dataset import read_tile_set
-from classifier.model import load_model
-from classifier.predict_tiles import forward_tiles
-from classifier.shifts import (
+from classifier.dataset.predict import forward_tiles
+from classifier.dataset.tile_list import read_tile_set
+from classifier.evaluation.shifts import (
     HUE_DEGREES,
     SHIFTS,
     STAIN_DOWN,
@@ -26,6 +25,7 @@ from classifier.shifts import (
     turn_hue,
     worst_shift,
 )
+from classifier.model import load_model
 from classifier.stain import STAIN_VECTORS
 from tests.classifier_tiles import pattern, tiny_model, tiny_tiles
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from classifier.dataset import read_tile_set
-from classifier.fit import learning_rate_at, training_batches
-from classifier.folder import read_card
-from classifier.recipe import TrainConfig
-from classifier.train import model_name, train
+from classifier.dataset.tile_list import read_tile_set
+from classifier.model_folder.files import read_card
+from classifier.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from classifier.training.fit import learning_rate_at, training_batches
+from classifier.training.recipe import TrainConfig
+from classifier.training.train import model_name, train
 from tests.classifier_tiles import TINY, tiny_model, tiny_tiles, write_csv, write_tiles
 from wsi.errors import DatasetError, OutputUnwritableError, UsageError
 
@@ -50,8 +50,8 @@ def test_a_killed_training_goes_on(tmp_path):
     script = f"""
 import json, sys
 from pathlib import Path
-from classifier.recipe import TrainConfig
-from classifier.train import train
+from classifier.training.recipe import TrainConfig
+from classifier.training.train import train
 config = TrainConfig.from_dict(json.loads({json.dumps(json.dumps(config.to_dict()))}))
 train(Path({str(tiny_tiles())!r}), Path({str(out)!r}), config)
 """

@@ -16,9 +16,9 @@ from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explainer import Explainer
 from app.viewer.slide_files import SlideFile, find_slide_file
 from app.viewer.tokens import Grant, Signer
-from classifier.card import CARD_FILE
-from classifier.folder import read_card
 from classifier.model import PACKAGED
+from classifier.model_folder.card import CARD_FILE
+from classifier.model_folder.files import read_card
 from wsi.errors import PulmoscopeError
 
 MOUNT = "/viewer"

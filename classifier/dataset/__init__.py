@@ -1,0 +1,1 @@
+"""Labelled tiles on disk: the list, who learns and who judges, and a model shown to a list."""

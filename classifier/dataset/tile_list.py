@@ -1,0 +1,311 @@
+"""Labelled tiles on disk: a CSV or one folder a class. Reads and checks the list, and one tile's pixels at a time.
+
+Which tile goes to which split where nobody said so is in `split.py`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from classifier.dataset.split import SPLITS, split_groups
+from tiler.spec import TileSpec
+from wsi.errors import DatasetError
+from wsi.spacing import PLAUSIBLE_MPP
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+IMAGE_FORMATS = ("JPEG", "PNG", "TIFF")
+MAX_TILE_SIDE_PX = 4096
+MAX_TILES = 5_000_000
+MAX_CLASSES = 100
+READ_THREADS = 2
+SOURCE_GROUP, PATIENT, SITE = UNITS = ("source_group", "patient", "site")
+COLUMNS = "file,class[,source_group][,split][,mpp][,patient][,site]"
+# A tile this much smaller than the model's (rounding of mpp) is enlarged; a smaller one is refused.
+SIZE_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class TileRecord:
+    """One labelled tile. `mpp` is None where the list does not say; `row` is its line in the CSV (0 in folders).
+
+    `patient` and `site` are "" where the list has no such column. They group tiles for intervals and are never told.
+    """
+
+    path: Path
+    file: str
+    label: str
+    group: str
+    split: str
+    mpp: float | None
+    row: int = 0
+    patient: str = ""
+    site: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"row {self.row} ({self.file})" if self.row else self.file
+
+
+@dataclass(frozen=True)
+class TileSet:
+    """All tiles of a list, in its order. `warnings` are sentences that a user should read."""
+
+    records: tuple[TileRecord, ...]
+    classes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def has_splits(self) -> bool:
+        return all(record.split for record in self.records)
+
+    def of_split(self, *splits: str) -> TileSet:
+        return replace(self, records=tuple(record for record in self.records if record.split in splits))
+
+    def of_groups(self, groups: Iterable[str]) -> TileSet:
+        wanted = frozenset(groups)
+        return replace(self, records=tuple(record for record in self.records if record.group in wanted))
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) class indices."""
+        index = {name: i for i, name in enumerate(self.classes)}
+        return np.array([index[record.label] for record in self.records], np.int64)
+
+    @property
+    def groups(self) -> NDArray[np.str_]:
+        """(n,) source groups."""
+        return np.array([record.group for record in self.records], dtype=np.str_)
+
+    def units(self, over: str) -> NDArray[np.str_]:
+        """(n,) what each tile belongs to: its `over`, one of UNITS. Raises DatasetError where a tile has none."""
+        if over == SOURCE_GROUP:
+            return self.groups
+        names = [getattr(record, over) for record in self.records]
+        if not all(names):
+            where = self.records[names.index("")].where
+            raise DatasetError(f"{where} has no {over}", hint=f"add a column {over} and fill it, or choose other units")
+        return np.array(names, dtype=np.str_)
+
+    def counts(self) -> dict[str, int]:
+        counted = Counter(record.label for record in self.records)
+        return {name: counted[name] for name in self.classes}
+
+    def digest(self) -> str:
+        """Hex SHA-256 over every tile's name, class, group, split, mpp and bytes: the data that a model was made of."""
+        total = hashlib.sha256()
+        for record in sorted(self.records, key=lambda record: (record.file, record.row)):
+            content = hashlib.sha256(record.path.read_bytes()).hexdigest()
+            total.update(repr((record.file, record.label, record.group, record.split, record.mpp, content)).encode())
+        return total.hexdigest()
+
+
+def read_tile_set(tiles: Path) -> TileSet:
+    """The labelled tiles of a CSV (COLUMNS) or of a folder with one folder a class.
+
+    Raises DatasetError with the row at fault.
+    """
+    if tiles.is_dir():
+        tile_set = _from_folders(tiles)
+    elif tiles.is_file():
+        tile_set = _from_csv(tiles)
+    else:
+        raise DatasetError(f"{tiles.name} does not exist", hint="give a CSV of tiles or one folder a class")
+    if not 2 <= len(tile_set.classes) <= MAX_CLASSES:
+        raise DatasetError(
+            f"{tiles.name} names {len(tile_set.classes)} class(es); 2 to {MAX_CLASSES} are needed",
+            hint="check the class column, or the folders",
+        )
+    return tile_set
+
+
+def fill_splits(tile_set: TileSet, seed: int) -> TileSet:
+    """Whole source groups split into train and val by `seed`, where the list gives no split; else as it is."""
+    if tile_set.has_splits:
+        return tile_set
+    return replace(tile_set, records=split_groups(tile_set.records, seed))
+
+
+def check_tiles(tile_set: TileSet, spec: TileSpec) -> None:
+    """Reads every tile once, so that a bad one is named before a long training and not after. Raises DatasetError."""
+    with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="tiles") as pool:
+        for _ in pool.map(lambda record: read_tile(record, spec).shape, tile_set.records):
+            pass
+
+
+def read_tile(record: TileRecord, spec: TileSpec) -> NDArray[np.uint8]:
+    """The pixels of one tile as the model wants them: (size, size, 3) RGB at the model's mpp, its centre.
+
+    Tiles at a finer mpp are area-averaged. Raises DatasetError where a file is no image, or shows too little tissue.
+    """
+    pixels = _read_rgb(record)
+    factor = 1.0 if record.mpp is None else record.mpp / spec.mpp
+    height, width = (round(side * factor) for side in pixels.shape[:2])
+    least = math.ceil(spec.size_px * (1 - SIZE_TOLERANCE))
+    if min(height, width) < least:
+        raise DatasetError(
+            f"{record.where} is {pixels.shape[1]}x{pixels.shape[0]} px, at {spec.mpp:g} um/px {width}x{height}; "
+            f"the model needs {spec.size_px} px",
+            hint="cut larger tiles, or leave it out",
+        )
+    height, width = max(height, spec.size_px), max(width, spec.size_px)
+    if (height, width) != pixels.shape[:2]:
+        shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
+    top, left = (height - spec.size_px) // 2, (width - spec.size_px) // 2
+    return np.ascontiguousarray(pixels[top : top + spec.size_px, left : left + spec.size_px])
+
+
+def _read_rgb(record: TileRecord) -> NDArray[np.uint8]:
+    try:
+        with Image.open(record.path, formats=IMAGE_FORMATS) as image:
+            if max(image.size) > MAX_TILE_SIDE_PX:
+                raise DatasetError(
+                    f"{record.where} is {image.size[0]}x{image.size[1]} px, more than {MAX_TILE_SIDE_PX}",
+                    hint="whole slides are not tiles: cut it first",
+                )
+            return np.asarray(image.convert("RGB"), np.uint8)
+    except DatasetError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds on a broken file
+        raise DatasetError(
+            f"{record.where} cannot be read as an image", hint="replace it or take out its row"
+        ) from error
+
+
+def _from_csv(path: Path) -> TileSet:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            missing = {"file", "class"} - set(columns)
+            if missing:
+                raise DatasetError(
+                    f"{path.name} has no column {' and no column '.join(sorted(missing))}",
+                    hint=f"the columns are {COLUMNS}",
+                )
+            root = path.parent.resolve()
+            records = [_csv_record(root, row, cells) for row, cells in enumerate(reader, start=2)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path.name} is not a CSV in UTF-8", hint="save it as CSV again") from error
+    except OSError as error:
+        raise DatasetError(f"{path.name} cannot be read: {error.strerror}") from error
+    if not records:
+        raise DatasetError(f"{path.name} lists no tiles")
+    _refuse_mixed_splits(path.name, records)
+    return TileSet(tuple(records), _classes(records), _warnings(columns))
+
+
+def _csv_record(root: Path, row: int, cells: Mapping[str | None, str | None]) -> TileRecord:
+    if row > MAX_TILES:
+        raise DatasetError(f"more than {MAX_TILES:,} tiles")
+    if None in cells:
+        raise DatasetError(f"row {row} has more cells than the header", hint="quote names that hold a comma")
+    text = {name: (value or "").strip() for name, value in cells.items() if name is not None}
+    if not text["file"] or not text["class"]:
+        raise DatasetError(f"row {row} has an empty file or class")
+    split = text.get("split", "").lower()
+    if split and split not in SPLITS:
+        raise DatasetError(f"row {row} has the split {split!r}", hint=f"use {', '.join(SPLITS)} or leave it empty")
+    file = text["file"]
+    return TileRecord(
+        path=_inside(root, file, row),
+        file=file,
+        label=_class_name(text["class"], row),
+        group=text.get("source_group") or file,
+        split=split,
+        mpp=_mpp(text.get("mpp", ""), row),
+        row=row,
+        patient=text.get(PATIENT, ""),
+        site=text.get(SITE, ""),
+    )
+
+
+def _inside(root: Path, file: str, row: int) -> Path:
+    try:
+        path = (root / file).resolve()
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"row {row} names an impossible file") from error
+    if Path(file).is_absolute() or not path.is_relative_to(root):
+        raise DatasetError(f"row {row} names {file}, outside the folder of the CSV", hint="use paths below it")
+    if not path.is_file():
+        raise DatasetError(f"row {row} names {file}, which does not exist")
+    return path
+
+
+def _class_name(name: str, row: int) -> str:
+    if len(name) > 60 or not name.replace("_", "").replace("-", "").replace(" ", "").isalnum():
+        raise DatasetError(f"row {row} has a class name that is too long or odd", hint="letters, digits, _ and - only")
+    return name
+
+
+def _mpp(text: str, row: int) -> float | None:
+    if not text:
+        return None
+    try:
+        mpp = float(text)
+    except ValueError:
+        mpp = math.nan
+    if not PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1]:
+        raise DatasetError(f"row {row} has the mpp {text!r}", hint="mpp is um per px, about 0.25 at 40x")
+    return mpp
+
+
+def _refuse_mixed_splits(name: str, records: list[TileRecord]) -> None:
+    without = [record for record in records if not record.split]
+    if without and len(without) < len(records):
+        raise DatasetError(f"{name}: {without[0].where} has no split while others have", hint="fill all or none")
+    split_of: dict[str, str] = {}
+    for record in records:
+        if split_of.setdefault(record.group, record.split) != record.split:
+            raise DatasetError(
+                f"{name}: {record.where} puts source group {record.group} into {record.split}, an earlier row into "
+                f"{split_of[record.group]}",
+                hint="tiles of one source in two splits leak: keep a group in one split",
+            )
+
+
+def _from_folders(root: Path) -> TileSet:
+    records = [
+        TileRecord(
+            path, str(path.relative_to(root)), _class_name(folder.name, 0), str(path.relative_to(root)), "", None
+        )
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and not folder.is_symlink()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.is_symlink()
+    ]
+    if not records:
+        raise DatasetError(f"{root.name} holds no folder with images", hint="one folder a class, tiles inside")
+    return TileSet(tuple(records), _classes(records), _warnings(()))
+
+
+def _classes(records: Iterable[TileRecord]) -> tuple[str, ...]:
+    return tuple(sorted({record.label for record in records}))
+
+
+def _warnings(columns: Iterable[str]) -> tuple[str, ...]:
+    found = []
+    if "source_group" not in columns:
+        found.append(
+            "No source_group column: each file is its own group. Tiles of one patient or slide may then lie in both "
+            "training and validation, and the figures may read too high."
+        )
+    if "mpp" not in columns:
+        found.append("No mpp column: every tile is taken to be at the model's um per px.")
+    return tuple(found)

@@ -1,0 +1,205 @@
+"""A model judged on labelled tiles: predictions, figures with intervals beside the colour baseline, a report."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.dataset.predict import forward_tiles
+from classifier.dataset.split import TEST, TRAIN, VALIDATION
+from classifier.dataset.tile_list import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
+from classifier.evaluation.baseline import colour_baseline
+from classifier.evaluation.coverage import coverage_curve
+from classifier.evaluation.findings import Evaluation
+from classifier.evaluation.foreign import find_foreign, judge_foreign, known_tiles
+from classifier.evaluation.intervals import FEW_GROUPS, Figure, Groups, share
+from classifier.evaluation.metrics import confusion_matrix, figures_with_intervals, reliability
+from classifier.evaluation.reader_study import study_readers
+from classifier.evaluation.readers import read_readings
+from classifier.evaluation.report.page import report_html
+from classifier.evaluation.roc import roc_curves
+from classifier.evaluation.shifts import shift_battery
+from classifier.evaluation.unfamiliar import meet_unfamiliar
+from classifier.model import TileModel, TilePredictions
+from classifier.progress import ProgressCallback, quiet
+from wsi.errors import DatasetError, OutputUnwritableError
+
+PREDICTIONS_FILE = "predictions.csv"
+METRICS_FILE = "metrics.json"
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What to judge and beside what. `split` None takes ``val`` where the list has it, else ``test``, else every tile;
+    `readers` is a CSV of people's calls, `foreign` a folder of images that are none of the classes."""
+
+    split: str | None = None
+    interval_over: str = SOURCE_GROUP
+    shifts: bool = True
+    readers: Path | None = None
+    foreign: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.interval_over not in UNITS:
+            raise DatasetError(f"intervals over {self.interval_over}?", hint=f"use one of {', '.join(UNITS)}")
+
+
+def evaluate(
+    tiles: Path,
+    model: TileModel,
+    out: Path,
+    plan: EvaluationPlan = EvaluationPlan(),
+    progress: ProgressCallback = quiet,
+) -> Evaluation:
+    """Judges `model` on a list of tiles and writes predictions.csv, metrics.json and report.html below `out`.
+
+    Everything given is read and checked before the model looks at a tile. Raises DatasetError, OutputUnwritableError.
+    """
+    listed = _in_order_of(read_tile_set(tiles), model.card.classes)
+    split = _choose_split(listed) if plan.split is None else plan.split
+    chosen = listed.of_split(split) if split else listed
+    if not len(chosen):
+        raise DatasetError(f"{tiles.name} has no tiles of split {split}", hint="give another --split")
+    units = chosen.units(plan.interval_over)
+    readings = read_readings(plan.readers, chosen) if plan.readers else None
+    foreign = find_foreign(plan.foreign) if plan.foreign else ()
+
+    predictions = model.predictions_of(*forward_tiles(model, chosen, progress=progress))
+    evaluation = judge(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
+    if readings:
+        study = study_readers(readings, predictions.probabilities, chosen.labels, units)
+        evaluation = replace(evaluation, readers=study)
+    if plan.shifts:
+        results = shift_battery(model, chosen, progress, unshifted=predictions, units=units)
+        evaluation = replace(evaluation, shifts=results)
+    if plan.shifts or foreign:
+        known = known_tiles(chosen, model.card.tile, predictions.familiarity, units)
+        made = meet_unfamiliar(model, chosen, known, progress) if plan.shifts else ()
+        evaluation = replace(evaluation, foreign=(*made, *judge_foreign(model, foreign, known, progress)))
+    _write(out, evaluation, chosen, predictions)
+    return evaluation
+
+
+def judge(
+    model: TileModel,
+    listed: TileSet,
+    chosen: TileSet,
+    split: str,
+    predictions: TilePredictions,
+    *,
+    interval_over: str = SOURCE_GROUP,
+) -> Evaluation:
+    """The figures for `predictions` of the tiles `chosen` from the list `listed`; writes nothing."""
+    card, labels, units = model.card, chosen.labels, chosen.units(interval_over)
+    training = listed.of_split(TRAIN)
+    baseline = None
+    if split not in ("", TRAIN) and len(set(training.labels.tolist())) > 1:
+        baseline = _figures(colour_baseline(training, chosen, card.tile), chosen, units)
+    probabilities = predictions.probabilities
+    right = probabilities.argmax(axis=1) == labels
+    known = predictions.familiarity >= card.familiarity_threshold
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(card.classes))
+    return Evaluation(
+        card=card,
+        runtime=model.runtime,
+        split=split,
+        tiles=len(chosen),
+        groups=_count(chosen.groups),
+        interval_over=interval_over,
+        units=_count(units),
+        groups_of_class=tuple(_count(chosen.groups[labels == i]) for i in range(len(card.classes))),
+        figures=_figures(probabilities, chosen, units),
+        baseline=baseline,
+        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
+        reliability=tuple(reliability(probabilities, labels)),
+        roc=roc_curves(probabilities, labels, card.classes),
+        coverage=coverage_curve(probabilities, labels, units),
+        not_recognised=float((~known).mean()),
+        recognised_accuracy=share(right, units, known),
+        warnings=(*listed.warnings, *_doubts(listed, chosen, units)),
+    )
+
+
+def _figures(probabilities: NDArray[np.floating], tiles: TileSet, units: Groups) -> dict[str, Figure]:
+    return figures_with_intervals(probabilities, tiles.labels, units, tiles.classes)
+
+
+def _doubts(listed: TileSet, chosen: TileSet, units: Groups) -> list[str]:
+    """Sentences on what makes the figures or their intervals doubtful."""
+    found = []
+    if _count(units) < FEW_GROUPS:
+        found.append(
+            f"The intervals are drawn over {_count(units)} units only. From fewer than {FEW_GROUPS} they tend to be "
+            "too narrow, and from one there is none."
+        )
+    patients = {record.patient for record in chosen.records if record.patient}
+    learned = {record.patient for record in listed.of_split(TRAIN).records}
+    shared = len(patients & learned) if listed.of_split(TRAIN).records != chosen.records else 0
+    if shared:
+        found.append(
+            f"{shared} of {len(patients)} patients judged also have tiles in the train split of the list. If the model "
+            f"learned from those, the figures read too high: split by {PATIENT}."
+        )
+    return found
+
+
+def _count(names: Groups) -> int:
+    return len(set(names.tolist()))
+
+
+def _choose_split(tiles: TileSet) -> str:
+    if not tiles.has_splits:
+        return ""
+    present = {record.split for record in tiles.records}
+    return next((split for split in (VALIDATION, TEST) if split in present), "")
+
+
+def _in_order_of(tiles: TileSet, classes: Sequence[str]) -> TileSet:
+    strangers = sorted(set(tiles.classes) - set(classes))
+    if strangers:
+        raise DatasetError(
+            f"the list has the class {strangers[0]}, the model knows {', '.join(classes)}",
+            hint="rename or leave out those tiles, or choose another model",
+        )
+    return replace(tiles, classes=tuple(classes))
+
+
+def _write(out: Path, evaluation: Evaluation, tiles: TileSet, predictions: TilePredictions) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_predictions(out / PREDICTIONS_FILE, tiles, predictions)
+        _write_text(out / METRICS_FILE, json.dumps(evaluation.to_dict(), indent=2) + "\n")
+        _write_text(out / REPORT_FILE, report_html(evaluation))
+    except OSError as error:
+        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
+
+
+def _write_predictions(path: Path, tiles: TileSet, predictions: TilePredictions) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file", "class", "source_group", *(f"p_{name}" for name in tiles.classes), "familiarity"])
+        for record, row, familiarity in zip(
+            tiles.records, predictions.probabilities, predictions.familiarity, strict=True
+        ):
+            numbers = [f"{value:.6f}" for value in (*row, familiarity)]
+            writer.writerow([_inert(record.file), record.label, _inert(record.group), *numbers])
+    partial.replace(path)
+
+
+def _inert(text: str) -> str:
+    """A spreadsheet runs a cell that begins like a formula; names come from outside."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "'")) else text
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,169 @@
+"""A model on disk: card.json and the files that it names. Every byte is checked here before any parser sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.model_folder.card import (
+    CARD_FILE,
+    FAMILIARITY_FILE,
+    LITERT_FILE,
+    REQUIRED_FILES,
+    WEIGHTS_FILE,
+    ModelCard,
+)
+from wsi.errors import ModelDigestError, ModelError, ModelNotFoundError, UsageError
+
+MIB = 2**20
+MAX_BYTES = {CARD_FILE: MIB, WEIGHTS_FILE: 128 * MIB, FAMILIARITY_FILE: 16 * MIB, LITERT_FILE: 64 * MIB}
+MAX_UNPACKED_BYTES = 256 * MIB
+# Formats that can carry code. They are refused by name, so that the message can say why.
+UNSAFE_SUFFIXES = (".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".pb", ".py")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model's card and the bytes of its files, whose SHA-256 match the card."""
+
+    card: ModelCard
+    contents: Mapping[str, bytes]
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card alone. Raises ModelNotFoundError, ModelError."""
+    if folder.is_file():
+        raise ModelError(
+            f"{folder.name} is a file; a model is a folder with {CARD_FILE}",
+            hint="files such as .keras, .h5 and .pkl can carry code and are not opened; make a model with "
+            "`pulmoscope train`",
+        )
+    if not folder.is_dir():
+        raise ModelNotFoundError(f"there is no model {folder}", hint="see `pulmoscope models`")
+    if not (folder / CARD_FILE).exists():
+        raise ModelNotFoundError(
+            f"{folder} has no {CARD_FILE}", hint="it is no model, or its training has not ended: train again to go on"
+        )
+    content = _read_file(folder, CARD_FILE)
+    try:
+        values = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{CARD_FILE} is not JSON", hint="get the model again from its maker") from error
+    return ModelCard.from_dict(values, digest=hashlib.sha256(content).hexdigest())
+
+
+def read_folder(folder: Path) -> ModelFolder:
+    """A whole model, verified. Raises ModelNotFoundError, ModelError and, where a byte differs, ModelDigestError."""
+    card = read_card(folder)
+    missing = REQUIRED_FILES - set(card.files)
+    if missing:
+        raise ModelError(f"{CARD_FILE} names no {' and no '.join(sorted(missing))}")
+    _refuse_strangers(folder, card)
+    contents = {}
+    for name, sha256 in card.files.items():
+        content = _read_file(folder, name)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise ModelDigestError(
+                f"{name} of model {card.name} is not the file that its card names",
+                hint="it was altered or damaged: get the model again from its maker",
+            )
+        contents[name] = content
+    return ModelFolder(card, contents)
+
+
+def write_folder(folder: Path, card: ModelCard, contents: Mapping[str, bytes]) -> ModelCard:
+    """Writes the files, then the card that names their SHA-256; a folder without a card is no model.
+
+    Returns the card as written. Raises UsageError where `folder` already holds a model.
+    """
+    refuse_finished(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    card = replace(card, files={name: hashlib.sha256(contents[name]).hexdigest() for name in sorted(contents)})
+    for name, content in contents.items():
+        _write_file(folder / name, content)
+    text = card.to_json().encode()
+    _write_file(folder / CARD_FILE, text)
+    return replace(card, digest=hashlib.sha256(text).hexdigest())
+
+
+def refuse_finished(folder: Path) -> None:
+    """Raises UsageError where `folder` holds a finished model: a model is never written over."""
+    if (folder / CARD_FILE).exists():
+        raise UsageError(f"{folder} already holds a model", hint="choose another --out, or remove it first")
+
+
+def unpack_arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz. Raises ModelError on anything but plain numbers of a bounded size."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED_BYTES:
+                raise ModelError(f"{name} would unpack to more than {MAX_UNPACKED_BYTES // MIB} MiB")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except ModelError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy's header parser raise many kinds on a broken file
+        raise ModelError(f"{name} is not a plain npz file", hint="get the model again from its maker") from error
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """An npz of `arrays`. The same arrays always give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.asarray(arrays[name]), allow_pickle=False)
+            # ZipInfo's default date is fixed; the clock's would change the SHA-256.
+            info = zipfile.ZipInfo(f"{name}.npy")
+            archive.writestr(info, entry.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _refuse_strangers(folder: Path, card: ModelCard) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.name == CARD_FILE or path.name in card.files:
+            continue
+        if path.suffix.lower() in UNSAFE_SUFFIXES:
+            raise ModelError(f"the folder holds {path.name[:60]!r}, a format that can carry code", hint="remove it")
+        raise ModelError(f"the folder holds {path.name[:60]!r}, which its card does not name", hint="remove it")
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    """A regular file's bytes, links not followed, size bounded before a byte is read."""
+    try:
+        handle = os.open(folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError as error:
+        raise ModelError(f"{name} is missing", hint="get the model again from its maker") from error
+    except OSError as error:
+        raise ModelError(f"{name} is a link or cannot be read", hint="copy the file itself there") from error
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{name} is not a regular file")
+        if status.st_size > MAX_BYTES[name]:
+            raise ModelError(f"{name} is larger than {MAX_BYTES[name] // MIB} MiB")
+        return file.read(MAX_BYTES[name] + 1)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number")

@@ -1,0 +1,66 @@
+"""Makes the demonstration model: `python -m classifier.training.demo_model --out DIR`. Synthetic throughout."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from classifier.model import DEMO_MODEL
+from classifier.model_folder.about import SYNTHETIC
+from classifier.model_folder.card import ModelCard
+from classifier.networks.residual_cnn import Block, ResidualCnn
+from classifier.progress import Progress, ProgressCallback, quiet
+from classifier.training.augment import Augmentation
+from classifier.training.demo_tiles import write_demo_tiles
+from classifier.training.recipe import TrainConfig
+from classifier.training.train import train
+from tiler.spec import TileSpec
+from wsi.errors import PulmoscopeError
+
+SHEETS = 35
+TILES_A_SHEET = 32
+RECIPE = TrainConfig(
+    epochs=12,
+    tile=TileSpec(128, 1.0),
+    crop_px=112,
+    network=ResidualCnn(16, (Block(16, 1), Block(32, 2), Block(64, 2)), dropout=0.1),
+    augmentation=Augmentation(
+        scale=0.12, stain_gain=0.2, stain_shift=0.05, brightness=0.08, hue_share=0.0, blur_sigma_px=0.8
+    ),
+    hold_out_share=0.2,
+    false_alarm_rate=0.005,
+)
+
+
+def make_demo_model(
+    out: Path, *, sheets: int = SHEETS, config: TrainConfig = RECIPE, progress: ProgressCallback = quiet
+) -> ModelCard:
+    """Paints tiles into a temporary folder, trains on them and writes the model to `out`."""
+    with tempfile.TemporaryDirectory(prefix="pulmoscope-demo-") as folder:
+        tiles = write_demo_tiles(
+            Path(folder), config.tile, sheets=sheets, tiles_a_sheet=TILES_A_SHEET, seed=config.seed, progress=progress
+        )
+        command = "python -m classifier.training.demo_model --out DIR"
+        return train(tiles, out, config, progress, about=SYNTHETIC, name=DEMO_MODEL, command=command)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m classifier.training.demo_model", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+
+    def show(progress: Progress) -> None:
+        print(f"\r{progress!s:<100}", end="", file=sys.stderr, flush=True)
+
+    try:
+        card = make_demo_model(parser.parse_args().out, progress=show)
+    except PulmoscopeError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return error.exit_code
+    print(f"\n{card.name} {card.version}: {card.metrics['val']['figures']['accuracy']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""From trained weights to a model folder's content: temperature, familiarity, int8 file, card. Writes nothing."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import wsi
+from classifier.calibrate import fit_temperature
+from classifier.dataset.predict import forward_tiles
+from classifier.dataset.tile_list import TileSet, read_tile
+from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity
+from classifier.model import TileModel
+from classifier.model_folder.about import About
+from classifier.model_folder.card import FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
+from classifier.model_folder.files import pack_arrays
+from classifier.networks.build import build_network, set_network_weights
+from classifier.networks.catalog import write_architecture
+from classifier.networks.fields import stack_fields
+from classifier.networks.shape import features_of
+from classifier.runtimes.litert import LiteRtRuntime
+from classifier.runtimes.tensorflow import TensorFlowRuntime
+from classifier.training.augment import augment_tile
+from classifier.training.convert import MIN_AGREEMENT, label_agreement, to_litert_int8
+from classifier.training.recipe import TrainConfig
+
+REPRESENTATIVE_TILES = 200
+PACKAGES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "opencv-python-headless", "pillow")
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a card says of where its model comes from, besides the recipe."""
+
+    name: str
+    about: About
+    command: str
+    data_sha256: str
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A model ready to be judged and written: `model` runs on what `contents` holds."""
+
+    model: TileModel
+    contents: Mapping[str, bytes]
+
+
+def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> Packaged:
+    """Calibrates and converts `weights` on the tiles they were `learned` from and on `held`, whose groups they never
+    saw. The int8 file is left out where it disagrees with float32 on more than 1 in 100 held-out tiles."""
+    card = _bare_card(learned, held, config, origin)
+    # Until it is fitted, nothing asks for familiarity.
+    reference = TileModel(card, TensorFlowRuntime(card, weights), _unfitted(card))
+    held_logits, held_features = forward_tiles(reference, held)
+    litert = to_litert_int8(_network(card, weights), _representative(learned, config))
+    fast = TileModel(card, LiteRtRuntime(card, litert), _unfitted(card))
+    fast_logits, fast_features = forward_tiles(fast, held)
+    agreement = label_agreement(held_logits, fast_logits)
+    contents = {WEIGHTS_FILE: pack_arrays(weights)}
+    if agreement >= MIN_AGREEMENT:
+        contents[LITERT_FILE] = litert
+        reference_features, held_logits, held_features = held_features, fast_logits, fast_features
+    else:
+        fast, reference_features = reference, held_features
+    temperature, kept = fit_temperature(held_logits, held.labels, held.groups)
+    familiarity = _fit_familiarity(reference, learned, held_features, config)
+    contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays())
+    hold_out = {
+        "tiles": len(held),
+        "groups": len(set(held.groups.tolist())),
+        "int8_agreement": round(agreement, 6),
+        "int8_kept": LITERT_FILE in contents,
+        "temperature_kept": kept,
+        "not_recognised_tensorflow": round(float((familiarity.of(reference_features) < THRESHOLD).mean()), 6),
+        f"not_recognised_{fast.runtime}": round(float((familiarity.of(held_features) < THRESHOLD).mean()), 6),
+    }
+    card = replace(card, temperature=round(temperature, 6), metrics={"hold_out": hold_out})
+    return Packaged(fast.with_card(card, familiarity), contents)
+
+
+def _bare_card(learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> ModelCard:
+    return ModelCard(
+        name=origin.name,
+        version="1.0.0",
+        classes=learned.classes,
+        background=config.background,
+        tile=config.tile,
+        architecture=write_architecture(config.network),
+        temperature=1.0,
+        familiarity_threshold=THRESHOLD,
+        false_alarm_rate=config.false_alarm_rate,
+        training={
+            "data_sha256": origin.data_sha256,
+            "tiles": learned.counts(),
+            "hold_out_tiles": held.counts(),
+            "groups": len(set(learned.groups.tolist())),
+            "seed": config.seed,
+            "command": origin.command,
+            "recipe": config.to_dict(),
+            "versions": _versions(),
+        },
+        metrics={},
+        intended_use=origin.about.intended_use,
+        limits=origin.about.limits,
+        never_shown=origin.about.never_shown,
+        synthetic=origin.about.synthetic,
+    )
+
+
+def _versions() -> dict[str, str]:
+    import contextlib
+
+    found = {"pulmoscope": wsi.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(ImportError):
+            found[name] = version(name)
+    return found
+
+
+def _unfitted(card: ModelCard) -> Familiarity:
+    size = features_of(card.network)
+    return Familiarity(np.eye(size, dtype=np.float32), np.zeros((len(card.classes), size), np.float32), 1.0)
+
+
+def _network(card: ModelCard, weights: Weights) -> Any:
+    network = build_network(card.network, len(card.classes), card.tile.size_px)
+    set_network_weights(network, weights)
+    return network
+
+
+def _representative(learned: TileSet, config: TrainConfig) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(config.seed)
+    chosen = rng.permutation(len(learned))[:REPRESENTATIVE_TILES]
+    return stack_fields(np.stack([read_tile(learned.records[i], config.tile) for i in chosen]), config.network.fields)
+
+
+def _fit_familiarity(
+    reference: TileModel, learned: TileSet, held_features: NDArray[np.float32], config: TrainConfig
+) -> Familiarity:
+    def stained(pixels: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng([config.seed, index])
+        return augment_tile(pixels, config.tile.size_px, config.augmentation, rng)
+
+    # Each tile as it is and as another lab might have stained it: the network has learned both.
+    views = [forward_tiles(reference, learned, view=view)[1] for view in (None, stained)]
+    labels = np.tile(learned.labels, len(views))
+    return fit_familiarity(np.concatenate(views), labels, held_features, config.false_alarm_rate)

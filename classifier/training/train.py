@@ -1,0 +1,150 @@
+"""From a list of labelled tiles to a model folder. Tells the story; each step is in its own module."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from classifier.dataset.predict import forward_tiles
+from classifier.dataset.split import TRAIN, VALIDATION, hold_out_groups
+from classifier.dataset.tile_list import TileSet, check_tiles, fill_splits, read_tile_set
+from classifier.evaluation.evaluate import Evaluation, judge
+from classifier.evaluation.foreign import known_tiles
+from classifier.evaluation.shifts import shift_battery
+from classifier.evaluation.unfamiliar import meet_unfamiliar
+from classifier.model_folder.about import YOUR_OWN, About
+from classifier.model_folder.card import ModelCard
+from classifier.model_folder.files import refuse_finished, write_folder
+from classifier.progress import Progress, ProgressCallback, quiet
+from classifier.training.base import Base
+from classifier.training.fit import fit
+from classifier.training.package import Origin, Packaged, package
+from classifier.training.recipe import TrainConfig
+from wsi.errors import DatasetError, OutputUnwritableError
+
+WORK_FOLDER = ".training"
+CHECKPOINT_FILE = "checkpoint.npz"
+MIN_TILES_PER_CLASS = 4
+TOLD_ON_CARD = (
+    "runtime",
+    "tiles",
+    "groups",
+    "figures",
+    "baseline",
+    "confusion",
+    "not_recognised",
+    "recognised_accuracy",
+    "reliability",
+    "coverage",
+    "shifts",
+    "worst_shift",
+    "foreign",
+)
+FURTHER = "further"
+COMMAND = "pulmoscope train TILES --out MODEL_DIR"
+
+
+def train(
+    tiles: Path | TileSet,
+    out: Path,
+    config: TrainConfig | None = None,
+    progress: ProgressCallback = quiet,
+    *,
+    base: Base | None = None,
+    about: About = YOUR_OWN,
+    name: str | None = None,
+    command: str = COMMAND,
+    further: Mapping[str, Any] | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> ModelCard:
+    """Trains on the ``train`` split, calibrates on groups held out of it, reports on ``val``, writes a model to `out`.
+
+    A training that was interrupted goes on from its last whole epoch when called again with the same tiles, `out` and
+    `config`. `base` is what it starts from: the one that `config` names. `name` defaults to the folder's; `command` is
+    what the card says made it, `further` what it tells besides, JSON-ready. Raises DatasetError, OutputUnwritableError,
+    UsageError (`out` holds a model).
+    """
+    config = config or TrainConfig()
+    refuse_finished(out)
+    read = read_tile_set(tiles) if isinstance(tiles, Path) else tiles
+    listed = fill_splits(read, config.seed)
+    for warning in listed.warnings:
+        warn(warning)
+    learned, held = _learned_and_held(listed, config)
+    config = config.for_tiles(len(learned))
+    check_tiles(listed.of_split(TRAIN, VALIDATION), config.tile)
+    made = Origin(name or model_name(out), about, command, listed.digest())
+    try:
+        work = out / WORK_FOLDER
+        work.mkdir(parents=True, exist_ok=True)
+        start = base.weights_for(listed.classes) if base is not None else None
+        checkpoint = work / CHECKPOINT_FILE
+        weights = fit(learned, config, start, checkpoint, config.digest(made.data_sha256), progress)
+        progress(Progress("calibrating, and converting to int8", 1.0))
+        packaged = package(weights, learned, held, config, made)
+        progress(Progress("measuring on the validation tiles", 1.0))
+        card = _with_validation(packaged, listed, progress)
+        if further:
+            card = replace(card, metrics={**card.metrics, FURTHER: dict(further)})
+        card = write_folder(out, card, packaged.contents)
+        shutil.rmtree(work)
+    except OSError as error:
+        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
+    return card
+
+
+def model_name(out: Path) -> str:
+    """A name that a card may carry, from the folder's."""
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", out.resolve().name).lstrip("-._")
+    return kept[:64] or "model"
+
+
+def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, TileSet]:
+    training = listed.of_split(TRAIN)
+    counts = training.counts()
+    scarce = min(counts, key=lambda label: counts[label])
+    if counts[scarce] < MIN_TILES_PER_CLASS:
+        raise DatasetError(
+            f"class {scarce} has {counts[scarce]} training tiles, at least {MIN_TILES_PER_CLASS} are needed"
+        )
+    if config.background not in listed.classes:
+        raise DatasetError(
+            f"no tile is of the background class {config.background!r}",
+            hint=f"name the class that is no tumour with --background: {', '.join(listed.classes)}",
+        )
+    held = hold_out_groups(training.records, config.hold_out_share, config.seed)
+    learned = training.of_groups(set(training.groups.tolist()) - held)
+    held_out = training.of_groups(held)
+    for label in listed.classes:
+        if not (learned.counts()[label] and held_out.counts()[label]):
+            raise DatasetError(
+                f"class {label} has too few source groups: some must be learned from, others held out",
+                hint="each class needs tiles of several sources",
+            )
+    return learned, held_out
+
+
+def _with_validation(packaged: Packaged, listed: TileSet, progress: ProgressCallback) -> ModelCard:
+    card, validation = packaged.model.card, listed.of_split(VALIDATION)
+    if not len(validation):
+        return card
+    model, groups = packaged.model, validation.groups
+    predictions = model.predictions_of(*forward_tiles(model, validation))
+    evaluation = judge(model, listed, validation, VALIDATION, predictions)
+    known = known_tiles(validation, card.tile, predictions.familiarity, groups)
+    evaluation = replace(
+        evaluation,
+        shifts=shift_battery(model, validation, progress, unshifted=predictions),
+        foreign=meet_unfamiliar(model, validation, known, progress),
+    )
+    return replace(card, metrics={**card.metrics, VALIDATION: _told_on_card(evaluation)})
+
+
+def _told_on_card(evaluation: Evaluation) -> dict[str, Any]:
+    told = evaluation.to_dict()
+    return {"interval": "95%, bootstrap over source groups", **{name: told[name] for name in TOLD_ON_CARD}}
