@@ -67,7 +67,7 @@ def cli() -> None:
 @_JSON
 def demo(out: Path, as_json: bool) -> None:
     """Draw a synthetic slide, run the whole pipeline on it, write its report."""
-    from app.demo import run_demo
+    from app.commands.demo import run_demo
 
     figures = run_demo(out, quiet=as_json)
     click.echo(json.dumps(figures.to_dict()) if as_json else figures.in_words())
@@ -104,10 +104,10 @@ def demo(out: Path, as_json: bool) -> None:
 @_JSON
 def run(inputs: tuple[Path, ...], out: Path, model: str | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
-    from app.engines.worker import started_early
+    from app.batch.engines.worker import started_early
 
     with started_early(wanted=options["engine"] == "local") as workers:
-        from app.running import RunRequest, run_slides
+        from app.commands.run import RunRequest, run_slides
 
         return run_slides(RunRequest(inputs=inputs, out=out, model=_model_name(model), **options), workers)
 
@@ -132,7 +132,7 @@ def app_command(results: Path, slides: tuple[Path, ...], port: int) -> None:
 @_JSON
 def report(results: Path, out: Path, formats: str, as_json: bool) -> int:
     """Write slide-level reports of one result or of a folder of them, and the cohort table."""
-    from app.reporting import write_reports
+    from app.commands.report import write_reports
 
     written, problems = write_reports(results, out, [name.strip() for name in formats.split(",") if name.strip()])
     if as_json:
@@ -168,7 +168,7 @@ def train(
 
     The columns of the CSV are file,class[,source_group][,split][,mpp][,patient][,site].
     """
-    from app.training import train_model
+    from app.commands.train import train_model
 
     train_model(tiles, out, name=name, background=background, base_name=base, epochs=epochs, seed=seed, say=click.echo)
 
@@ -191,7 +191,7 @@ def train(
 @_JSON
 def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: Any) -> None:
     """Measure a model on labelled TILES: figures with intervals, robustness, readers beside it; writes a report."""
-    from app.training import evaluate_model
+    from app.commands.train import evaluate_model
     from classifier.evaluation.evaluate import EvaluationPlan
 
     evaluate_model(tiles, _model_name(model), out, plan=EvaluationPlan(**plan), as_json=as_json, say=click.echo)
@@ -203,12 +203,12 @@ def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: A
 @_JSON
 def verify(results: Path, repair: bool, as_json: bool) -> int:
     """Prove each stored result whole and unaltered, and the table and the audit log true to them."""
-    from app.verifying import report_of, verify_results
+    from app.ledger.verify import report_of, verify_results
 
     found = verify_results(results)
     repairs: list[str] = []
     if repair:
-        from app.repairing import repair_results
+        from app.ledger.repair import repair_results
 
         repairs = repair_results(results, found)
     click.echo(report_of(found, repairs, as_json=as_json))
@@ -221,7 +221,7 @@ def verify(results: Path, repair: bool, as_json: bool) -> int:
 @_JSON
 def info(slide: Path, mpp: float | None, as_json: bool) -> None:
     """What the tool sees of a slide, and nothing that it must not tell."""
-    from app.inspecting import describe_slide
+    from app.commands.inspecting import describe_slide
 
     facts = describe_slide(slide, mpp)
     click.echo(json.dumps(facts) if as_json else _as_lines(facts))
@@ -231,7 +231,7 @@ def info(slide: Path, mpp: float | None, as_json: bool) -> None:
 @_JSON
 def models(as_json: bool) -> None:
     """The packaged models and what their cards say."""
-    from app.inspecting import describe_models
+    from app.commands.inspecting import describe_models
 
     cards = describe_models()
     if as_json:
@@ -244,7 +244,7 @@ def models(as_json: bool) -> None:
 @_JSON
 def doctor(as_json: bool) -> int:
     """Check this machine: Python, libraries, models, memory, disk, browser."""
-    from app.inspecting import examine_machine
+    from app.commands.inspecting import examine_machine
 
     checks = examine_machine()
     if as_json:

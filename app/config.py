@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregate.decision import DecisionRules
-from app.audit import current_user
+from app.ledger.audit import current_user
 
 
 @dataclass(frozen=True)

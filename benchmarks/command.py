@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from aggregate.store import save
+from app.batch.engines.tuning import tune_process
 from app.config import RunConfig
-from app.engines.tuning import tune_process
 from app.pipeline import run_slide, survey
 from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide

@@ -18,7 +18,7 @@ import numpy as np
 import openslide
 from PIL import Image
 
-from app.engines.tuning import tune_process
+from app.batch.engines.tuning import tune_process
 from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
 from tiler import Grid, TileSpec, find_tissue, lay_grid

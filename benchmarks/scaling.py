@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from app.records import SLIDES_CSV
+from app.ledger.records import SLIDES_CSV
 from benchmarks.peak_memory import peak_memory
 from benchmarks.rounds import arguments
 from benchmarks.slides import repeated_slide
@@ -30,7 +30,7 @@ import json, resource, sys, time
 from pathlib import Path
 from aggregate.store import save
 from app.config import RunConfig
-from app.engines.tuning import tune_process
+from app.batch.engines.tuning import tune_process
 from app.pipeline import run_slide
 from classifier.model import load_model
 slide, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from app.audit import AUDIT, AuditLog, check_chain, current_user
-from app.locks import prepare_locks
+from app.ledger.audit import AUDIT, AuditLog, check_chain, current_user
+from app.ledger.locks import prepare_locks
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
+from app.batch.run_batch.engines import events as told
 
 from aggregate import store
-from app.batch import Tally, run_batch
+from app.batch.engines.local import LocalEngine
+from app.batch.inputs import SlideJob, collect_jobs
+from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
-from app.engines import events as told
-from app.engines.local import LocalEngine
-from app.inputs import SlideJob, collect_jobs
-from app.locks import prepare_locks, try_lock
-from app.records import SlideRow, read_rows
-from app.table import merge_rows
+from app.ledger.locks import prepare_locks, try_lock
+from app.ledger.records import SlideRow, read_rows
+from app.ledger.table import merge_rows
 from classifier.model import DEMO_MODEL
 from tests.faults.common import flaws
 from wsi.errors import OutputUnwritableError
@@ -304,7 +304,9 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_p
 
 
 def children(parent):
-    listed = subprocess.run(["pgrep", "-P", str(parent), "-f", "app.engines.worker"], capture_output=True, text=True)
+    listed = subprocess.run(
+        ["pgrep", "-P", str(parent), "-f", "app.batch.engines.worker"], capture_output=True, text=True
+    )
     return [int(pid) for pid in listed.stdout.split()]
 
 

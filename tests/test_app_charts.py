@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from app import charts, colours
-from app.tissue import tissue_shares
+from app.presentation import charts, colours
+from app.presentation.tissue import tissue_shares
 from tests.results import CLASSES, make_result
 
 # Machado, Oliveira & Fernandes 2009 (doi 10.1109/TVCG.2009.113), severity 1.0, on linear RGB.

@@ -1,6 +1,6 @@
 import pytest
 
-from app.engines.local import LocalEngine
+from app.batch.engines.local import LocalEngine
 from tests.contracts.engine import EngineContract
 from tests.faults.others import run_on_dask_and_kill_one
 from wsi.errors import EngineError
@@ -16,7 +16,7 @@ class TestDaskEngine(EngineContract):
     @pytest.fixture
     def engine(self):
         pytest.importorskip("distributed")
-        from app.engines.dask_engine import DaskEngine
+        from app.batch.engines.dask import DaskEngine
 
         return DaskEngine(2)
 
@@ -30,8 +30,9 @@ class TestDaskEngine(EngineContract):
 
     def test_no_scheduler_is_one_clear_error(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
+        from app.batch.run_batch.engines import dask as dask_engine
+
         from app.config import RunConfig
-        from app.engines import dask_engine
 
         monkeypatch.setattr(dask_engine, "_CONNECT_S", 1)
         config = RunConfig(out=tmp_path, model="demo-synthetic")

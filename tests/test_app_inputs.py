@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app.inputs import collect_jobs, shard
+from app.batch.inputs import collect_jobs, shard
 from wsi.errors import UsageError
 
 

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from app.inputs import collect_jobs
-from app.pseudonyms import map_path, pseudonymize
+from app.batch.inputs import collect_jobs
+from app.batch.pseudonyms import map_path, pseudonymize
 from tests.faults.common import start_run, table
 from wsi.errors import UsageError
 

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from app.records import SlideRow, columns, read_rows, write_rows
+from app.ledger.records import SlideRow, columns, read_rows, write_rows
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 DONE = SlideRow(

@@ -11,8 +11,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from app import reports, words
-from app.records import SlideRow, read_rows
+from app import reports
+from app.ledger.records import SlideRow, read_rows
+from app.presentation import words
 from app.reports.csv_report import inert_cell, tile_side_px
 from tests.results import CLASSES, make_result
 from wsi.errors import OutputUnwritableError, StoreError, UsageError

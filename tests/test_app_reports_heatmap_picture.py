@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.colours import class_colours, rgb
+from app.presentation.colours import class_colours, rgb
 from app.reports.heatmap_picture import draw_heatmap, round_length_um
 from tests.results import CLASSES, make_result
 

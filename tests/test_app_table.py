@@ -1,10 +1,10 @@
 """The table that runs share: nothing that was accounted for is lost, and a long batch does not rewrite it each time."""
 
-from app import table as table_of
-from app.lines import append_line, last_line
-from app.locks import prepare_locks
-from app.records import SlideRow, read_rows
-from app.table import JOURNAL, SlideTable, merge_rows, read_table
+from app.ledger import table as table_of
+from app.ledger.lines import append_line, last_line
+from app.ledger.locks import prepare_locks
+from app.ledger.records import SlideRow, read_rows
+from app.ledger.table import JOURNAL, SlideTable, merge_rows, read_table
 
 CLASSES = ("normal", "tumour")
 

@@ -6,13 +6,13 @@ import shutil
 
 import pytest
 
-from app.audit import AUDIT
-from app.batch import Tally, run_batch
+from app.batch.inputs import collect_jobs
+from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
-from app.inputs import collect_jobs
-from app.locks import try_lock
-from app.repairing import SET_ASIDE, repair_results
-from app.verifying import verify_results
+from app.ledger.audit import AUDIT
+from app.ledger.locks import try_lock
+from app.ledger.repair import SET_ASIDE, repair_results
+from app.ledger.verify import verify_results
 from classifier.model import DEMO_MODEL
 from tests.faults.common import digests, draw_slides, flaws, table
 

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from aggregate import store
-from app import colours
 from app.config import RunConfig
+from app.ledger.records import SlideRow, write_rows
 from app.pipeline import run_slide
-from app.records import SlideRow, write_rows
+from app.presentation import colours
 from classifier.model import DEMO_MODEL, load_model
 from tests.results import CLASSES, make_result
 
@@ -47,7 +47,7 @@ PREDICT = """
 import json, sys, time
 from pathlib import Path
 from aggregate import store
-from app.records import SlideRow, write_rows
+from app.ledger.records import SlideRow, write_rows
 from tests.results import CLASSES, make_result
 file, out = Path(sys.argv[2]), Path(sys.argv[6])
 for done in range(1, 4):

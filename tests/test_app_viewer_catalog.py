@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from aggregate import store
-from app.records import SlideRow, write_rows
+from app.ledger.records import SlideRow, write_rows
 from app.viewer.catalog import Entry, find_entry, list_entries, load_result
-from app.viewer.list_page import matching, table_rows
+from app.viewer.pages.slide_list import matching, table_rows
 from app.viewer.site import Site
 from app.viewer.slide_files import find_slide_file
-from app.viewer.tokens import Grant
+from app.viewer.tiles.tokens import Grant
 from tests.results import CLASSES, make_result
 from wsi.errors import ResultAlteredError, StoreError
 

@@ -13,14 +13,14 @@ from streamlit.testing.v1 import AppTest
 
 from aggregate import store
 from app.config import RunConfig
+from app.ledger.records import SlideRow, write_rows
 from app.pipeline import run_slide
-from app.records import SlideRow, write_rows
-from app.viewer import evidence
 from app.viewer import site as viewer_site
 from app.viewer.catalog import find_entry
-from app.viewer.evidence_picture import FLOOR, paint_evidence, shown_strength
-from app.viewer.explainer import Answer, Explainer, Question
-from app.viewer.explaining import read_tile
+from app.viewer.explain.ask import Answer, Explainer, Question
+from app.viewer.explain.picture import FLOOR, paint_evidence, shown_strength
+from app.viewer.explain.process import read_tile
+from app.viewer.pages import evidence
 from app.viewer.server import SCRIPT
 from app.viewer.site import Site
 from app.viewer.spot import read_spot, telling_tile

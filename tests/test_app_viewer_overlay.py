@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import colours
+from app.presentation import colours
 from app.viewer import overlay
-from app.viewer.slide_page import LayerChoice, picture
+from app.viewer.pages.slide import LayerChoice, picture
 from app.viewer.spot import read_spot
 from tests.results import CLASSES, make_result
 

@@ -5,13 +5,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from aggregate import store
-from app import words
-from app.records import SlideRow, write_rows
+from app.ledger.records import SlideRow, write_rows
+from app.presentation import words
 from app.viewer import site as viewer_site
-from app.viewer.findings import key_figures
+from app.viewer.pages.findings import key_figures
+from app.viewer.pages.theme import streamlit_options
 from app.viewer.server import SCRIPT, security_headers
 from app.viewer.site import Site
-from app.viewer.theme import streamlit_options
 from tests.results import CLASSES, make_result
 
 NAN = float("nan")

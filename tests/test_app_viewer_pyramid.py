@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.viewer.pyramid import MAX_READ_PX, TILE_PX, lay_pyramid, read_tile
+from app.viewer.tiles.pyramid import MAX_READ_PX, TILE_PX, lay_pyramid, read_tile
 from tests.slides import ArraySlide
 from wsi.spacing import Level
 

@@ -12,9 +12,9 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from app.viewer.slide_files import SlideFile
-from app.viewer.slide_pool import SlidePool
-from app.viewer.tiles import TileCache, TileServer, encode_jpeg
-from app.viewer.tokens import Grant, Signer
+from app.viewer.tiles.route import TileCache, TileServer, encode_jpeg
+from app.viewer.tiles.slide_pool import SlidePool
+from app.viewer.tiles.tokens import Grant, Signer
 from tests.slides import ArraySlide
 from wsi.spacing import Level
 

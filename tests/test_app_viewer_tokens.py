@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.viewer.tokens import LIFETIME_S, Grant, Signer
+from app.viewer.tiles.tokens import LIFETIME_S, Grant, Signer
 
 NOW_S = 1_800_000_000.0
 SIGNER = Signer(b"k" * 32)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregate.result import Decision
-from app import words
+from app.presentation import words
 
 REASON_CODES = [
     "low-margin",

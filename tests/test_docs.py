@@ -8,7 +8,7 @@ import pytest
 
 from aggregate.decision import DecisionRules
 from app.cli import cli
-from app.words import REASONS
+from app.presentation.words import REASONS
 from tests.test_aggregate_decision import CLEAN, CLEAR, decided
 
 ROOT = Path(__file__).resolve().parent.parent

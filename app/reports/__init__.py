@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from aggregate.result import SlideResult
-from app.records import SlideRow
+from app.ledger.records import SlideRow
+from app.presentation.words import plain
 from app.reports.cohort import slide_row, write_cohort_table
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
 from app.reports.html_report import render_html
 from app.reports.json_report import render_json
 from app.reports.pdf_report import render_pdf
-from app.words import plain
 from wsi.errors import OutputUnwritableError, StoreError, UsageError
 
 __all__ = ["FORMATS", "MEDIA_TYPES", "render", "slide_row", "write_cohort", "write_report"]

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from aggregate.result import UNDETERMINED, SlideResult
-from app import words
-from app.records import STATUSES, SlideRow, write_rows
+from app.ledger.records import STATUSES, SlideRow, write_rows
+from app.presentation import words
 from app.reports.csv_report import inert_cell
 from app.reports.html_report import environment
 

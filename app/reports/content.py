@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 from aggregate.result import UNDETERMINED, SlideResult
-from app import words
-from app.colours import class_colours
-from app.tissue import TissueShare, tissue_shares
-from app.words import ConfidenceLevel, Reason, plain
+from app.presentation import words
+from app.presentation.colours import class_colours
+from app.presentation.tissue import TissueShare, tissue_shares
+from app.presentation.words import ConfidenceLevel, Reason, plain
 
 _DRAWN_SLIDE = "This slide was drawn by a program."
 _DRAWN_TISSUE = "The model learned from drawn tissue only."

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from aggregate.result import SlideResult
-from app.words import plain
+from app.presentation.words import plain
 from tiler.spec import TileQuality
 
 _BEFORE = ("tile", "x_px", "y_px", "side_px")

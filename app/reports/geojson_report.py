@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.result import SlideResult
-from app.colours import NOT_RECOGNISED, class_colours, rgb
+from app.presentation.colours import NOT_RECOGNISED, class_colours, rgb
+from app.presentation.words import class_title
 from app.reports.regions import Region, connected_regions
-from app.words import class_title
 from wsi.spacing import area_mm2
 
 WITHOUT_CALL = "Tissue without a call"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.result import Heatmap, SlideResult
-from app.colours import NOT_RECOGNISED, class_colours, rgb
+from app.presentation.colours import NOT_RECOGNISED, class_colours, rgb
 from wsi.spacing import px_to_um
 
 LONG_SIDE_PX = 1400

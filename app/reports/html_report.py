@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from aggregate.result import SlideResult
-from app import charts, words
+from app.presentation import charts, words
 from app.reports.content import describe
 from app.reports.heatmap_picture import draw_heatmap
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from aggregate.result import SlideResult
-from app import words
-from app.tissue import tissue_shares
+from app.presentation import words
+from app.presentation.tissue import tissue_shares
 
 SCHEMA = "pulmoscope-slide-report"
 SCHEMA_VERSION = 1

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from aggregate.result import SlideResult
-from app import charts, words
-from app.colours import INK
+from app.presentation import charts, words
+from app.presentation.colours import INK
 from app.reports.content import ReportContent, Section, describe
 from app.reports.heatmap_picture import HeatmapPicture, draw_heatmap
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aggregate import commit, store
 from aggregate.result import SlideResult
-from app.records import SLIDES_CSV, SlideRow, read_rows, result_row
+from app.ledger.records import SLIDES_CSV, SlideRow, read_rows, result_row
 from wsi.errors import StoreError
 
 UPLOADS = "uploads"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.result import Heatmap
-from app import colours
+from app.presentation import colours
 
 Rgba = NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.viewer import theme
+from app.viewer.pages import theme
 from app.viewer.site import MOUNT, Site, default_site, install
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     from starlette.routing import Mount, Route
     from streamlit.web.bootstrap import load_config_options
 
-    from app.viewer.deep_zoom import ASSETS, LIBRARY
-    from app.viewer.tiles import TileServer
+    from app.viewer.pages.deep_zoom import ASSETS, LIBRARY
+    from app.viewer.tiles.route import TileServer
 
     install(site)
     load_config_options(theme.streamlit_options(host, port))
@@ -122,7 +122,7 @@ def _inline_scripts() -> list[str]:
 async def _library(request: Any) -> Any:
     from starlette.responses import FileResponse
 
-    from app.viewer.deep_zoom import COMPONENT_DIR, LIBRARY
+    from app.viewer.pages.deep_zoom import COMPONENT_DIR, LIBRARY
 
     return FileResponse(
         COMPONENT_DIR / LIBRARY, media_type="text/javascript", headers={"Cache-Control": "max-age=3600"}

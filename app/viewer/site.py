@@ -13,9 +13,9 @@ from pathlib import Path
 
 from aggregate.result import SlideResult
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
-from app.viewer.explainer import Explainer
+from app.viewer.explain.ask import Explainer
 from app.viewer.slide_files import SlideFile, find_slide_file
-from app.viewer.tokens import Grant, Signer
+from app.viewer.tiles.tokens import Grant, Signer
 from classifier.model import PACKAGED
 from classifier.model_folder.card import CARD_FILE
 from classifier.model_folder.files import read_card

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from aggregate import store
-from app.batch import Tally, run_batch
+from app.batch.engines.events import Engine, SlideFinished
+from app.batch.engines.local import LocalEngine
+from app.batch.inputs import collect_jobs
+from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
-from app.engines.events import Engine, SlideFinished
-from app.engines.local import LocalEngine
-from app.inputs import collect_jobs
 from classifier.model import DEMO_MODEL
 from tests.faults.common import digests, draw_slides, flaws
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from aggregate.store import STAGING, committed_digest, stored_results
-from app.verifying import verify_results
+from app.ledger.verify import verify_results
 from classifier.model import DEMO_MODEL
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import CLASSES, SyntheticRegion, write_synthetic_slide

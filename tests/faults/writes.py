@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from aggregate.store import result_path, verify
-from app.batch import Tally, run_batch
+from app.batch.engines.events import Event, SlideStarted
+from app.batch.engines.task import ModelCache, process_slide
+from app.batch.inputs import SlideJob, collect_jobs
+from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
-from app.engines.events import Event, SlideStarted
-from app.engines.task import ModelCache, process_slide
-from app.inputs import SlideJob, collect_jobs
 from classifier.model import DEMO_MODEL
 from tests.faults.common import ROOT, digests, flaws
 from wsi.errors import OutputUnwritableError

@@ -1,5 +1,5 @@
 """Streamlit runs this file at every visit and every click."""
 
-from app.viewer.pages import show
+from app.viewer.pages.router import show
 
 show()

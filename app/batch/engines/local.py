@@ -1,0 +1,123 @@
+"""The local engine: slides are done in worker processes, so that a slide that aborts, hangs or eats the memory of the
+process that reads it costs itself alone. A lost worker is replaced; the parent opens no slide."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideProgress, SlideStarted
+from app.batch.engines.worker import WorkerProcess, start_worker
+from app.batch.inputs import SlideJob
+from app.config import RunConfig
+from app.ledger.records import SlideRow
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """`workers` processes on this machine, each with the memory and the time a slide that `RunConfig` allows.
+
+    Those in `early` were started beforehand and are taken first."""
+
+    workers: int = 1
+    early: list[WorkerProcess] = field(default_factory=list)
+
+    def run_jobs(self, jobs: Sequence[SlideJob], config: RunConfig) -> Generator[Event, None, None]:
+        waiting = deque(jobs)
+        crew: list[_Worker] = []
+        try:
+            crew += (_Worker(config, self.early) for _ in range(max(1, min(self.workers, len(jobs)))))
+            while waiting or any(worker.job for worker in crew):
+                for worker in crew:
+                    if worker.job is None and waiting:
+                        yield SlideStarted(worker.give(waiting.popleft()))
+                yield from _listen(crew, config)
+        finally:
+            for worker in crew:
+                worker.stop()
+
+
+def _listen(crew: list[_Worker], config: RunConfig) -> Iterator[Event]:
+    busy = [worker for worker in crew if worker.job]
+    ready = wait([worker.connection for worker in busy], timeout=0.5)
+    for worker in busy:
+        if worker.connection in ready:
+            yield from worker.receive()
+        elif worker.seconds > config.slide_timeout_s:
+            yield worker.lose("timed-out", f"took more than {config.slide_timeout_s:g} s; raise --slide-timeout")
+
+
+class _Worker:
+    """One worker process and the job it is at."""
+
+    def __init__(self, config: RunConfig, early: list[WorkerProcess]) -> None:
+        self._config = config
+        self.job: SlideJob | None = None
+        self._begin(early.pop() if early else start_worker())
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._since
+
+    def give(self, job: SlideJob) -> SlideJob:
+        self.job, self._since = job, time.monotonic()
+        try:
+            self.connection.send(job)
+        except OSError:  # it died while idle
+            self._restart()
+            self.connection.send(job)
+        return job
+
+    def receive(self) -> Iterator[Event]:
+        assert self.job is not None
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._worker.process.wait(5)
+            yield self.lose("crashed", f"reading it ended its process ({_end_of(self._worker.process)})")
+            return
+        if isinstance(message, tuple):
+            yield SlideProgress(self.job, *message)
+        else:
+            outcome: SlideOutcome = message
+            job, self.job = self.job, None
+            yield outcome.of(job)
+
+    def lose(self, code: str, message: str) -> SlideFinished:
+        """Ends the process, starts another, and gives the lost job's end."""
+        assert self.job is not None
+        job, self.job = self.job, None
+        self._restart()
+        row = SlideRow(job.slide_id, job.file, "failed", error_code=code, message=f"{Path(job.file).name} {message}")
+        return SlideFinished(job, row, "ran")
+
+    def stop(self) -> None:
+        if self.job is None:
+            self._worker.dismiss()
+        else:
+            self._worker.kill()
+
+    def _begin(self, worker: WorkerProcess) -> None:
+        self._worker, self.connection = worker, worker.connection
+        self._since = time.monotonic()
+        with contextlib.suppress(OSError):  # if it has died already, giving it a job will tell
+            self.connection.send(self._config)
+
+    def _restart(self) -> None:
+        self._worker.kill()
+        self._begin(start_worker())
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    return f"signal {signal.Signals(-code).name}"

@@ -1,0 +1,137 @@
+"""What every engine does with one slide: lock it, keep what is finished, else run it and store the result."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aggregate import store
+from app.batch.engines.events import SlideOutcome
+from app.batch.inputs import SlideJob
+from app.config import RunConfig
+from app.ledger.audit import AuditLog
+from app.ledger.locks import try_lock
+from app.ledger.records import SlideRow, result_row
+from app.pipeline import Progress, run_slide
+from classifier.model import TileModel, load_model
+from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError
+from wsi.fingerprint import fingerprint
+
+
+def process_slide(
+    job: SlideJob, config: RunConfig, model: Callable[[], TileModel], progress: Progress | None = None
+) -> SlideOutcome:
+    """Does one slide. Never raises for anything that is wrong with the slide: that becomes its row."""
+    try:
+        with try_lock(config.out, job.slide_id) as ours:
+            if not ours:
+                held = SlideOutcome(SlideRow(job.slide_id, job.file, "failed", error_code="held"), "held")
+                return _finished_elsewhere(job, config, model()) or held
+            return _process(job, config, model(), progress)
+    except OutputUnwritableError as error:
+        return SlideOutcome(failed_row(job, error.code, error.detail), "unwritable")
+    except PulmoscopeError as error:
+        return SlideOutcome(failed_row(job, error.code, error.detail))
+    except MemoryError:
+        return SlideOutcome(failed_row(job, "out-of-memory", "the slide needs more memory; give a larger --memory"))
+    except Exception as error:  # one slide must never end the batch
+        return SlideOutcome(failed_row(job, "internal-error", f"{type(error).__name__}; please report this"))
+
+
+def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:
+    """The row of a slide that failed. Under a pseudonym the message is ours alone: the original one names the file."""
+    if job.pseudonymous and code != OutputUnwritableError.code:
+        message = f"{job.file} failed; `pulmoscope info` on the original says more"
+    return SlideRow(job.slide_id, job.file, "failed", error_code=code, message=message)
+
+
+class ModelCache:
+    """Loads the run's model when the first slide needs it, and once."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._model: TileModel | None = None
+
+    def __call__(self) -> TileModel:
+        if self._model is None:
+            model = load_model(self._config.model, runtime=self._config.runtime, threads=self._config.threads)
+            if self._config.model_sha256 not in ("", model.card.digest):
+                raise ModelDigestError(
+                    f"the model {model.card.name} is another one on this machine", hint="install the same on all"
+                )
+            self._model = model
+        return self._model
+
+
+def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progress | None) -> SlideOutcome:
+    if job.problem:
+        raise NotAFileError(f"{job.path.name} {job.problem}")
+    target = store.result_path(config.out, job.slide_id)
+    store.clear_staging(config.out, job.slide_id)
+    changed = ("overwrite",) if config.overwrite and target.exists() else what_changed(target, job, config, model)
+    if changed == ():
+        return _kept(target, job)
+    result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
+    result = replace(result, slide=replace(result.slide, file=Path(job.file).name))
+    audit = AuditLog(config.out, config.who, config.run_id)
+    facts = {
+        "slide_sha256": result.slide.sha256,
+        "model_sha256": model.card.digest,
+        "config_sha256": config.sha256(job.mpp),
+    }
+    store.save(
+        result,
+        config.out,
+        announce=lambda digest: audit.record("run", job.slide_id, {**facts, "result_sha256": digest}, durable=True),
+    )
+    summary = store.load_summary(target)
+    return SlideOutcome(result_row(job.file, summary), "ran", changed or (), _digests(target, summary))
+
+
+def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> SlideOutcome | None:
+    """The end of a slide that another run holds, where its result is there already: that run only looks at it too.
+
+    A result appears and goes as a whole, so it can be read without the lock.
+    """
+    target = store.result_path(config.out, job.slide_id)
+    with contextlib.suppress(PulmoscopeError, OSError):
+        if not config.overwrite and what_changed(target, job, config, model) == ():
+            return _kept(target, job)
+    return None
+
+
+def _kept(target: Path, job: SlideJob) -> SlideOutcome:
+    summary = store.load_summary(target)
+    return SlideOutcome(result_row(job.file, summary), "kept", (), _digests(target, summary))
+
+
+def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:
+    """Why a stored result does not stand for this slide, model and configuration; empty where it does.
+
+    None where there is no result yet. Raises UnreadableFileError where the slide cannot be read.
+    """
+    if not target.exists():
+        return None
+    if store.verify(target):
+        return ("damage",)
+    summary = store.load_summary(target)
+    provenance = summary["provenance"]
+    same = {
+        "slide": summary["slide"]["sha256"] == fingerprint(job.path),
+        "model": provenance["model"]["sha256"] == model.card.digest,
+        "configuration": provenance["config_sha256"] == config.sha256(job.mpp)
+        and provenance["model"]["runtime"] == model.runtime,
+    }
+    return tuple(name for name, is_same in same.items() if not is_same)
+
+
+def _digests(target: Path, summary: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "slide_sha256": summary["slide"]["sha256"],
+        "model_sha256": summary["provenance"]["model"]["sha256"],
+        "config_sha256": summary["provenance"]["config_sha256"],
+        "result_sha256": store.committed_digest(target),
+    }

@@ -1,0 +1,173 @@
+"""A batch of slides: every one accounted for in the table, the log and the audit log, whatever ends the run; and the
+exit code that says how it went."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aggregate.store import clear_staging, load_summary, result_path
+from app.batch.engines.events import Engine, Event, SlideFinished, SlideStarted
+from app.batch.engines.local import LocalEngine
+from app.batch.inputs import SlideJob
+from app.batch.run_log import RunLog
+from app.config import RunConfig
+from app.ledger.audit import AuditLog
+from app.ledger.locks import prepare_locks, try_lock
+from app.ledger.records import SlideRow
+from app.ledger.table import SlideTable
+from wsi import __version__
+from wsi.errors import OutputUnwritableError, StoreError
+
+EXIT_OK, EXIT_FAILURES, EXIT_HELD = 0, 1, 75
+
+
+@dataclass
+class Tally:
+    """What became of the jobs. `rows` has one a job that came to its end, in no order, but those held by another run.
+
+    `undone` counts the jobs that a run which stopped early did not come to.
+    """
+
+    rows: list[SlideRow] = field(default_factory=list)
+    kept: int = 0
+    held: int = 0
+    undone: int = 0
+
+    def count(self, status: str) -> int:
+        return sum(row.status == status for row in self.rows)
+
+    @property
+    def exit_code(self) -> int:
+        if self.count("failed"):
+            return EXIT_FAILURES
+        return EXIT_HELD if self.held else EXIT_OK
+
+
+def run_batch(
+    jobs: Sequence[SlideJob],
+    config: RunConfig,
+    classes: tuple[str, ...],
+    *,
+    engine: Engine | None = None,
+    fail_fast: bool = False,
+    tally: Tally,
+) -> Generator[Event, None, None]:
+    """Does all jobs and keeps `slides.csv` and the logs up to date; yields the engine's events, fills `tally`.
+
+    Close it when leaving early: that ends the workers, clears what they had staged and brings the table up to date.
+    With `fail_fast` the first slide that fails ends it. Raises OutputUnwritableError as soon as the output takes
+    nothing more: that is no slide's fault, and every further slide would only meet it again.
+    """
+    prepare_locks(config.out)
+    books = _Books(config, classes)
+    books.begin(jobs, config)
+    tally.undone = len(jobs)
+    under_way: set[str] = set()
+    how = "interrupted"
+    try:
+        with contextlib.closing(_events(engine or LocalEngine(), jobs, config)) as events:
+            for event in events:
+                if isinstance(event, SlideStarted):
+                    under_way.add(event.job.slide_id)
+                if isinstance(event, SlideFinished):
+                    event = _with_older_result(event, config.out)
+                    if event.fate == "unwritable":
+                        raise OutputUnwritableError(event.row.message)
+                    under_way.discard(event.job.slide_id)
+                    _count(tally, event)
+                books.enter(event)
+                yield event
+                if fail_fast and isinstance(event, SlideFinished) and _is_failure(event):
+                    how = "stopped at the first failure"
+                    break
+            else:
+                how = "finished"
+    except OutputUnwritableError:
+        how = "output unwritable"
+        raise
+    finally:
+        _clear_leftovers(config.out, under_way)
+        with contextlib.nullcontext() if how == "finished" else contextlib.suppress(OutputUnwritableError):
+            books.close(how, tally)
+
+
+def _events(engine: Engine, jobs: Sequence[SlideJob], config: RunConfig) -> Generator[Event, None, None]:
+    """The engine's events. Slides that another run holds come again at the end: it may be done with them by then."""
+    held = []
+    with contextlib.closing(engine.run_jobs(jobs, config)) as events:
+        for event in events:
+            if isinstance(event, SlideFinished) and event.fate == "held":
+                held.append(event.job)
+            else:
+                yield event
+    if held:
+        # What the other run has made anew by then need not be made anew once more.
+        with contextlib.closing(engine.run_jobs(held, replace(config, overwrite=False))) as events:
+            yield from events
+
+
+class _Books:
+    """Everything that is written down about a run, besides the results themselves."""
+
+    def __init__(self, config: RunConfig, classes: tuple[str, ...]) -> None:
+        self._out = config.out
+        self._table = SlideTable(config.out, classes)
+        self._log = RunLog(config.out, config.run_id)
+        self._audit = AuditLog(config.out, config.who, config.run_id)
+
+    def begin(self, jobs: Sequence[SlideJob], config: RunConfig) -> None:
+        self._log.write("run-started", slides=len(jobs), model=config.model, who=config.who, pulmoscope=__version__)
+        self._table.merge()
+
+    def enter(self, event: Event) -> None:
+        self._log.tell(event)
+        if not isinstance(event, SlideFinished) or event.fate == "held":
+            return
+        slide_id = event.job.slide_id
+        if event.fate == "kept":
+            self._audit.record("kept", slide_id, event.digests)
+        elif event.row.status == "failed":
+            self._audit.record("failed", slide_id, {"error_code": event.row.error_code})
+            _clear_leftovers(self._out, {slide_id})  # of a process that was lost
+        self._table.add(event.row)
+
+    def close(self, how: str, tally: Tally) -> None:
+        self._table.merge()
+        counts = {status: tally.count(status) for status in ("done", "review", "failed")}
+        self._log.write("run-ended", how=how, **counts, kept=tally.kept, held=tally.held, undone=tally.undone)
+
+
+def _is_failure(event: SlideFinished) -> bool:
+    return event.row.status == "failed" and event.fate != "held"
+
+
+def _count(tally: Tally, event: SlideFinished) -> None:
+    tally.undone -= 1
+    if event.fate == "held":
+        tally.held += 1
+    else:
+        tally.kept += event.fate == "kept"
+        tally.rows.append(event.row)
+
+
+def _clear_leftovers(out: Path, slide_ids: set[str]) -> None:
+    """Removes what ended processes had staged of these slides, unless another run is at one of them now."""
+    for slide_id in slide_ids:
+        with contextlib.suppress(OutputUnwritableError), try_lock(out, slide_id) as ours:
+            if ours:
+                clear_staging(out, slide_id)
+
+
+def _with_older_result(event: SlideFinished, out: Path) -> SlideFinished:
+    """A failure, told apart from an older result of the same slide that still lies in the store."""
+    if event.row.status != "failed" or event.fate != "ran":
+        return event
+    try:
+        summary = load_summary(result_path(out, event.row.slide_id))
+    except StoreError:
+        return event
+    message = f"{event.row.message} (an older result, {summary['call']}, is still stored)"
+    return replace(event, row=replace(event.row, message=message))

@@ -1,0 +1,58 @@
+"""`pulmoscope report`: one result or a folder of them, each in every format, and the table of the cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aggregate.store import SUFFIX, load, result_path, stored_results
+from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
+from app.reports import FORMATS, slide_row, write_cohort, write_report
+from wsi.errors import StoreError, UsageError
+
+
+def write_reports(results: Path, out: Path, formats: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The files written, and a line for each result that could not be read: it ends no other's report.
+
+    Raises UsageError for an unknown format or a place without results, OutputUnwritableError.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise UsageError(f"--format {','.join(unknown) or '(none)'}", hint=f"choose from {', '.join(FORMATS)}")
+    stored = _stored(results)
+    written: list[Path] = []
+    problems: list[str] = []
+    rows: dict[str, SlideRow] = {row.slide_id: row for row in _table(results)}
+    for path in stored:
+        try:
+            result = load(path)
+        except StoreError as error:
+            problems.append(str(error))
+            continue
+        written += write_report(result, out, formats)
+        rows.setdefault(result.slide_id, slide_row(result))
+    if results.suffix != SUFFIX:
+        written += write_cohort(rows.values(), out, formats)
+    return written, problems
+
+
+def _stored(results: Path) -> list[Path]:
+    if results.suffix == SUFFIX and results.is_dir():
+        return [results]
+    if not results.is_dir():
+        raise UsageError(f"{results} is neither a result nor a folder of results", hint="give the --out of a run")
+    stored = stored_results(results)
+    if not stored and not _table(results):
+        raise UsageError(f"{results} holds no result", hint="give the --out of `pulmoscope run`")
+    return stored
+
+
+def _table(results: Path) -> list[SlideRow]:
+    """Rows of `slides.csv` that hold good: failed slides, and finished ones whose result is there."""
+    if results.suffix == SUFFIX:
+        return []
+    return [
+        row
+        for row in read_rows(results / SLIDES_CSV)
+        if row.status == "failed" or result_path(results, row.slide_id).is_dir()
+    ]

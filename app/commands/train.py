@@ -1,0 +1,116 @@
+"""`pulmoscope train` and `pulmoscope evaluate`: the classifier's work, shown on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.presentation.words import plain, share
+from classifier.progress import Progress, ProgressCallback
+
+if TYPE_CHECKING:
+    from classifier.evaluation.evaluate import EvaluationPlan
+    from classifier.evaluation.findings import Evaluation
+
+Say = Callable[[str], None]
+# Lines in a log, not one a batch.
+_LINE_EVERY_S = 20.0
+
+
+def train_model(
+    tiles: Path,
+    out: Path,
+    *,
+    name: str | None,
+    background: str | None,
+    base_name: str | None,
+    epochs: int | None,
+    seed: int | None,
+    say: Say,
+) -> None:
+    """Trains into `out`; goes on where a killed training of the same recipe stopped.
+
+    Raises DatasetError, UsageError, ModelError (of the base), OutputUnwritableError.
+    """
+    from classifier.training.base import read_base
+    from classifier.training.recipe import TrainConfig, fine_tuning
+    from classifier.training.train import train
+
+    base = read_base(base_name) if base_name is not None else None
+    recipe = fine_tuning(base.name, base.network, base.tile) if base is not None else TrainConfig()
+    chosen: dict[str, Any] = {"epochs": epochs, "min_steps": epochs and 0, "seed": seed, "background": background}
+    config = replace(recipe, **{key: value for key, value in chosen.items() if value is not None})
+    card = train(tiles, out, config, _shown(), base=base, name=name, warn=lambda text: say(f"note: {text}"))
+    say(f"{card.name} {card.version} written to {out} (sha256 {card.digest[:12]})")
+    accuracy = card.metrics.get("val", {}).get("figures", {}).get("accuracy")
+    if accuracy:
+        interval = f"({accuracy['low']:.3f} to {accuracy['high']:.3f})"
+        say(f"accuracy on the validation groups {accuracy['value']:.3f} {interval}")
+
+
+def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationPlan, as_json: bool, say: Say) -> None:
+    """Judges a model on labelled tiles and writes the evaluation to `out`. Raises DatasetError, ModelError."""
+    from classifier.evaluation.evaluate import REPORT_FILE, evaluate
+    from classifier.model import load_model
+
+    evaluation = evaluate(tiles, load_model(model_name), out, plan, _shown())
+    if as_json:
+        say(json.dumps(evaluation.to_dict()))
+        return
+    for line in evaluation_lines(evaluation):
+        say(line)
+    say(f"report   {out / REPORT_FILE}")
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """The main figures, a line each; the report holds the rest."""
+    from classifier.evaluation.report.words import UNIT_WORDS, points, spoken
+    from classifier.evaluation.shifts import worst_shift
+
+    figures, baseline = evaluation.figures, evaluation.baseline
+    units = UNIT_WORDS[evaluation.interval_over]
+    judged = f"{evaluation.tiles:,} tiles of {evaluation.groups:,} source groups ({evaluation.split or 'all'})"
+    beside = f"; colour histograms alone {baseline['accuracy'].value:.3f}" if baseline else ""
+    lines = [*(f"note: {warning}" for warning in evaluation.warnings)]
+    lines += [f"{evaluation.model} on {judged}; in brackets 95% intervals over {evaluation.units:,} {units}"]
+    told = {"accuracy": f"{figures['accuracy']}{beside}"}
+    for label in evaluation.classes:
+        told[f"sensitivity, {spoken(label)}"] = str(figures[f"sensitivity:{label}"])
+    told["calibration error"] = str(figures["ece"])
+    surest = next(row for row in evaluation.coverage.rows if row.wanted == 0.9)
+    told[f"surest {surest.coverage:.0%} of the tiles"] = f"{surest.accuracy} right"
+    known = evaluation.recognised_accuracy
+    told["not recognised"] = f"{share(evaluation.not_recognised)} of the tiles; accuracy on the others {known}"
+    worst = worst_shift(evaluation.shifts)
+    if worst:
+        told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {points(worst.difference)} points"
+    for one in evaluation.foreign:
+        told[f"foreign, {plain(one.name, 40)}"] = f"not recognised {share(one.not_recognised)}, AUROC {one.auroc}"
+    if evaluation.readers:
+        study = evaluation.readers
+        told["readers"] = f"{len(study.readers)} on {study.cases:,} {study.kind}; model {study.model_accuracy}"
+        for reader in study.readers:
+            told[f"reader {reader.reader}"] = f"{reader.accuracy}; kappa with the model {reader.kappa_model}"
+    width = max(map(len, told))
+    return lines + [f"  {name:<{width}}  {words}" for name, words in told.items()]
+
+
+def _shown() -> ProgressCallback:
+    """A line that is written over on a terminal; a line now and then in a log."""
+    on_terminal = sys.stderr.isatty()
+    last = -_LINE_EVERY_S
+
+    def show(progress: Progress) -> None:
+        nonlocal last
+        if on_terminal:
+            print(f"\r{progress!s:<100.100}", end="\n" if progress.done >= 1 else "", file=sys.stderr, flush=True)
+        elif progress.done >= 1 or time.monotonic() - last >= _LINE_EVERY_S:
+            last = time.monotonic()
+            print(progress, file=sys.stderr, flush=True)
+
+    return show

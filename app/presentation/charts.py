@@ -1,0 +1,185 @@
+"""The charts of a slide, written once in Altair for the viewer and the reports. Altair is imported when one is drawn.
+
+Figures come as arguments; nothing here reads a result or decides what may be shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.presentation import words
+from app.presentation.colours import INK, NOT_RECOGNISED, class_colours, readable_on
+from app.presentation.tissue import TissueShare
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["class_colours", "probability_pie", "tissue_bar", "to_png", "to_svg"]
+
+FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
+PIE_PX = 220
+PNG_SCALE = 4.0
+_LEGEND_COLUMN_PX = 140
+# A slice narrower than this has no room for its own figure; the legend has it anyway.
+_LABELLED_SLICE = 0.1
+# Between figure and name in a legend: SVG joins ordinary spaces to one, an en space stays. The figure comes first,
+# since a long class name is cut at its end.
+_GAP = "\u2002"
+
+
+def probability_pie(
+    classes: Sequence[str], probabilities: Sequence[float], background: str, *, legend_below: bool = False
+) -> alt.Chart:
+    """Pie chart of slide-level probabilities, a slice a class in the order of `classes`; its legend gives each figure.
+
+    The legend stands to the right of the pie, or below it where the chart's place is narrow.
+    A grey disc that says so where they are not known (NaN).
+    """
+    import altair as alt
+
+    rows = _pie_rows(classes, probabilities, background)
+    if not rows:
+        return _style(_unknown_disc(alt))
+    domain = [row["legend"] for row in rows]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        theta=alt.Theta("probability:Q", stack=True, scale=alt.Scale(type="linear", domain=[0, 1])),
+        order=alt.Order("rank:O"),
+        description=alt.Description("legend:N"),
+        tooltip=[alt.Tooltip("title:N", title="Class"), alt.Tooltip("percent:N", title="Probability")],
+    )
+    slices = base.mark_arc(outerRadius=PIE_PX / 2 - 6, stroke="white", strokeWidth=1.5).encode(
+        color=alt.Color(
+            "legend:N",
+            scale=alt.Scale(domain=domain, range=[row["colour"] for row in rows]),
+            legend=alt.Legend(
+                title=None,
+                orient="bottom" if legend_below else "right",
+                columns=1,
+                symbolType="square",
+                labelLimit=280,
+                rowPadding=7,
+            ),
+        )
+    )
+    labels = base.mark_text(radius=PIE_PX * 0.31, fontSize=14, fontWeight="bold").encode(
+        text="label:N", color=alt.Color("ink:N", scale=None)
+    )
+    spoken = ", ".join(f"{row['title']} {row['percent']}" for row in rows)
+    chart = (slices + labels).properties(
+        width=PIE_PX, height=PIE_PX, description=f"Pie chart of slide-level probabilities: {spoken}"
+    )
+    return _style(chart)
+
+
+def tissue_bar(shares: Sequence[TissueShare], width_px: int = 420) -> alt.Chart:
+    """One stacked bar of what became of the tissue; fates without tissue are left out of bar and legend."""
+    import altair as alt
+
+    rows = _bar_rows(shares)
+    color = alt.Color(
+        "legend:N",
+        scale=alt.Scale(domain=[row["legend"] for row in rows], range=[row["colour"] for row in rows]),
+        legend=alt.Legend(
+            title=None,
+            orient="bottom",
+            columns=max(1, width_px // _LEGEND_COLUMN_PX),
+            symbolType="square",
+            labelLimit=280,
+            columnPadding=18,
+        ),
+    )
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(stroke="white", strokeWidth=1)
+        .encode(
+            x=alt.X("fraction:Q", stack="zero", axis=None, scale=alt.Scale(domain=[0, 1])),
+            color=color,
+            order=alt.Order("rank:O"),
+            description=alt.Description("legend:N"),
+            tooltip=[alt.Tooltip("legend:N", title="Tissue"), alt.Tooltip("tiles:Q", title="Tiles")],
+        )
+        .properties(
+            width=width_px,
+            height=26,
+            description="What became of the tissue: " + ", ".join(str(row["legend"]) for row in rows),
+        )
+    )
+    return _style(chart)
+
+
+def to_svg(chart: alt.Chart) -> str:
+    """The chart as one SVG element; no network, no browser, no font is shipped (FONT names what systems have)."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(chart.to_json(), allowed_base_urls=[]))
+
+
+def to_png(chart: alt.Chart, scale: float = PNG_SCALE) -> bytes:
+    """The chart as PNG, `scale` pixels for each of its px."""
+    import vl_convert
+
+    return bytes(vl_convert.vegalite_to_png(chart.to_json(), scale=scale, allowed_base_urls=[]))
+
+
+def _pie_rows(classes: Sequence[str], probabilities: Sequence[float], background: str) -> list[dict[str, Any]]:
+    if not all(math.isfinite(p) for p in probabilities):
+        return []
+    palette = class_colours(classes, background)
+    rows = []
+    for rank, (name, probability) in enumerate(zip(classes, probabilities, strict=True)):
+        title, percent = words.class_title(name), words.percent(probability)
+        rows.append(
+            {
+                "title": title,
+                "legend": f"{percent}{_GAP}{title}",
+                "percent": percent,
+                "label": percent if probability >= _LABELLED_SLICE else "",
+                "probability": float(probability),
+                "rank": rank,
+                "colour": palette[name],
+                "ink": readable_on(palette[name]),
+            }
+        )
+    return _told_apart(rows)
+
+
+def _bar_rows(shares: Sequence[TissueShare]) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "legend": f"{words.share(item.fraction)}{_GAP}{item.title}",
+            "fraction": item.fraction,
+            "rank": rank,
+            "colour": item.colour,
+            "tiles": item.tiles,
+        }
+        for rank, item in enumerate(shares)
+        if item.fraction > 0
+    ]
+    return _told_apart(rows)
+
+
+def _told_apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Vega takes legend texts as keys: two that read alike get their number, so that they stay two."""
+    legends = [row["legend"] for row in rows]
+    return [
+        {**row, "legend": f"{row['legend']} ({row['rank'] + 1})"} if legends.count(row["legend"]) > 1 else row
+        for row in rows
+    ]
+
+
+def _unknown_disc(alt: Any) -> alt.Chart:
+    disc = alt.Chart(alt.InlineData(values=[{"all": 1}])).encode(theta=alt.Theta("all:Q"))
+    return (
+        disc.mark_arc(outerRadius=PIE_PX / 2 - 6, color=NOT_RECOGNISED, opacity=0.35)
+        + disc.mark_text(radius=0, text=words.CANNOT_TELL, fontSize=15, color=INK)
+    ).properties(width=PIE_PX, height=PIE_PX, description="No slide-level probabilities: the model cannot tell.")
+
+
+def _style(chart: Any) -> Any:
+    return (
+        chart.configure(font=FONT, background="transparent")
+        .configure_view(stroke=None)
+        .configure_legend(labelFontSize=13, labelColor=INK, symbolSize=130)
+    )

@@ -1,0 +1,113 @@
+"""The right-hand side of a slide page: call, pie chart, reasons to look again, key figures, downloads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import streamlit as st
+
+from aggregate.result import UNDETERMINED, SlideResult
+from app.presentation import charts, colours, words
+from app.viewer.pages import parts
+from wsi.errors import PulmoscopeError
+
+# Pie and legend side by side, in a column of a 1400 px screen.
+_PIE_SIZE_PX = (440, 236)
+
+
+def show_call(result: SlideResult) -> None:
+    """Draws the call and the pie chart."""
+    _show_call(result)
+    if result.decision.call != UNDETERMINED:
+        pie = charts.probability_pie(result.classes, result.decision.probabilities, result.background)
+        st.altair_chart(pie, width=_PIE_SIZE_PX[0], height=_PIE_SIZE_PX[1])
+
+
+def show_details(result: SlideResult) -> None:
+    """Draws what follows the call: reasons to look again, key figures, downloads."""
+    _show_reasons(result)
+    _show_figures(result)
+    _show_downloads(result)
+
+
+def key_figures(result: SlideResult) -> list[tuple[str, str]]:
+    """(name, value) of what a person wants to know of slide, tissue and model; plain text."""
+    slide, qc, model = result.slide, result.qc, result.provenance.get("model", {})
+    width, height = slide.size_px
+    figures = [
+        ("Tissue", words.area(qc.get("tissue_mm2", math.nan))),
+        ("Tiles", f"{len(result.tiles.xy):,}, of which {int(result.tiles.votes.sum()):,} voted"),
+        ("Pixel size", f"{words.pixel_size(slide.mpp)}, {words.mpp_source_in_words(slide.mpp_source)}"),
+        ("Slide size", f"{width:,} by {height:,} px"),
+        ("Model", f"{words.plain(model.get('name', 'unknown'))} {words.plain(model.get('version', ''))}".strip()),
+        ("pulmoscope", words.plain(result.provenance.get("pulmoscope", "unknown"))),
+    ]
+    if "tumour_mm2" in qc:
+        figures.insert(1, ("Called tumour", words.area(qc["tumour_mm2"])))
+    return figures
+
+
+def _show_call(result: SlideResult) -> None:
+    decision = result.decision
+    palette = colours.class_colours(result.classes, result.background)
+    colour = palette.get(decision.call, colours.NOT_RECOGNISED)
+    st.html(
+        f"<div>{parts.chip(result.status)}</div>"
+        f'<div class="ps-slide">{parts.safe(result.slide_id)}</div>'
+        f'<p class="ps-call" data-testid="call"><i style="background:{colour}"></i>'
+        f"{parts.safe(words.call_title(decision))}</p>"
+        f'<p class="ps-confidence">{parts.safe(words.confidence_in_words(decision))}</p>'
+    )
+
+
+def _show_reasons(result: SlideResult) -> None:
+    if not result.decision.review_reasons:
+        return
+    reasons = [words.reason(code) for code in result.decision.review_reasons]
+    st.html(
+        parts.section("Please look again, because")
+        + "".join(
+            f'<div class="ps-reason"><b>{parts.safe(reason.title)}</b>{parts.safe(reason.explanation)}'
+            f"<em>{parts.safe(reason.what_to_do)}</em></div>"
+            for reason in reasons
+        )
+    )
+
+
+def _show_figures(result: SlideResult) -> None:
+    rows = "".join(
+        f"<tr><th>{parts.safe(name)}</th><td>{parts.safe(value)}</td></tr>" for name, value in key_figures(result)
+    )
+    st.html(f'{parts.section("Key figures")}<table class="ps-facts">{rows}</table>')
+
+
+def _show_downloads(result: SlideResult) -> None:
+    from app import reports
+
+    st.html(parts.section("Reports"))
+    buttons = st.columns(len(reports.FORMATS))
+    for button, report_format in zip(buttons, reports.FORMATS, strict=True):
+        button.download_button(
+            report_format.upper(),
+            _renderer(result, report_format),
+            file_name=f"{result.slide_id}.{report_format}",
+            mime=reports.MEDIA_TYPES[report_format],
+            on_click="ignore",
+            width="stretch",
+            key=f"download-{report_format}",
+        )
+
+
+def _renderer(result: SlideResult, report_format: str) -> Callable[[], bytes]:
+    """Renders when the button is pressed, so that a page does not wait for reports that nobody asked for."""
+
+    def render() -> bytes:
+        from app import reports
+
+        try:
+            return reports.render(result, report_format)
+        except PulmoscopeError as error:
+            return str(error).encode()
+
+    return render

@@ -1,0 +1,53 @@
+"""Pieces that every page is made of: header, research-use statement, one-line errors, and escaped text."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from app.presentation import words
+from app.viewer.pages.theme import STYLE
+
+STATUS_WORDS = {"review": "To review", "done": "Done", "failed": "Failed"}
+
+
+def safe(text: object) -> str:
+    """One line of visible text, escaped for HTML: names and messages come from outside."""
+    return html.escape(words.plain(text, max_length=400))
+
+
+def show_header(page: str) -> None:
+    """The brand, the way to the other pages and the statement of use."""
+    st.html(STYLE)
+    brand, slides, upload = st.columns([6, 1, 1.3], vertical_alignment="center")
+    brand.html('<div class="ps-brand">pulmoscope<small>lung whole-slide images</small></div>')
+    if slides.button("Slides", disabled=page == "list", width="stretch", key="go-list"):
+        go()
+    if upload.button("Upload image", disabled=page == "upload", width="stretch", key="go-upload"):
+        go(page="upload")
+    st.html(f'<div class="ps-research" role="note">{safe(words.RESEARCH_USE)}</div>')
+
+
+def go(**where: str) -> None:
+    """Opens another page of the viewer: its address changes, so that it can be kept and shared."""
+    st.query_params.from_dict(where)
+    st.rerun()
+
+
+def chip(status: str) -> str:
+    """A status as a coloured label, HTML."""
+    known = status if status in STATUS_WORDS else "failed"
+    return f'<span class="ps-chip ps-{known}">{safe(STATUS_WORDS.get(status, status))}</span>'
+
+
+def section(title: str) -> str:
+    """A small heading, HTML."""
+    return f'<div class="ps-section">{safe(title)}</div>'
+
+
+def show_error(line: str, hint: str = "") -> None:
+    """One line of what went wrong and what to do; never a traceback."""
+    # Backslashes keep Markdown from taking the text for anything but text.
+    text = words.plain(f"{line}; {hint}" if hint else line, max_length=500)
+    st.error("".join(f"\\{mark}" if mark in "\\`*_{}[]()#+!|<>~$:" else mark for mark in text))

@@ -1,0 +1,36 @@
+"""Which page an address names, drawn under one header; whatever goes wrong in it becomes one line."""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+
+from app.viewer.pages import parts
+from app.viewer.pages import slide as slide_page
+from app.viewer.pages import slide_list as list_page
+from app.viewer.pages import upload as upload_page
+from app.viewer.pages.deep_zoom import COMPONENT_DIR
+from app.viewer.site import current
+from wsi.errors import PulmoscopeError
+
+
+def show() -> None:
+    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>`` or ``/?page=upload``."""
+    slide_id = st.query_params.get("slide")
+    page = "slide" if slide_id else "upload" if st.query_params.get("page") == "upload" else "list"
+    st.set_page_config(page_title="pulmoscope", page_icon=str(COMPONENT_DIR / "icon.png"), layout="wide", menu_items={})
+    parts.show_header(page)
+    try:
+        if slide_id:
+            slide_page.show(current(), slide_id)
+        elif page == "upload":
+            upload_page.show(current())
+        else:
+            list_page.show(current())
+    except PulmoscopeError as error:
+        parts.show_error(str(error))
+    except Exception as error:
+        # Names and text of a slide may be in the message: only the kind of error is logged.
+        logging.getLogger("pulmoscope.viewer").error("page %s failed: %s", page, type(error).__name__)
+        parts.show_error("This page could not be drawn", "reload it; if that does not help, run `pulmoscope doctor`")

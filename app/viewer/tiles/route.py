@@ -1,0 +1,117 @@
+"""The web route that serves slide pixels: `/viewer/tiles/<token>/<level>/<column>_<row>.jpg`.
+
+Only tiles of a slide in the catalog, only with a token of ours. No path, label or macro image can be reached.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.viewer.slide_files import SlideFile
+from app.viewer.tiles.pyramid import lay_pyramid, read_tile
+from app.viewer.tiles.slide_pool import SlidePool
+from app.viewer.tiles.tokens import Grant, Signer
+from wsi.errors import PulmoscopeError
+from wsi.slide import Pixels, Slide
+
+TILE_ROUTE = "/tiles"
+MAX_CACHE_BYTES = 192 << 20
+# Fewer than Streamlit's own threads, which tiles would starve otherwise.
+TILE_THREADS = 4
+_JPEG_QUALITY = 88
+_BROWSER_CACHE = "private, max-age=3600, immutable"
+
+
+class TileCache:
+    """Encoded tiles, the least recently used dropped past `max_bytes`. Safe to share among threads."""
+
+    def __init__(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._tiles: OrderedDict[tuple[Grant, int, int, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[Grant, int, int, int]) -> bytes | None:
+        with self._lock:
+            if key in self._tiles:
+                self._tiles.move_to_end(key)
+            return self._tiles.get(key)
+
+    def put(self, key: tuple[Grant, int, int, int], tile: bytes) -> None:
+        with self._lock:
+            self._bytes += len(tile) - len(self._tiles.pop(key, b""))
+            self._tiles[key] = tile
+            while self._bytes > self._max_bytes:
+                self._bytes -= len(self._tiles.popitem(last=False)[1])
+
+    @property
+    def size_bytes(self) -> int:
+        return self._bytes
+
+
+@dataclass(frozen=True)
+class TileServer:
+    """Answers tile requests. `locate` finds the file of a grant, None where it is gone or changed."""
+
+    signer: Signer
+    locate: Callable[[Grant], SlideFile | None]
+    pool: SlidePool = field(default_factory=SlidePool)
+    cache: TileCache = field(default_factory=TileCache)
+    limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TILE_THREADS))
+
+    def route(self) -> Route:
+        return Route(TILE_ROUTE + "/{token}/{level:int}/{column:int}_{row:int}.jpg", self._answer, methods=["GET"])
+
+    def tile(self, grant: Grant, level: int, column: int, row: int) -> bytes | None:
+        """One tile as JPEG; None where there is no such slide or tile. Raises SlideError."""
+        key = (grant, level, column, row)
+        if (known := self.cache.get(key)) is not None:
+            return known
+        with self.pool.borrow(f"{grant.version}:{grant.slide_id}", lambda: self._open(grant)) as slide:
+            pyramid = lay_pyramid(slide.levels)
+            if not pyramid.holds(level, column, row):
+                return None
+            encoded = encode_jpeg(read_tile(slide, pyramid, level, column, row))
+        self.cache.put(key, encoded)
+        return encoded
+
+    def _open(self, grant: Grant) -> Slide:
+        from wsi import open_slide
+
+        file = self.locate(grant)
+        if file is None:
+            raise PulmoscopeError("the slide is not at hand any more")
+        return open_slide(file.path, mpp=file.mpp)
+
+    async def _answer(self, request: Request) -> Response:
+        grant = self.signer.verify(request.path_params["token"], time.time())
+        if grant is None:
+            return Response(status_code=403)
+        place = (request.path_params["level"], request.path_params["column"], request.path_params["row"])
+        try:
+            tile = await anyio.to_thread.run_sync(lambda: self.tile(grant, *place), limiter=self.limiter)
+        except PulmoscopeError:
+            tile = None
+        if tile is None:
+            return Response(status_code=404)
+        return Response(tile, media_type="image/jpeg", headers={"Cache-Control": _BROWSER_CACHE})
+
+
+def encode_jpeg(pixels: Pixels) -> bytes:
+    """uint8 RGB (height, width, 3) as JPEG, without metadata."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()
