@@ -9,7 +9,7 @@ import pytest
 from aggregate.decision import DecisionRules
 from app.cli import cli
 from app.presentation.words import REASONS
-from tests.test_aggregate_decision import CLEAN, CLEAR, decided
+from tests.aggregate.test_decision import CLEAN, CLEAR, decided
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

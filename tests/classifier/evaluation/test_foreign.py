@@ -10,7 +10,7 @@ from classifier.dataset.tile_list import read_tile_set
 from classifier.evaluation.foreign import MAX_TILES_PER_IMAGE, Met, cut_tiles, find_foreign, judge_foreign, known_tiles
 from classifier.evaluation.unfamiliar import UNFAMILIAR, meet_unfamiliar
 from classifier.model import load_model
-from tests.classifier_tiles import tiny_model, tiny_tiles
+from tests.classifier.tiles import tiny_model, tiny_tiles
 from wsi.errors import DatasetError
 
 

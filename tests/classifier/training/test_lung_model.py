@@ -12,7 +12,7 @@ from classifier.dataset.tile_list import read_tile, read_tile_set
 from classifier.evaluation.evaluate import EvaluationPlan, evaluate
 from classifier.model import load_model
 
-DATA = Path(os.environ.get("PULMOSCOPE_DATA", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
+DATA = Path(os.environ.get("PULMOSCOPE_DATA", "no-data-named"))
 TILES = DATA / "lc25000" / "tiles.csv"
 SKIN = DATA / "wsi" / "cmu-1-small-region.svs"
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import cli
-from tests.classifier_tiles import CLASSES, tiny_model, tiny_tiles, write_csv
+from tests.classifier.tiles import CLASSES, tiny_model, tiny_tiles, write_csv
 from wsi.errors import DatasetError
 
 

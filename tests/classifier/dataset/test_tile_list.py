@@ -6,7 +6,7 @@ from PIL import Image
 
 from classifier.dataset.split import hold_out_groups
 from classifier.dataset.tile_list import TileRecord, fill_splits, read_tile, read_tile_set
-from tests.classifier_tiles import CLASSES, write_csv, write_tiles
+from tests.classifier.tiles import CLASSES, write_csv, write_tiles
 from tiler.spec import TileSpec
 from wsi.errors import DatasetError
 

@@ -20,6 +20,7 @@ from app.ledger.records import SlideRow, write_rows
 from app.pipeline import run_slide
 from app.presentation import colours
 from classifier.model import DEMO_MODEL, load_model
+from tests.conftest import REPOSITORY
 from tests.results import CLASSES, make_result
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -32,7 +33,6 @@ ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-ROOT = Path(__file__).parent.parent
 SIZE_PX, MARK_PX = (1607, 1203), (700, 500, 131, 130)  # (x, y, width, height) of the painted mark
 SERVE = """
 import sys
@@ -102,7 +102,7 @@ def server(results, tmp_path_factory):
     arguments = [sys.executable, "-c", SERVE, str(results), str(port), str(folder / "predict.py")]
     with printed.open("wb") as output:
         process = subprocess.Popen(
-            arguments, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            arguments, cwd=REPOSITORY, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
         )
     try:
         wait_for(address)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +17,9 @@ from classifier.training.checkpoint import Checkpoint, read_checkpoint, write_ch
 from classifier.training.fit import learning_rate_at, training_batches
 from classifier.training.recipe import TrainConfig
 from classifier.training.train import model_name, train
-from tests.classifier_tiles import TINY, tiny_model, tiny_tiles, write_csv, write_tiles
+from tests.classifier.tiles import TINY, tiny_model, tiny_tiles, write_csv, write_tiles
+from tests.conftest import REPOSITORY
 from wsi.errors import DatasetError, OutputUnwritableError, UsageError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_card_tells_how_the_model_was_made():
@@ -55,7 +53,7 @@ from classifier.training.train import train
 config = TrainConfig.from_dict(json.loads({json.dumps(json.dumps(config.to_dict()))}))
 train(Path({str(tiny_tiles())!r}), Path({str(out)!r}), config)
 """
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     checkpoint = out / ".training" / "checkpoint.npz"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:

@@ -30,8 +30,7 @@ class TestDaskEngine(EngineContract):
 
     def test_no_scheduler_is_one_clear_error(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
-        from app.batch.run_batch.engines import dask as dask_engine
-
+        from app.batch.engines import dask as dask_engine
         from app.config import RunConfig
 
         monkeypatch.setattr(dask_engine, "_CONNECT_S", 1)

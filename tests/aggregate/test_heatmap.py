@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from aggregate.heatmap import build_heatmap
-from tests.test_tiler_grid import blank_slide, mask_of
+from tests.tiler.test_grid import blank_slide, mask_of
 from tiler.grid import lay_grid
 from tiler.spec import TileSpec
 

@@ -11,7 +11,7 @@ import pytest
 from classifier.model import load_model
 from classifier.model_folder.card import CARD_FILE, WEIGHTS_FILE, ModelCard
 from classifier.model_folder.files import pack_arrays, read_card, read_folder, unpack_arrays, write_folder
-from tests.classifier_tiles import tiny_model
+from tests.classifier.tiles import tiny_model
 from wsi.errors import ModelDigestError, ModelError, ModelNotFoundError, UsageError
 
 

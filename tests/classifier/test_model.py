@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +10,9 @@ import pytest
 from classifier.model import DEFAULT_MODEL, DEMO_MODEL, find_model, load_model, packaged_models
 from classifier.model_folder.card import LITERT_FILE
 from classifier.networks.shape import features_of
-from tests.classifier_tiles import CLASSES, SIZE_PX, pattern, tiny_model
+from tests.classifier.tiles import CLASSES, SIZE_PX, pattern, tiny_model
+from tests.conftest import REPOSITORY
 from wsi.errors import ModelError, ModelNotFoundError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -115,5 +113,5 @@ def test_predicting_with_a_packaged_model_imports_no_tensorflow():
         "s = m.card.tile.size_px; m.predict(np.zeros((1, s, s, 3), np.uint8));"
         "print(sorted({'tensorflow', 'keras', 'sklearn', 'pandas', 'streamlit'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr

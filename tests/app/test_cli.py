@@ -11,15 +11,14 @@ import pytest
 from PIL import Image
 
 from classifier.model import DEMO_MODEL
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import REPOSITORY
 
 
 def pulmoscope(*arguments, cwd=None, **environment):
     return subprocess.run(
         [sys.executable, "-m", "app.cli", *map(str, arguments)],
-        cwd=cwd or ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd=cwd or REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
         capture_output=True,
         text=True,
         timeout=240,
@@ -180,7 +179,7 @@ def test_two_runs_at_once_share_an_output(ready_slide, tmp_path):
         "--model",
         DEMO_MODEL,
     ]
-    runs = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    runs = [subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     codes = sorted(run.wait(120) for run in runs)
     assert codes in ([0, 0], [0, 75])
     assert rows(tmp_path)["ready.svs"]["status"] in ("done", "review")
@@ -225,7 +224,7 @@ def test_a_package_of_the_same_name_is_named(tmp_path):
     script = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from app.guard import check_packages; check_packages()"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True)
     assert "the package 'tiler' found at" in done.stderr and "not pulmoscope's" in done.stderr
 
 

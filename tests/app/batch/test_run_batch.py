@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from app.batch.run_batch.engines import events as told
 
 from aggregate import store
+from app.batch.engines import events as told
 from app.batch.engines.local import LocalEngine
 from app.batch.inputs import SlideJob, collect_jobs
 from app.batch.run_batch import Tally, run_batch
@@ -22,12 +21,12 @@ from app.ledger.locks import prepare_locks, try_lock
 from app.ledger.records import SlideRow, read_rows
 from app.ledger.table import merge_rows
 from classifier.model import DEMO_MODEL
+from tests.conftest import REPOSITORY
 from tests.faults.common import flaws
 from wsi.errors import OutputUnwritableError
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
-ROOT = Path(__file__).resolve().parent.parent
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 
 
@@ -232,7 +231,7 @@ def test_a_run_killed_with_all_its_workers_is_resumed_to_the_same_end(slides, tm
     out = tmp_path / "out"
     draw(slides / "c.tif", "squamous_cell_carcinoma")
     command = [sys.executable, "-m", "app.cli", "run", str(slides), "--out", str(out), "--model", DEMO_MODEL]
-    root = Path(__file__).resolve().parent.parent
+    root = REPOSITORY
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (out / "slides.csv").exists() and time.monotonic() < deadline:
@@ -268,7 +267,7 @@ def command(*arguments):
 def test_fail_fast_stops_at_the_first_failure(slides, tmp_path):
     (slides / "0.svs").write_text("not a slide")
     done = subprocess.run(
-        command(slides, "--out", tmp_path / "out", "--fail-fast"), cwd=ROOT, capture_output=True, text=True
+        command(slides, "--out", tmp_path / "out", "--fail-fast"), cwd=REPOSITORY, capture_output=True, text=True
     )
     assert done.returncode == 1
     assert "5 slides: 0 done, 0 review, 1 failed, 4 not yet done" in done.stdout
@@ -284,7 +283,7 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_p
     # A session of its own, so that the signal goes to all its processes, as a terminal sends it.
     process = subprocess.Popen(
         command(slides, "--out", out),
-        cwd=ROOT,
+        cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

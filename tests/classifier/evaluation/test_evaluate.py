@@ -16,7 +16,7 @@ from classifier.evaluation.evaluate import EvaluationPlan, evaluate, judge
 from classifier.evaluation.shifts import SHIFTS, worst_shift
 from classifier.evaluation.unfamiliar import UNFAMILIAR
 from classifier.model import load_model
-from tests.classifier_tiles import CLASSES, tiny_model, tiny_tiles, write_csv
+from tests.classifier.tiles import CLASSES, tiny_model, tiny_tiles, write_csv
 from wsi.errors import DatasetError, OutputUnwritableError
 
 NO_SHIFTS = EvaluationPlan(shifts=False)

@@ -27,7 +27,7 @@ from classifier.evaluation.shifts import (
 )
 from classifier.model import load_model
 from classifier.stain import STAIN_VECTORS
-from tests.classifier_tiles import pattern, tiny_model, tiny_tiles
+from tests.classifier.tiles import pattern, tiny_model, tiny_tiles
 
 VIEWS = {shift.name: shift.view for shift in SHIFTS}
 

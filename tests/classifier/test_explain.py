@@ -8,7 +8,7 @@ from classifier.model import TileModel, load_model
 from classifier.model_folder.card import ModelCard
 from classifier.networks.catalog import write_architecture
 from classifier.networks.residual_cnn import Block, ResidualCnn
-from tests.classifier_tiles import CLASSES, SIZE_PX, pattern, tiny_model
+from tests.classifier.tiles import CLASSES, SIZE_PX, pattern, tiny_model
 from tiler.spec import TileSpec
 from wsi.errors import ModelError
 

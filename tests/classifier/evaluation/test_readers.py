@@ -10,7 +10,7 @@ from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from classifier.dataset.tile_list import TileRecord, TileSet
 from classifier.evaluation.reader_study import study_readers
 from classifier.evaluation.readers import NOT_READ, SOURCE_GROUPS, TILES, read_readings
-from tests.classifier_tiles import write_csv
+from tests.classifier.tiles import write_csv
 from wsi.errors import DatasetError
 
 CLASSES = ("adeno", "normal", "squamous")

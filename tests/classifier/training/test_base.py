@@ -14,7 +14,7 @@ from classifier.networks.torch_weights import read_torch_weights
 from classifier.training.base import EFFICIENTNET, read_base
 from classifier.training.recipe import fine_tuning
 from classifier.training.train import train
-from tests.classifier_tiles import TINY, tiny_model, tiny_tiles
+from tests.classifier.tiles import TINY, tiny_model, tiny_tiles
 from wsi.errors import ModelDigestError, ModelNotFoundError
 
 has_imagenet = pytest.mark.skipif(
