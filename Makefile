@@ -4,7 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint types faults install clean
+# The exact versions, with hashes, of what runs and of what tests; `make lock` renews both from setup.cfg.
+LOCK := requirements.lock
+TEST_LOCK := requirements-test.lock
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" --upgrade
+
+.PHONY: demo test check lint types faults install lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pulmoscope demo --out pulmoscope-demo
@@ -23,7 +30,6 @@ types: $(VENV)/.installed-test
 
 # The fault campaigns at full size (an hour or more); figures for docs/reliability.md.
 faults: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dask]"
 	$(BIN)/python -m benchmarks.faults "$$(mktemp -d)"
 
 install: $(VENV)/.installed
@@ -31,13 +37,20 @@ install: $(VENV)/.installed
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV)
 
-$(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+$(VENV)/.installed: setup.cfg pyproject.toml $(LOCK) | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r $(LOCK)
+	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+$(VENV)/.installed-test: $(VENV)/.installed $(TEST_LOCK)
+	$(PIP) install --require-hashes -r $(TEST_LOCK)
 	touch $@
+
+# setuptools builds us, so it is locked with the rest. The tests' lock comes first: it asks for more of the same packages.
+lock: | $(VENV)/bin/python
+	$(PIP) install uv
+	echo 'setuptools>=77' | $(COMPILE) setup.cfg - --extra test --output-file $(TEST_LOCK)
+	echo 'setuptools>=77' | $(COMPILE) setup.cfg - --constraints $(TEST_LOCK) --output-file $(LOCK)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis pulmoscope-demo
