@@ -46,11 +46,12 @@ $(VENV)/.installed-test: $(VENV)/.installed $(TEST_LOCK)
 	$(PIP) install --require-hashes -r $(TEST_LOCK)
 	touch $@
 
-# setuptools builds us, so it is locked with the rest. The tests' lock comes first: it asks for more of the same packages.
+# setuptools builds us, so it is locked with the rest; backports.strenum 1.3 refuses Python 3.11, which uv overlooks (it
+# passes over upper bounds of Python) and pip does not. The tests' lock comes first: it asks for more of the same packages.
 lock: | $(VENV)/bin/python
 	$(PIP) install uv
-	echo 'setuptools>=77' | $(COMPILE) setup.cfg - --extra test --output-file $(TEST_LOCK)
-	echo 'setuptools>=77' | $(COMPILE) setup.cfg - --constraints $(TEST_LOCK) --output-file $(LOCK)
+	printf '%s\n' 'setuptools>=77' 'backports-strenum<1.3' | $(COMPILE) setup.cfg - --extra test --output-file $(TEST_LOCK)
+	printf '%s\n' 'setuptools>=77' 'backports-strenum<1.3' | $(COMPILE) setup.cfg - --constraints $(TEST_LOCK) --output-file $(LOCK)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis pulmoscope-demo

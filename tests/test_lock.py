@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import itertools
 import re
 
 import pytest
@@ -56,5 +57,5 @@ def test_both_locks_agree():
 def test_every_locked_package_has_a_hash(name):
     text = (REPOSITORY / name).read_text()
     starts = [found.start() for found in PINNED.finditer(text)] + [len(text)]
-    assert all("--hash=sha256:" in text[start:end] for start, end in zip(starts, starts[1:], strict=False))
+    assert all("--hash=sha256:" in text[start:end] for start, end in itertools.pairwise(starts))
     assert len(starts) > 50

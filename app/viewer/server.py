@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -47,10 +48,10 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
 
 def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     """The ASGI application."""
-    import streamlit as st
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Mount, Route
+    from streamlit import App
     from streamlit.web.bootstrap import load_config_options
 
     from app.viewer.pages.deep_zoom import ASSETS, LIBRARY
@@ -64,7 +65,7 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
         Middleware(SecurityHeaders),
         Middleware(TrustedHostMiddleware, allowed_hosts=theme.allowed_hosts(host), www_redirect=False),
     ]
-    return st.App(SCRIPT, routes=[Mount(MOUNT, routes=routes)], middleware=guards)
+    return App(SCRIPT, routes=[Mount(MOUNT, routes=routes)], middleware=guards)
 
 
 class SecurityHeaders:
@@ -112,9 +113,8 @@ def security_headers() -> dict[str, str]:
 
 def _inline_scripts() -> list[str]:
     """Digests of the scripts that Streamlit's own page holds inline; nothing else inline may run."""
-    import streamlit
-
-    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    [package] = importlib.util.find_spec("streamlit").submodule_search_locations  # type: ignore[union-attr,misc]
+    page = (Path(package) / "static" / "index.html").read_text(encoding="utf-8")
     scripts: list[str] = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     return [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
 
