@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from aggregate.provenance import Provenance
 
 UNDETERMINED = "undetermined"
 
@@ -83,7 +84,12 @@ class SlideResult:
     qc: Mapping[str, float]  # areas (mm2), shares (0 to 1) and counts behind the review reasons
     tiles: TileTable
     heatmap: Heatmap
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def tile_side_px(self) -> float:
+        """Side of a tile in level-0 px: a whole number of heatmap cells."""
+        return self.heatmap.cell_px * self.provenance.tile.cells_per_side
 
     @property
     def status(self) -> str:

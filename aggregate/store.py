@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from aggregate import commit
 from aggregate.ome import image_attributes, label_attributes, label_pyramid, pyramid
+from aggregate.provenance import Provenance
 from aggregate.result import Decision, Heatmap, SlideRecord, SlideResult, TileTable
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
 
@@ -118,9 +119,7 @@ def load_summary(path: Path) -> Mapping[str, Any]:
 
 def result_digest(result: SlideResult) -> str:
     """SHA-256 of what was found, without when and how fast: two runs of one slide give the same."""
-    attributes = _attributes(result)
-    provenance = {k: v for k, v in result.provenance.items() if k in ("model", "config_sha256", "tile")}
-    attributes["provenance"] = provenance
+    attributes = {**_attributes(result), "provenance": result.provenance.scientific()}
     arrays = {**_table(result.tiles), "heatmap": result.heatmap.probabilities}
     return commit.digest_of(attributes, arrays)
 
@@ -206,7 +205,7 @@ def _attributes(result: SlideResult) -> dict[str, Any]:
             "cell_px": result.heatmap.cell_px,
             "cell_um": result.heatmap.cell_um,
         },
-        "provenance": dict(result.provenance),
+        "provenance": result.provenance.to_dict(),
     }
 
 
@@ -247,7 +246,7 @@ def _read(path: Path) -> SlideResult:
             qc={name: _number(value) for name, value in attributes["qc"].items()},
             tiles=TileTable(**tiles),
             heatmap=heatmap,
-            provenance=attributes["provenance"],
+            provenance=Provenance.from_dict(attributes["provenance"]),
         )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error

@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.decision import DecisionRules, TissueShares, decide
 from aggregate.heatmap import build_heatmap
-from aggregate.pool import pool
+from aggregate.pool import Pooled, pool
+from aggregate.provenance import Provenance
 from aggregate.result import SlideRecord, SlideResult, TileTable
 from classifier.model import TilePredictions
 from classifier.model_folder.card import ModelCard
 from tiler.spec import Grid, TileQuality
-from tiler.tissue import TissueAreas
+from tiler.survey import Survey
 from wsi.spacing import area_mm2
+
+
+@dataclass(frozen=True)
+class TileReadings:
+    """What was seen of the n tiles of a grid, in its order."""
+
+    predictions: TilePredictions
+    quality: NDArray[np.uint8]  # (n,) TileQuality
 
 
 def summarise(
     slide_id: str,
     slide: SlideRecord,
-    tissue: TissueAreas,
-    grid: Grid,
-    quality: NDArray[np.uint8],
-    predictions: TilePredictions,
+    survey: Survey,
+    readings: TileReadings,
     card: ModelCard,
     rules: DecisionRules,
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
 ) -> SlideResult:
-    """The result of one slide. `quality` and `predictions` are (n, ...) in the grid's order.
-
-    A tile votes when its quality is good and its familiarity reaches the model's threshold.
-    """
+    """The result of one slide. A tile votes when its quality is good and its familiarity reaches the threshold."""
+    grid, predictions = survey.grid, readings.predictions
     recognised = predictions.familiarity >= card.familiarity_threshold
-    votes = recognised & (quality == TileQuality.GOOD)
-    shares = _tissue_shares(tissue, grid, quality, recognised, votes)
-    background = card.classes.index(card.background)
+    votes = recognised & (readings.quality == TileQuality.GOOD)
+    shares = _tissue_shares(survey, readings.quality, recognised, votes)
     pooled = pool(
         predictions.probabilities[votes],
         grid.cell[votes],
         grid.tissue_fraction[votes],
-        background=background,
+        background=card.classes.index(card.background),
         cells_per_side=grid.cells_per_side,
     )
     decision = decide(
@@ -53,44 +56,61 @@ def summarise(
         mpp_inferred=slide.mpp_source not in ("given", "slide"),
         enlarged=grid.plan.enlarged,
     )
-    qc = {
+    return SlideResult(
+        slide_id,
+        card.classes,
+        card.background,
+        slide,
+        decision,
+        _quality_figures(survey, shares, pooled, int(votes.sum()), slide.mpp),
+        _tile_table(grid, readings, votes),
+        build_heatmap(grid, predictions.probabilities, votes, slide.mpp),
+        provenance,
+    )
+
+
+def _quality_figures(
+    survey: Survey, shares: TissueShares, pooled: Pooled, n_voting: int, slide_mpp: float
+) -> dict[str, float]:
+    """Areas (mm2), shares (0 to 1) and counts behind the review reasons."""
+    return {
         "tissue_mm2": shares.tissue_mm2,
-        "tiles": float(len(grid)),
-        "tiles_voting": float(votes.sum()),
+        "tiles": float(len(survey.grid)),
+        "tiles_voting": float(n_voting),
         "share_voting": shares.voting,
         "share_unfamiliar": shares.unfamiliar,
         "share_blur": shares.blur,
         "share_pen": shares.pen,
         "share_dark": shares.dark,
         "share_edge": shares.edge,
-        "pen_mm2_on_slide": tissue.pen_mm2,
-        "tumour_mm2": area_mm2(pooled.tumour_tiles * grid.plan.span_px**2, slide.mpp),
+        "pen_mm2_on_slide": survey.areas.pen_mm2,
+        "tumour_mm2": area_mm2(pooled.tumour_tiles * survey.grid.plan.span_px**2, slide_mpp),
         "hotspot": pooled.hotspot,
         "scatter": pooled.scatter,
         "second_type_share": pooled.second_type_share,
         "entropy": pooled.entropy,
     }
-    tiles = TileTable(
+
+
+def _tile_table(grid: Grid, readings: TileReadings, votes: NDArray[np.bool_]) -> TileTable:
+    return TileTable(
         xy=grid.xy,
-        probabilities=predictions.probabilities,
-        familiarity=predictions.familiarity,
-        quality=quality,
-        features=predictions.features,
+        probabilities=readings.predictions.probabilities,
+        familiarity=readings.predictions.familiarity,
+        quality=readings.quality,
+        features=readings.predictions.features,
         tissue_fraction=grid.tissue_fraction,
         votes=votes,
     )
-    heatmap = build_heatmap(grid, predictions.probabilities, votes, slide.mpp)
-    return SlideResult(slide_id, card.classes, card.background, slide, decision, qc, tiles, heatmap, provenance)
 
 
 def _tissue_shares(
-    tissue: TissueAreas,
-    grid: Grid,
+    survey: Survey,
     quality: NDArray[np.uint8],
     recognised: NDArray[np.bool_],
     votes: NDArray[np.bool_],
 ) -> TissueShares:
-    area = grid.tissue_fraction.astype(np.float64)
+    area = survey.grid.tissue_fraction.astype(np.float64)
 
     def share(chosen: NDArray[np.bool_]) -> float:
         return float(area[chosen].sum() / area.sum())
@@ -101,7 +121,7 @@ def _tissue_shares(
     # A blurred or inked tile is foreign to any model; it is told once, as what it is.
     unfamiliar = ~recognised & (quality == TileQuality.GOOD)
     return TissueShares(
-        tissue_mm2=tissue.tissue_mm2,
+        tissue_mm2=survey.areas.tissue_mm2,
         voting=share(votes),
         unfamiliar=share(unfamiliar),
         blur=share(flagged(TileQuality.BLUR)),

@@ -8,18 +8,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregate.provenance import ModelRecord, Provenance, TileRecord
 from aggregate.result import SlideRecord, SlideResult
-from aggregate.summary import summarise
+from aggregate.summary import TileReadings, summarise
 from app.config import RunConfig
 from classifier.model import TileModel, TilePredictions
-from tiler import Grid, TileBatch, TileSpec, TissueAreas, find_tissue, lay_grid, map_tiles
+from tiler import Grid, TileBatch, TileSpec, map_tiles, survey_slide
 from wsi import Slide, __version__, open_slide
 from wsi.fingerprint import fingerprint_meanwhile
+from wsi.spacing import ReadPlan
 
 Progress = Callable[[int, int], None]
 """Called with (tiles done, tiles in all)."""
@@ -41,42 +42,29 @@ def run_slide(
     started, clock = datetime.now(UTC), time.perf_counter()
     spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
     with open_slide(path, mpp=mpp, reader=config.reader) as slide, fingerprint_meanwhile(path) as sha256:
-        areas, grid = survey(slide, spec)
-        predictions, quality = predict_tiles(model, slide, grid, threads=config.threads, progress=progress)
+        survey = survey_slide(slide, spec)
+        readings = predict_tiles(model, slide, survey.grid, threads=config.threads, progress=progress)
         record = describe(slide, sha256.result())
-    provenance = {
-        "pulmoscope": __version__,
-        "model": _describe_model(model),
-        "config": config.scientific(mpp),
-        "config_sha256": config.sha256(mpp),
+    provenance = Provenance(
+        pulmoscope=__version__,
+        model=_describe_model(model),
+        config=config.scientific(mpp),
+        config_sha256=config.sha256(mpp),
         # A manifest is written by hand: only words that the model knows are sure to tell nothing of a patient.
-        "label": label if label in model.card.classes else "",
-        "libraries": {name: version(name) for name in _LIBRARIES},
-        "python": platform.python_version(),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - clock, 3),
-        "tile": {
-            "size_px": spec.size_px,
-            "mpp": spec.mpp,
-            "effective_mpp": grid.plan.mpp,
-            "level": grid.plan.level,
-            "read_px": grid.plan.read_px,
-            "overlap": spec.overlap,
-        },
-    }
-    return summarise(slide_id, record, areas, grid, quality, predictions, model.card, config.rules, provenance)
-
-
-def survey(slide: Slide, spec: TileSpec) -> tuple[TissueAreas, Grid]:
-    """What there is to predict. The masks end here: no later step needs so much memory again."""
-    tissue = find_tissue(slide)
-    return tissue.areas, lay_grid(tissue, spec, slide)
+        label=label if label in model.card.classes else "",
+        libraries={name: version(name) for name in _LIBRARIES},
+        python=platform.python_version(),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - clock, 3),
+        tile=_describe_tiles(spec, survey.grid.plan),
+    )
+    return summarise(slide_id, record, survey, readings, model.card, config.rules, provenance)
 
 
 def predict_tiles(
     model: TileModel, slide: Slide, grid: Grid, *, threads: int = 2, progress: Progress | None = None
-) -> tuple[TilePredictions, NDArray[np.uint8]]:
-    """Predictions and quality of all tiles of `grid`, in its order; each of `threads` reads and predicts."""
+) -> TileReadings:
+    """Predictions and quality of all n tiles of `grid`, in its order; each of `threads` reads and predicts."""
 
     def predict(batch: TileBatch) -> tuple[TilePredictions, NDArray[np.uint8]]:
         return model.predict(batch.pixels), batch.quality
@@ -94,7 +82,7 @@ def predict_tiles(
         features=np.concatenate([part.features for part in parts]),
         familiarity=np.concatenate([part.familiarity for part in parts]),
     )
-    return together, np.concatenate(quality)
+    return TileReadings(together, np.concatenate(quality))
 
 
 def describe(slide: Slide, sha256: str) -> SlideRecord:
@@ -111,17 +99,28 @@ def describe(slide: Slide, sha256: str) -> SlideRecord:
     )
 
 
-def _describe_model(model: TileModel) -> dict[str, Any]:
+def _describe_model(model: TileModel) -> ModelRecord:
     card = model.card
-    return {
-        "name": card.name,
-        "version": card.version,
-        "sha256": card.digest,
-        "runtime": model.runtime,
-        "synthetic": card.synthetic,
-        "intended_use": card.intended_use,
-        "limits": list(card.limits),
-        "never_shown": list(card.never_shown),
-        "familiarity_threshold": card.familiarity_threshold,
-        "training": dict(card.training),
-    }
+    return ModelRecord(
+        name=card.name,
+        version=card.version,
+        sha256=card.digest,
+        runtime=model.runtime,
+        synthetic=card.synthetic,
+        intended_use=card.intended_use,
+        limits=tuple(card.limits),
+        never_shown=tuple(card.never_shown),
+        familiarity_threshold=card.familiarity_threshold,
+        training=dict(card.training),
+    )
+
+
+def _describe_tiles(spec: TileSpec, plan: ReadPlan) -> TileRecord:
+    return TileRecord(
+        size_px=spec.size_px,
+        mpp=spec.mpp,
+        effective_mpp=plan.mpp,
+        level=plan.level,
+        read_px=plan.read_px,
+        overlap=spec.overlap,
+    )

@@ -19,13 +19,14 @@ import numpy as np
 from aggregate.store import save
 from app.batch.engines.tuning import tune_process
 from app.config import RunConfig
-from app.pipeline import run_slide, survey
+from app.pipeline import run_slide
 from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
 from classifier.model import TileModel, load_model
 from tiler import Grid, TileSpec
 from tiler.quality import blur_flags
 from tiler.stream import BATCH_SIZE, read_tiles
+from tiler.survey import survey_slide
 from wsi import Slide, open_slide
 from wsi.fingerprint import fingerprint
 
@@ -43,7 +44,7 @@ def main() -> None:
         config = RunConfig(Path(folder) / "out", "lung-v1", threads=cores)
         with open_slide(path) as slide:
             spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp)
-            _, grid = survey(slide, spec)
+            grid = survey_slide(slide, spec).grid
             tiles = read_tiles(slide, grid, 0, BATCH_SIZE)
         result = run_slide(path, "s", model, config)
         contenders: dict[str, Callable[[], Call]] = {
@@ -111,7 +112,7 @@ def _blur(tiles: np.ndarray, count: int) -> None:
 
 def _mask(slide: Slide, spec: TileSpec) -> None:
     with slide:
-        survey(slide, spec)
+        survey_slide(slide, spec)
 
 
 def _open(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregate.provenance import Provenance
 from aggregate.result import Decision, Heatmap, SlideRecord, SlideResult, TileTable
 from tiler.spec import TileQuality
 
@@ -71,7 +72,7 @@ def make_result(
         qc=dict(qc if qc is not None else _qc(letters, tiles, cell_px * mpp)),
         tiles=tiles,
         heatmap=_heatmap(letters, len(classes), origin_px, cell_px, mpp),
-        provenance=dict(provenance if provenance is not None else _provenance(synthetic, mpp)),
+        provenance=Provenance.from_dict(provenance if provenance is not None else _provenance(synthetic, mpp)),
     )
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiler.grid import lay_grid
     from tiler.spec import Grid, TileBatch, TileQuality, TileSpec
-    from tiler.stream import map_tiles, stream_tiles
+    from tiler.stream import map_tiles, read_tile_at, stream_tiles
+    from tiler.survey import Survey, survey_slide
     from tiler.tissue import TissueAreas, TissueMask, find_tissue
 
 __all__ = [
     "Grid",
+    "Survey",
     "TileBatch",
     "TileQuality",
     "TileSpec",
@@ -20,7 +22,9 @@ __all__ = [
     "find_tissue",
     "lay_grid",
     "map_tiles",
+    "read_tile_at",
     "stream_tiles",
+    "survey_slide",
 ]
 
 _HOMES = {
@@ -30,7 +34,10 @@ _HOMES = {
     "TileQuality": "tiler.spec",
     "TileSpec": "tiler.spec",
     "map_tiles": "tiler.stream",
+    "read_tile_at": "tiler.stream",
     "stream_tiles": "tiler.stream",
+    "Survey": "tiler.survey",
+    "survey_slide": "tiler.survey",
     "TissueAreas": "tiler.tissue",
     "TissueMask": "tiler.tissue",
     "find_tissue": "tiler.tissue",

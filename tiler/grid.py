@@ -57,13 +57,22 @@ def _grid(tissue: TissueMask, spec: TileSpec, plan: ReadPlan, downsample: float,
         origin_px=(x0, y0),
         cell_px=cell_px,
         cells_per_side=cells_per_side,
-        xy=np.rint(level_xy * downsample).astype(np.int32),
+        xy=_level_0_xy(level_xy, downsample),
         level_xy=level_xy,
         cell=cell,
         tissue_fraction=np.minimum(tissue_fraction[kept], 1.0).astype(np.float32),
         quality=mask_quality(tissue_fraction[kept], pen_fraction[kept], dark_fraction[kept]),
         tissue_cells=tissue_area > 0,
     )
+
+
+def level_xy_of(xy: NDArray[np.integer], downsample: float) -> NDArray[np.int32]:
+    """The px of a level, (..., 2), whose level-0 place `xy` a grid gives: level 0 is finer, so nothing was lost."""
+    return np.rint(xy / downsample).astype(np.int32)
+
+
+def _level_0_xy(level_xy: NDArray[np.integer], downsample: float) -> NDArray[np.int32]:
+    return np.rint(level_xy * downsample).astype(np.int32)
 
 
 def _area_in_cells(

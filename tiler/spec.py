@@ -37,7 +37,12 @@ class TileSpec:
     @property
     def cells_per_side(self) -> int:
         """Grid cells that one tile covers along a side."""
-        return round(1.0 / (1.0 - self.overlap))
+        return cells_per_side(self.overlap)
+
+
+def cells_per_side(overlap: float) -> int:
+    """Grid cells that a tile covers along a side, where the next tile repeats the share `overlap` (0 to under 1)."""
+    return round(1.0 / (1.0 - overlap))
 
 
 class TileQuality(IntFlag):

@@ -15,9 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.grid import level_xy_of
 from tiler.quality import blur_flags
-from tiler.spec import Grid, TileBatch
+from tiler.spec import Grid, TileBatch, TileSpec
 from wsi.slide import Slide
+from wsi.spacing import ReadPlan, plan_read
 
 BATCH_SIZE = 32
 # Overlapping neighbours are cut from one region of at most this size: 3 MB, which stays in a core's cache.
@@ -68,20 +70,35 @@ def read_tiles(slide: Slide, grid: Grid, start: int, stop: int) -> NDArray[np.ui
     """Tiles `start` to `stop`, (n, size, size, 3): stored pixels, or the area average (enlarged where the slide is
     coarser). Neighbours that overlap are cut from one region, so that no reader decodes their common part twice."""
     plan = grid.plan
-    tiles = np.empty((stop - start, plan.tile_px, plan.tile_px, 3), np.uint8)
+    tiles = _empty_tiles(plan, stop - start)
     for first, last in _runs(grid, start, stop):
         x, y = (int(value) for value in grid.level_xy[first])
         width = int(grid.level_xy[last - 1, 0]) - x + plan.read_px
         region = slide.read_region((x, y), plan.level, (width, plan.read_px))
         for index in range(first, last):
             left = int(grid.level_xy[index, 0]) - x
-            _fit(region[:, left : left + plan.read_px], grid, tiles[index - start])
+            _fit(region[:, left : left + plan.read_px], plan, tiles[index - start])
     return tiles
 
 
-def _fit(pixels: NDArray[np.uint8], grid: Grid, tile: NDArray[np.uint8]) -> None:
+def read_tile_at(slide: Slide, xy: tuple[int, int], spec: TileSpec) -> NDArray[np.uint8]:
+    """The one tile of a grid of `spec` whose top-left corner is level-0 px `xy`: (size, size, 3), as it was streamed.
+
+    Raises MppTooCoarseError if the slide cannot give `spec.mpp`, CorruptSlideError where it cannot be read.
+    """
+    plan = plan_read(slide.levels, slide.spacing, spec.size_px, spec.mpp)
+    x, y = level_xy_of(np.array(xy), slide.levels[plan.level].downsample).tolist()
+    [tile] = _empty_tiles(plan, 1)
+    _fit(slide.read_region((x, y), plan.level, (plan.read_px, plan.read_px)), plan, tile)
+    return tile
+
+
+def _empty_tiles(plan: ReadPlan, count: int) -> NDArray[np.uint8]:
+    return np.empty((count, plan.tile_px, plan.tile_px, 3), np.uint8)
+
+
+def _fit(pixels: NDArray[np.uint8], plan: ReadPlan, tile: NDArray[np.uint8]) -> None:
     """Writes `pixels` into `tile`, at the tile's size."""
-    plan = grid.plan
     if plan.read_px == plan.tile_px:
         tile[:] = pixels
     else:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aggregate.provenance import Provenance
+
 SLIDES_CSV = "slides.csv"
 STATUSES = ("done", "review", "failed")
 _BEFORE = ("slide_id", "file", "status", "call")
@@ -81,7 +83,7 @@ def result_row(file: str, summary: Mapping[str, Any]) -> SlideRow:
         mpp_source=summary["slide"]["mpp_source"],
         tissue_mm2=summary["qc"].get("tissue_mm2"),
         tiles=None if tiles is None else round(tiles),
-        seconds=summary["provenance"].get("seconds"),
+        seconds=Provenance.from_dict(summary["provenance"]).seconds,
     )
 
 

@@ -36,7 +36,7 @@ class CohortLine:
 
 def slide_row(result: SlideResult) -> SlideRow:
     """The row of a finished slide, from its stored result alone."""
-    qc, decision, seconds = result.qc, result.decision, result.provenance.get("seconds")
+    qc, decision = result.qc, result.decision
     return SlideRow(
         slide_id=result.slide_id,
         file=result.slide.file,
@@ -49,7 +49,7 @@ def slide_row(result: SlideResult) -> SlideRow:
         mpp_source=result.slide.mpp_source,
         tissue_mm2=qc.get("tissue_mm2"),
         tiles=int(qc["tiles"]) if "tiles" in qc else len(result.tiles.xy),
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        seconds=result.provenance.seconds,
     )
 
 

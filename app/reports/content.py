@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
+from aggregate.provenance import TileRecord
 from aggregate.result import UNDETERMINED, SlideResult
 from app.presentation import words
 from app.presentation.colours import class_colours
@@ -65,10 +66,10 @@ def describe(result: SlideResult) -> ReportContent:
     """The content of one slide's report."""
     decision = result.decision
     undetermined = decision.call == UNDETERMINED
-    model = _mapping(result.provenance.get("model"))
+    model = result.provenance.model
     return ReportContent(
         slide_id=plain(result.slide_id),
-        synthetic=synthetic_in_words(result.slide.synthetic, bool(model.get("synthetic"))),
+        synthetic=synthetic_in_words(result.slide.synthetic, model.synthetic),
         call=words.call_title(decision),
         call_sentence=words.call_in_words(decision),
         confidence=words.confidence_in_words(decision),
@@ -79,12 +80,12 @@ def describe(result: SlideResult) -> ReportContent:
         tissue=tissue_shares(result),
         sections=tuple(
             section
-            for section in (_tissue_and_tiles(result), _slide(result), _model(model, result), _run(result))
+            for section in (_tissue_and_tiles(result), _slide(result), _model(result), _run(result))
             if section.rows
         ),
-        digests=_digests(result, model),
-        limits=_listed(model.get("limits")),
-        never_shown=_listed(model.get("never_shown")),
+        digests=_digests(result),
+        limits=_listed(model.limits),
+        never_shown=_listed(model.never_shown),
     )
 
 
@@ -156,32 +157,30 @@ def _slide(result: SlideResult) -> Section:
     return Section("Slide", rows)
 
 
-def _model(model: Mapping[str, Any], result: SlideResult) -> Section:
-    tile = _mapping(result.provenance.get("tile"))
+def _model(result: SlideResult) -> Section:
+    model = result.provenance.model
     rows = [
-        ("Model", " ".join(plain(model[key]) for key in ("name", "version") if key in model)),
-        ("Intended use", _text(model.get("intended_use"))),
-        ("Trained on", _training_in_words(model.get("training"))),
+        ("Model", f"{plain(model.name)} {plain(model.version)}".strip()),
+        ("Intended use", _text(model.intended_use)),
+        ("Trained on", _training_in_words(model.training)),
         ("Classes", _text(", ".join(words.class_title(name) for name in result.classes))),
-        ("Tile", _tile_in_words(tile)),
-        ("Runs on", _text(model.get("runtime"))),
+        ("Tile", _tile_in_words(result.provenance.tile)),
+        ("Runs on", _text(model.runtime)),
     ]
     return Section("Model", tuple(row for row in rows if row[1]))
 
 
-def _tile_in_words(tile: Mapping[str, Any]) -> str:
-    if not all(_is_number(tile.get(key)) for key in ("size_px", "mpp")):
+def _tile_in_words(tile: TileRecord) -> str:
+    if not tile.size_px:
         return ""
-    text = f"{tile['size_px']:g} px at {words.pixel_size(tile['mpp'])}"
-    if _is_number(tile.get("effective_mpp")):
-        text += f" (read at {words.pixel_size(tile['effective_mpp'])})"
-    return text + (f", overlap {words.share(tile['overlap'])}" if _is_number(tile.get("overlap")) else "")
+    text = f"{tile.size_px} px at {words.pixel_size(tile.mpp)}"
+    if tile.effective_mpp:
+        text += f" (read at {words.pixel_size(tile.effective_mpp)})"
+    return text + f", overlap {words.share(tile.overlap)}"
 
 
-def _training_in_words(training: object) -> str:
-    """How many tiles of how many source images, and the digest of the list; a text is shown as it is."""
-    if not isinstance(training, Mapping):
-        return _text(training)
+def _training_in_words(training: Mapping[str, Any]) -> str:
+    """How many tiles of how many source images."""
     counts = [count for count in _mapping(training.get("tiles")).values() if _is_number(count)]
     parts = [f"{_count(sum(counts))} tiles"] if counts else []
     if _is_number(training.get("groups")):
@@ -191,34 +190,29 @@ def _training_in_words(training: object) -> str:
 
 def _run(result: SlideResult) -> Section:
     provenance = result.provenance
-    seconds = provenance.get("seconds")
-    libraries = _mapping(provenance.get("libraries"))
-    settings = _mapping(provenance.get("config"))
     rows = [
-        ("pulmoscope", _text(provenance.get("pulmoscope"))),
-        ("Run on", _when(provenance.get("started"))),
-        ("Time taken", words.duration(seconds) if _is_number(seconds) else ""),
-        ("Settings", _pairs(settings, " = ")),
-        ("Libraries", _pairs(libraries, " ")),
+        ("pulmoscope", _text(provenance.pulmoscope)),
+        ("Run on", _when(provenance.started)),
+        ("Time taken", "" if provenance.seconds is None else words.duration(provenance.seconds)),
+        ("Settings", _pairs(provenance.config, " = ")),
+        ("Libraries", _pairs(provenance.libraries, " ")),
     ]
     return Section("Run", tuple(row for row in rows if row[1]))
 
 
-def _digests(result: SlideResult, model: Mapping[str, Any]) -> Section:
+def _digests(result: SlideResult) -> Section:
+    provenance = result.provenance
     digests = (
         ("Slide", result.slide.sha256),
-        ("Model", model.get("sha256")),
-        ("Training data", _mapping(model.get("training")).get("data_sha256")),
-        ("Settings", result.provenance.get("config_sha256")),
+        ("Model", provenance.model.sha256),
+        ("Training data", provenance.model.training.get("data_sha256")),
+        ("Settings", provenance.config_sha256),
     )
     return Section("SHA-256", tuple((of, plain(digest, _HASH_CHARACTERS)) for of, digest in digests if digest))
 
 
-def _listed(items: object) -> tuple[str, ...]:
-    """A model card's list of sentences; a single text is a list of one."""
-    if isinstance(items, str):
-        return (plain(items, _MAX_CARD_TEXT),)
-    return tuple(plain(item, _MAX_CARD_TEXT) for item in items) if isinstance(items, list | tuple) else ()
+def _listed(sentences: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(plain(sentence, _MAX_CARD_TEXT) for sentence in sentences)
 
 
 def _pairs(values: Mapping[str, Any], between: str) -> str:
@@ -226,10 +220,10 @@ def _pairs(values: Mapping[str, Any], between: str) -> str:
     return _text(", ".join(f"{plain(key)}{between}{plain(value)}" for key, value in simple.items()))
 
 
-def _when(started: object) -> str:
+def _when(started: str) -> str:
     """``22 November 2026, 20:31 UTC``; a text that is no ISO time is shown as it is."""
     try:
-        moment = datetime.fromisoformat(str(started)).astimezone(UTC)
+        moment = datetime.fromisoformat(started).astimezone(UTC)
     except ValueError:
         return _text(started)
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"

@@ -46,7 +46,7 @@ def quality_names(flags: int) -> str:
 
 def _lines(result: SlideResult) -> Iterator[list[str]]:
     tiles = result.tiles
-    side_px = f"{tile_side_px(result):g}"
+    side_px = f"{result.tile_side_px:g}"
     names = [inert_cell(name) for name in result.classes]
     winner = np.argmax(tiles.probabilities, axis=1) if len(tiles.xy) else np.zeros(0, int)
     for i in range(len(tiles.xy)):
@@ -63,12 +63,6 @@ def _lines(result: SlideResult) -> Iterator[list[str]]:
             str(int(votes)),
             names[winner[i]] if votes else "poor-quality" if flags else "not-recognised",
         ]
-
-
-def tile_side_px(result: SlideResult) -> float:
-    """Side of a tile in level-0 px: a tile is a whole number of heatmap cells wide, by the overlap that was run."""
-    tile = result.provenance.get("tile") or {}
-    return result.heatmap.cell_px * round(1.0 / (1.0 - float(tile.get("overlap", 0.0))))
 
 
 def _number(value: np.floating) -> str:

@@ -69,7 +69,7 @@ def _document(result: SlideResult) -> dict[str, Any]:
             "cell_px": heatmap.cell_px,
             "cell_um": heatmap.cell_um,
         },
-        "provenance": dict(result.provenance),
+        "provenance": result.provenance.to_dict(),
     }
 
 

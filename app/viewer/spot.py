@@ -69,16 +69,11 @@ def _tile_around(result: SlideResult, cell: Placement) -> int | None:
     """The tile that covers the cell's centre, the most central one where tiles overlap; None where there is none."""
     if not len(result.tiles.xy):
         return None
-    side_px = result.heatmap.cell_px * _cells_per_side(result)
+    side_px = result.tile_side_px
     centre = np.array([cell.x + cell.width / 2, cell.y + cell.height / 2])
     distance_px = np.abs(result.tiles.xy + side_px / 2 - centre).max(axis=1)
     nearest = int(np.argmin(distance_px))
     return nearest if distance_px[nearest] < side_px / 2 else None
-
-
-def _cells_per_side(result: SlideResult) -> int:
-    overlap = result.provenance.get("tile", {}).get("overlap", 0.0)
-    return round(1.0 / (1.0 - overlap)) if 0.0 <= overlap < 1.0 else 1
 
 
 def _flaws(flags: int) -> tuple[str, ...]:

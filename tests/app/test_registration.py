@@ -172,7 +172,7 @@ def test_a_slide_file_comes_back_as_drawn_in_um(tmp_path, mpp, overlap):
     tissue = root["0"][...]
     transforms = root.attrs["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"]
     (scale_y, scale_x), (y0, x0) = transforms[0]["scale"], transforms[1]["translation"]
-    half_tile_um = result.provenance["tile"]["effective_mpp"] * 112 / 2
+    half_tile_um = result.provenance.tile.effective_mpp * 112 / 2
     compared = 0
     for row, column in np.ndindex(*tissue.shape):
         x, y = x0 + column * scale_x, y0 + row * scale_y

@@ -7,7 +7,7 @@ import pytest
 from tests.slides import ArraySlide, stained
 from tiler.grid import lay_grid
 from tiler.spec import TileSpec
-from tiler.stream import map_tiles, stream_tiles
+from tiler.stream import map_tiles, read_tile_at, stream_tiles
 from tiler.tissue import find_tissue
 from wsi.errors import CorruptSlideError
 
@@ -35,6 +35,15 @@ def test_coarser_tiles_are_area_averages(slide):
     x, y = grid.xy[0]
     expected = cv2.resize(slide.read_region((x, y), 0, (128, 128)), (64, 64), interpolation=cv2.INTER_AREA)
     assert np.array_equal(tile, expected)
+
+
+@pytest.mark.parametrize("spec", [TileSpec(64, 0.5), TileSpec(48, 0.73, overlap=2 / 3), TileSpec(32, 1.0, overlap=0.5)])
+def test_a_tile_read_alone_is_the_one_that_was_streamed(slide, spec):
+    grid = lay_grid(find_tissue(slide), spec, slide)
+    tiles = np.concatenate([batch.pixels for batch in stream_tiles(slide, grid)])
+    for index in range(0, len(grid), 37):
+        x, y = grid.xy[index].tolist()
+        assert np.array_equal(read_tile_at(slide, (x, y), spec), tiles[index])
 
 
 def test_each_thread_reads_on_a_handle_of_its_own_and_closes_it(slide):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregate import store
+from aggregate.provenance import Provenance
 from app.batch.engines.events import SlideOutcome
 from app.batch.inputs import SlideJob
 from app.config import RunConfig
@@ -118,20 +119,21 @@ def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileMode
     if store.verify(target):
         return ("damage",)
     summary = store.load_summary(target)
-    provenance = summary["provenance"]
+    provenance = Provenance.from_dict(summary["provenance"])
     same = {
         "slide": summary["slide"]["sha256"] == fingerprint(job.path),
-        "model": provenance["model"]["sha256"] == model.card.digest,
-        "configuration": provenance["config_sha256"] == config.sha256(job.mpp)
-        and provenance["model"]["runtime"] == model.runtime,
+        "model": provenance.model.sha256 == model.card.digest,
+        "configuration": provenance.config_sha256 == config.sha256(job.mpp)
+        and provenance.model.runtime == model.runtime,
     }
     return tuple(name for name, is_same in same.items() if not is_same)
 
 
 def _digests(target: Path, summary: Mapping[str, Any]) -> dict[str, str]:
+    provenance = Provenance.from_dict(summary["provenance"])
     return {
         "slide_sha256": summary["slide"]["sha256"],
-        "model_sha256": summary["provenance"]["model"]["sha256"],
-        "config_sha256": summary["provenance"]["config_sha256"],
+        "model_sha256": provenance.model.sha256,
+        "config_sha256": provenance.config_sha256,
         "result_sha256": store.committed_digest(target),
     }

@@ -12,19 +12,15 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from app.batch.engines.limits import memory_limit, silent
 from app.viewer.explain.ask import Answer, Question
 from app.viewer.explain.picture import paint_evidence
 from app.viewer.overlay import encode_png
 from classifier.explain import explain
 from classifier.model import TileModel, load_model
-from tiler.spec import Grid
-from tiler.stream import read_tiles
+from tiler.stream import read_tile_at
 from wsi.errors import ModelDigestError, PulmoscopeError
-from wsi.slide import Pixels, Slide
-from wsi.spacing import plan_read
+from wsi.slide import Pixels
 
 _MEMORY_GB = 4.0
 
@@ -48,7 +44,7 @@ def answer(question: Question) -> Answer:
     try:
         model = _model(question.model, question.model_sha256)
         with open_slide(Path(question.slide), mpp=question.mpp) as slide:
-            tile = read_tile(slide, (question.x, question.y), model)
+            tile = read_tile_at(slide, (question.x, question.y), model.card.tile)
         found = explain(model, tile)
     except PulmoscopeError as error:
         return Answer(problem=error.code)
@@ -63,27 +59,6 @@ def answer(question: Question) -> Answer:
         _base64_png(tile),
         _base64_png(paint_evidence(tile, found.evidence)),
     )
-
-
-def read_tile(slide: Slide, xy: tuple[int, int], model: TileModel) -> Pixels:
-    """The tile at level-0 px `xy` (top-left), (size, size, 3), as a run shows it to `model`. Raises SlideError."""
-    plan = plan_read(slide.levels, slide.spacing, model.card.tile.size_px, model.card.tile.mpp)
-    corner = np.array([xy])
-    alone = Grid(
-        plan=plan,
-        shape=(1, 1),
-        origin_px=xy,
-        cell_px=plan.span_px,
-        cells_per_side=1,
-        xy=corner.astype(np.int32),
-        # The grid rounds px of the level to level 0, where none is lost: rounding back finds them again.
-        level_xy=np.rint(corner / slide.levels[plan.level].downsample).astype(np.int32),
-        cell=np.zeros((1, 2), np.int32),
-        tissue_fraction=np.ones(1, np.float32),
-        quality=np.zeros(1, np.uint8),
-        tissue_cells=np.ones((1, 1), np.bool_),
-    )
-    return read_tiles(slide, alone, 0, 1)[0]
 
 
 @lru_cache(maxsize=2)

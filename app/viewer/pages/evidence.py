@@ -50,7 +50,7 @@ def find(site: Site, file: SlideFile, result: SlideResult, tile: int) -> Evidenc
     """The evidence of a tile that voted, from the very slide and model of the result."""
     if not result.tiles.votes[tile]:
         return Evidence(None, why_silent(result, tile))
-    sha256 = str(result.provenance.get("model", {}).get("sha256", ""))
+    sha256 = result.provenance.model.sha256
     model = site.model_folder(sha256)
     if model is None:
         return Evidence(None, _NO_MODEL)

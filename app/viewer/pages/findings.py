@@ -33,15 +33,15 @@ def show_details(result: SlideResult) -> None:
 
 def key_figures(result: SlideResult) -> list[tuple[str, str]]:
     """(name, value) of what a person wants to know of slide, tissue and model; plain text."""
-    slide, qc, model = result.slide, result.qc, result.provenance.get("model", {})
+    slide, qc, model = result.slide, result.qc, result.provenance.model
     width, height = slide.size_px
     figures = [
         ("Tissue", words.area(qc.get("tissue_mm2", math.nan))),
         ("Tiles", f"{len(result.tiles.xy):,}, of which {int(result.tiles.votes.sum()):,} voted"),
         ("Pixel size", f"{words.pixel_size(slide.mpp)}, {words.mpp_source_in_words(slide.mpp_source)}"),
         ("Slide size", f"{width:,} by {height:,} px"),
-        ("Model", f"{words.plain(model.get('name', 'unknown'))} {words.plain(model.get('version', ''))}".strip()),
-        ("pulmoscope", words.plain(result.provenance.get("pulmoscope", "unknown"))),
+        ("Model", f"{words.plain(model.name or 'unknown')} {words.plain(model.version)}".strip()),
+        ("pulmoscope", words.plain(result.provenance.pulmoscope or "unknown")),
     ]
     if "tumour_mm2" in qc:
         figures.insert(1, ("Called tumour", words.area(qc["tumour_mm2"])))

@@ -14,7 +14,7 @@ import pytest
 from app import reports
 from app.ledger.records import SlideRow, read_rows
 from app.presentation import words
-from app.reports.csv_report import inert_cell, tile_side_px
+from app.reports.csv_report import inert_cell
 from tests.results import CLASSES, make_result
 from wsi.errors import OutputUnwritableError, StoreError, UsageError
 
@@ -182,12 +182,17 @@ def hostile_result():
         reasons=(HOSTILE,),
         provenance={
             "pulmoscope": HOSTILE,
-            "model": {"name": HOSTILE, "version": HOSTILE, "sha256": HOSTILE, "limits": [HOSTILE], "training": HOSTILE},
+            "model": {
+                "name": HOSTILE,
+                "version": HOSTILE,
+                "sha256": HOSTILE,
+                "limits": [HOSTILE],
+                "training": {"tiles": HOSTILE},
+            },
             "config": {HOSTILE: HOSTILE},
             "libraries": {HOSTILE: HOSTILE},
             "started": HOSTILE,
-            "seconds": HOSTILE,
-            "tile": {"size_px": HOSTILE, "mpp": None, "overlap": 0},
+            "tile": {"overlap": 0},
         },
     )
 
@@ -255,17 +260,17 @@ def test_json_equals_the_result():
     assert report["schema_version"] == 1 and report["status"] == "review" and report["call"] == "adenocarcinoma"
     assert report["probabilities"] == dict(zip(CLASSES, result.decision.probabilities, strict=True))
     assert report["confidence"]["value"] == result.decision.confidence
-    assert report["qc"] == result.qc and report["provenance"] == result.provenance
+    assert report["qc"] == result.qc and report["provenance"] == result.provenance.to_dict()
     assert report["slide"]["size_px"] == list(result.slide.size_px) and report["slide"]["mpp"] == 0.499
     assert [reason["code"] for reason in report["review_reasons"]] == ["pen"]
     assert report["heatmap"]["shape"] == list(result.heatmap.call.shape)
 
 
 def test_json_turns_what_is_no_number_to_null():
-    provenance = {"a": np.float32(math.nan), "b": [math.inf, np.int64(3)], "c": np.array([1.5]), "d": {1: (None, True)}}
-    report = json_of(make_result(qc={"entropy": math.nan}, provenance=provenance))
+    odd = {"a": np.float32(math.nan), "b": [math.inf, np.int64(3)], "c": np.array([1.5]), "d": {1: (None, True)}}
+    report = json_of(make_result(qc={"entropy": math.nan}, provenance={"config": odd}))
     assert report["qc"] == {"entropy": None}
-    assert report["provenance"] == {"a": None, "b": [None, 3], "c": [1.5], "d": {"1": [None, True]}}
+    assert report["provenance"]["config"] == {"a": None, "b": [None, 3], "c": [1.5], "d": {"1": [None, True]}}
 
 
 def test_csv_brings_every_tile_back_exactly():
@@ -288,7 +293,9 @@ def test_csv_brings_every_tile_back_exactly():
 
 @pytest.mark.parametrize(("overlap", "cells"), [(0.0, 1), (0.5, 2), (2 / 3, 3), (0.75, 4)])
 def test_a_tile_is_as_many_cells_wide_as_its_overlap_says(overlap, cells):
-    assert tile_side_px(make_result(cell_px=100.5, provenance={"tile": {"overlap": overlap}})) == 100.5 * cells
+    result = make_result(cell_px=100.5, provenance={"tile": {"overlap": overlap}})
+    assert result.tile_side_px == 100.5 * cells
+    assert {float(row["side_px"]) for row in tile_rows(result)} == {100.5 * cells}
 
 
 def test_pdf_says_what_the_page_says():

@@ -19,13 +19,12 @@ from app.viewer import site as viewer_site
 from app.viewer.catalog import find_entry
 from app.viewer.explain.ask import Answer, Explainer, Question
 from app.viewer.explain.picture import FLOOR, paint_evidence, shown_strength
-from app.viewer.explain.process import read_tile
 from app.viewer.pages import evidence
 from app.viewer.server import SCRIPT
 from app.viewer.site import Site
 from app.viewer.spot import read_spot, telling_tile
 from classifier.model import DEMO_MODEL, load_model
-from tiler import TileSpec, find_tissue, lay_grid, stream_tiles
+from tiler import TileSpec, find_tissue, lay_grid, read_tile_at, stream_tiles
 from wsi import open_slide
 
 QUESTION = Question("slide.svs", "v1", 0.5, 0, 0, "model", "c0" * 32)
@@ -64,7 +63,7 @@ def test_the_tile_is_read_as_the_run_read_it(ready_slide, model):
         streamed = np.concatenate([batch.pixels for batch in stream_tiles(slide, grid)])
         for index in range(0, len(grid), 3):
             xy = (int(grid.xy[index, 0]), int(grid.xy[index, 1]))
-            np.testing.assert_array_equal(read_tile(slide, xy, model), streamed[index])
+            np.testing.assert_array_equal(read_tile_at(slide, xy, model.card.tile), streamed[index])
 
 
 def test_a_tile_that_voted_is_shown_with_its_evidence(shown, model):
@@ -79,7 +78,8 @@ def test_a_tile_that_voted_is_shown_with_its_evidence(shown, model):
 
 
 def test_another_model_is_told_in_one_line(shown):
-    provenance = {**shown.result.provenance, "model": {**shown.result.provenance["model"], "sha256": "00" * 32}}
+    provenance = shown.result.provenance
+    provenance = replace(provenance, model=replace(provenance.model, sha256="00" * 32))
     other = replace(shown.result, provenance=provenance)
     found = evidence.find(shown.site, shown.file, other, voting(other))
     assert found.answer is None and "not the one at hand" in found.why_not
