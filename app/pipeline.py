@@ -20,6 +20,7 @@ from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileSpec, map_tiles, survey_slide
 from wsi import Slide, __version__, open_slide
 from wsi.fingerprint import fingerprint_meanwhile
+from wsi.metadata import public_label
 from wsi.spacing import ReadPlan
 
 Progress = Callable[[int, int], None]
@@ -50,8 +51,7 @@ def run_slide(
         model=_describe_model(model),
         config=config.scientific(mpp),
         config_sha256=config.sha256(mpp),
-        # A manifest is written by hand: only words that the model knows are sure to tell nothing of a patient.
-        label=label if label in model.card.classes else "",
+        label=public_label(label, model.card.classes),
         libraries={name: version(name) for name in _LIBRARIES},
         python=platform.python_version(),
         started=started.isoformat(timespec="seconds"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from wsi.spacing import PLAUSIBLE_MPP
 
@@ -26,7 +26,12 @@ _VENDORS = frozenset(("aperio", "dicom", "generic-tiff", "hamamatsu", "huron", "
 _APERIO_CODEC = re.compile(r"\b(JPEG|J2K)/(?:RGB|YCC|YC|KDU)\b(?:\s+Q=(\d{1,3})\b)?")
 _APERIO_CODECS = {"JPEG": "JPEG", "J2K": "JPEG 2000"}
 _DICOM_CODECS = {"ISO_10918_1": "JPEG", "ISO_14495_1": "JPEG-LS", "ISO_15444_1": "JPEG 2000"}
+# What can be of use; anything beyond is no measurement but a place to hide a number in.
+_OBJECTIVE_POWERS = (0.1, 200.0)
 _MAX_LEVELS = 64
+_MAX_SIDE_PX = 2**31 - 1
+_MAX_TILE_SIDE_PX = 2**16
+_MAX_QUALITY = 100
 
 
 def number(text: str | None, low: float = -math.inf, high: float = math.inf) -> float | None:
@@ -42,17 +47,25 @@ def public_metadata(properties: Mapping[str, str]) -> Metadata:
     """What may be told, from OpenSlide's `properties`: vendor, power, mpp, levels, tile size, codec, synthetic."""
     found: dict[str, str | float | int | bool | None] = {
         "vendor": _word(properties.get("openslide.vendor"), _VENDORS),
-        "objective_power": number(properties.get("openslide.objective-power"), 0.1, 200),
+        "objective_power": number(properties.get("openslide.objective-power"), *_OBJECTIVE_POWERS),
         "mpp_x": number(properties.get("openslide.mpp-x"), *PLAUSIBLE_MPP),
         "mpp_y": number(properties.get("openslide.mpp-y"), *PLAUSIBLE_MPP),
         "level_count": _whole(properties.get("openslide.level-count"), _MAX_LEVELS),
         "level_sizes_px": _level_sizes(properties),
-        "tile_width_px": _whole(properties.get("openslide.level[0].tile-width"), 2**16),
-        "tile_height_px": _whole(properties.get("openslide.level[0].tile-height"), 2**16),
+        "tile_width_px": _whole(properties.get("openslide.level[0].tile-width"), _MAX_TILE_SIDE_PX),
+        "tile_height_px": _whole(properties.get("openslide.level[0].tile-height"), _MAX_TILE_SIDE_PX),
         **_codec(properties),
         "synthetic": any(is_synthetic(properties.get(key, "")) for key in _DESCRIPTIONS) or None,
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def public_label(label: str, classes: Collection[str]) -> str:
+    """`label` where it is one of the model's `classes`, letter for letter; else "".
+
+    A manifest is written by hand: only words that the model knows are sure to tell nothing of a patient.
+    """
+    return label if label in classes else ""
 
 
 def is_synthetic(description: str) -> bool:
@@ -67,7 +80,7 @@ def _codec(properties: Mapping[str, str]) -> Metadata:
     if properties.get("openslide.vendor") == "aperio":
         match = _APERIO_CODEC.search(properties.get("tiff.ImageDescription", ""))
         if match:
-            quality = _whole(match[2], 100)
+            quality = _whole(match[2], _MAX_QUALITY)
             return {"compression": _APERIO_CODECS[match[1]]} | ({} if quality is None else {"quality": quality})
     return {}
 
@@ -76,7 +89,9 @@ def _level_sizes(properties: Mapping[str, str]) -> str | None:
     """All level sizes as ``22000x15200 5500x3800``; None where any is not a whole number."""
     sizes = []
     for level in range(_whole(properties.get("openslide.level-count"), _MAX_LEVELS) or 0):
-        sides = [_whole(properties.get(f"openslide.level[{level}].{side}"), 2**31) for side in ("width", "height")]
+        sides = [
+            _whole(properties.get(f"openslide.level[{level}].{side}"), _MAX_SIDE_PX) for side in ("width", "height")
+        ]
         if None in sides:
             return None
         sizes.append(f"{sides[0]}x{sides[1]}")

@@ -117,11 +117,8 @@ def area_mm2(pixels: float, mpp: float) -> float:
 
 
 def px_to_um(px: float, mpp: float) -> float:
+    """Length in um of `px` pixels of `mpp` um each."""
     return px * mpp
-
-
-def um_to_px(um: float, mpp: float) -> float:
-    return um / mpp
 
 
 def mpp_from_tiff_resolution(resolution: float, unit: int) -> float | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import SyntheticSlide
 from wsi import open_slide
-from wsi.metadata import is_synthetic, number, public_metadata
+from wsi.metadata import is_synthetic, number, public_label, public_metadata
 
 SECRET = "Mueller^Hans 1949-03-02"
 
@@ -114,3 +114,79 @@ def test_number() -> None:
     for text in (None, "", "nan", "inf", "-inf", "1e999", "0.5 um", "one"):
         assert number(text) is None
     assert number("300", 0, 200) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "inside", "outside"),
+    [
+        ("openslide.objective-power", "objective_power", ("0.1", "200"), ("0.0999", "200.01", "20000", "-20")),
+        ("openslide.mpp-x", "mpp_x", ("0.05", "20"), ("0.0499", "20.01", "0", "19490302")),
+        ("openslide.mpp-y", "mpp_y", ("0.05", "20"), ("0.0499", "20.01", "0", "19490302")),
+        ("openslide.level-count", "level_count", ("1", "64"), ("65", "1000000000", "-1", "1.5", "")),
+        ("openslide.level[0].tile-width", "tile_width_px", ("1", "65536"), ("65537", "19490302", "+5")),
+        ("openslide.level[0].tile-height", "tile_height_px", ("1", "65536"), ("65537", "19490302", "1_0")),
+    ],
+)
+def test_a_number_leaves_only_within_its_bounds(
+    key: str, name: str, inside: tuple[str, ...], outside: tuple[str, ...]
+) -> None:
+    for text in inside:
+        assert public_metadata({key: text})[name] == float(text)
+    for text in outside:
+        assert public_metadata({key: text}) == {}
+
+
+@pytest.mark.parametrize(
+    ("side", "told"), [("1", "1x7"), ("2147483647", "2147483647x7"), ("2147483648", None), ("19490302071", None)]
+)
+def test_a_level_size_leaves_only_within_its_bounds(side: str, told: str | None) -> None:
+    for sides in ({"width": side, "height": "7"}, {"width": "7", "height": side}):
+        found = public_metadata(
+            {"openslide.level-count": "1"} | {f"openslide.level[0].{k}": v for k, v in sides.items()}
+        )
+        expected = told if sides["width"] == side or told is None else "x".join(reversed(told.split("x")))
+        assert found.get("level_sizes_px") == expected
+
+
+def test_levels_beyond_the_count_stay_behind() -> None:
+    many = {f"openslide.level[{i}].{side}": "9" for i in range(70) for side in ("width", "height")}
+    assert public_metadata({**many, "openslide.level-count": "64"})["level_sizes_px"] == " ".join(["9x9"] * 64)
+    assert public_metadata({**many, "openslide.level-count": "65"}) == {}
+
+
+@pytest.mark.parametrize(("quality", "told"), [("0", 0), ("100", 100), ("101", None), ("999", None), ("1949", None)])
+def test_an_aperio_quality_leaves_only_up_to_100(quality: str, told: int | None) -> None:
+    properties = {"openslide.vendor": "aperio", "tiff.ImageDescription": f"x JPEG/RGB Q={quality}|"}
+    found = public_metadata(properties)
+    assert found.get("quality") == told
+    assert found["compression"] == "JPEG"
+
+
+@pytest.mark.parametrize(
+    ("method", "codec"),
+    [("ISO_10918_1", "JPEG"), ("ISO_14495_1", "JPEG-LS"), ("ISO_15444_1", "JPEG 2000"), (SECRET, None)],
+)
+def test_a_codec_of_dicom_leaves_by_its_own_name_only(method: str, codec: str | None) -> None:
+    told = public_metadata({"openslide.vendor": "dicom", "dicom.LossyImageCompressionMethod": method})
+    assert told.get("compression") == codec
+    # Neither vendor's words are looked for under the other's name.
+    assert "compression" not in public_metadata({"openslide.vendor": "leica", "tiff.ImageDescription": "J2K/KDU Q=70"})
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high", "value"),
+    [("5", 5, 6, 5.0), ("6", 5, 6, 6.0), ("4.999", 5, 6, None), ("6.001", 5, 6, None), ("-7", -8, 8, -7.0)],
+)
+def test_a_number_at_its_bounds(text: str, low: float, high: float, value: float | None) -> None:
+    assert number(text, low, high) == value
+
+
+@pytest.mark.parametrize(
+    "label", ["", SECRET, "Normal", "normal ", " normal", "normal\u200b", "norm", "a", "normal,adenocarcinoma", "n"]
+)
+def test_a_label_that_the_model_does_not_know_stays_behind(label: str) -> None:
+    assert public_label(label, ("normal", "adenocarcinoma")) == ""
+
+
+def test_a_label_that_the_model_knows_is_told() -> None:
+    assert public_label("normal", ("normal", "adenocarcinoma")) == "normal"

@@ -19,7 +19,6 @@ from wsi.spacing import (
     plan_read,
     px_to_um,
     resolve_spacing,
-    um_to_px,
 )
 
 SOURCES = {"given": 1.0, "own": (0.25, 0.25), "objective_power": 20.0, "tiff_resolution": (0.4, 0.4)}
@@ -118,9 +117,13 @@ def test_plan_properties(mpp: float, steps: list[float], tile_px: int, wanted: f
         assert plan.level == 0
 
 
+def test_conversions() -> None:
+    assert px_to_um(8, 0.25) == 2.0
+    assert area_mm2(4e6, 0.5) == 1.0
+
+
 @given(mpp=st.floats(0.05, 20.0), px=st.floats(0, 1e6))
-def test_conversions_are_inverse(mpp: float, px: float) -> None:
-    assert um_to_px(px_to_um(px, mpp), mpp) == pytest.approx(px)
+def test_an_area_is_that_of_its_side(mpp: float, px: float) -> None:
     assert area_mm2(px * px, mpp) == pytest.approx((px_to_um(px, mpp) / 1000) ** 2)
 
 
@@ -133,3 +136,66 @@ def test_tiff_resolution(mpp: float) -> None:
 @pytest.mark.parametrize(("resolution", "unit"), [(0, 2), (-1, 2), (math.nan, 3), (math.inf, 3), (100, 1), (100, 7)])
 def test_meaningless_tiff_resolution(resolution: float, unit: int) -> None:
     assert mpp_from_tiff_resolution(resolution, unit) is None
+
+
+@pytest.mark.parametrize("mpp", [0.05, 20.0])
+@pytest.mark.parametrize("how", ["given", "own", "tiff_resolution"])
+def test_the_bounds_themselves_are_plausible(how: str, mpp: float) -> None:
+    told = mpp if how == "given" else (mpp, mpp)
+    assert resolve_spacing("a.svs", **{how: told}).mpp == pytest.approx(mpp)
+
+
+@pytest.mark.parametrize("mpp", [math.nextafter(0.05, 0), math.nextafter(20.0, 21)])
+def test_one_step_beyond_the_bounds_is_not(mpp: float) -> None:
+    with pytest.raises(MppImplausibleError, match=r"outside 0\.05 to 20; give the right --mpp"):
+        resolve_spacing("a.svs", given=mpp)
+    with pytest.raises(MppImplausibleError):
+        resolve_spacing("a.svs", own=(mpp, mpp))
+    with pytest.raises(MppMissingError):
+        resolve_spacing("a.svs", tiff_resolution=(mpp, mpp))
+
+
+@pytest.mark.parametrize(("power", "mpp"), [(0.5, 20.0), (200.0, 0.05)])
+def test_powers_at_the_bounds(power: float, mpp: float) -> None:
+    assert resolve_spacing("a.svs", objective_power=power).mpp == pytest.approx(mpp)
+
+
+@pytest.mark.parametrize("power", [0.49, 201.0])
+def test_powers_beyond_the_bounds(power: float) -> None:
+    with pytest.raises(MppImplausibleError, match="10 / objective power"):
+        resolve_spacing("a.svs", objective_power=power)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "square"), [(1.049, 1.0, True), (1.06, 1.0, False), (1.0, 1.05, True), (1.0, 1.06, False)]
+)
+def test_how_oblong_a_pixel_may_be(x: float, y: float, square: bool) -> None:
+    if square:
+        assert resolve_spacing("a.svs", own=(x, y)).mpp == pytest.approx(math.sqrt(x * y))
+    else:
+        with pytest.raises(MppImplausibleError, match="not square"):
+            resolve_spacing("a.svs", own=(x, y))
+
+
+@pytest.mark.parametrize(("mpp", "read_px"), [(0.951, 224), (0.949, 236), (1.049, 224), (1.051, 213)])
+def test_a_level_within_the_tolerance_is_read_as_it_is(mpp: float, read_px: int) -> None:
+    plan = plan_read(levels_of(1), Spacing(mpp, "slide"), 224, 1.0)
+    assert (plan.read_px, plan.enlarged) == (read_px, read_px < 224)
+
+
+@pytest.mark.parametrize(("mpp", "too_coarse"), [(2.0, False), (math.nextafter(2.0, 3), True)])
+def test_how_far_a_slide_is_enlarged(mpp: float, too_coarse: bool) -> None:
+    if too_coarse:
+        with pytest.raises(MppTooCoarseError):
+            plan_read(levels_of(1), Spacing(mpp, "slide"), 224, 1.0)
+    else:
+        assert plan_read(levels_of(1), Spacing(mpp, "slide"), 224, 1.0).read_px == 112
+
+
+def test_of_finer_levels_the_coarsest_is_read() -> None:
+    plan = plan_read(levels_of(1, 2, 4, 16), Spacing(0.11, "slide"), 224, 1.0)
+    assert (plan.level, plan.read_px) == (2, 509)
+
+
+def test_a_tile_is_never_less_than_a_pixel() -> None:
+    assert plan_read(levels_of(1), Spacing(1.9, "slide"), 1, 1.0).read_px == 1
