@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -19,21 +19,24 @@ from app.batch.inputs import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
 
+_LISTEN_S = 0.5
+
 
 @dataclass(frozen=True)
 class LocalEngine:
     """`workers` processes on this machine, each with the memory and the time a slide that `RunConfig` allows.
 
-    Those in `early` were started beforehand and are taken first."""
+    Those in `early` were started beforehand and are taken first. `clock` gives seconds, of any start."""
 
     workers: int = 1
     early: list[WorkerProcess] = field(default_factory=list)
+    clock: Callable[[], float] = time.monotonic
 
     def run_jobs(self, jobs: Sequence[SlideJob], config: RunConfig) -> Generator[Event, None, None]:
         waiting = deque(jobs)
         crew: list[_Worker] = []
         try:
-            crew += (_Worker(config, self.early) for _ in range(max(1, min(self.workers, len(jobs)))))
+            crew += (_Worker(config, self.early, self.clock) for _ in range(max(1, min(self.workers, len(jobs)))))
             while waiting or any(worker.job for worker in crew):
                 for worker in crew:
                     if worker.job is None and waiting:
@@ -46,28 +49,30 @@ class LocalEngine:
 
 def _listen(crew: list[_Worker], config: RunConfig) -> Iterator[Event]:
     busy = [worker for worker in crew if worker.job]
-    ready = wait([worker.connection for worker in busy], timeout=0.5)
+    left_s = min((config.slide_timeout_s - worker.seconds for worker in busy), default=_LISTEN_S)
+    ready = wait([worker.connection for worker in busy], timeout=max(0.0, min(_LISTEN_S, left_s)))
     for worker in busy:
         if worker.connection in ready:
             yield from worker.receive()
-        elif worker.seconds > config.slide_timeout_s:
+        # A slide that goes on reporting is held to its time like one that has fallen silent.
+        if worker.job and worker.seconds >= config.slide_timeout_s:
             yield worker.lose("timed-out", f"took more than {config.slide_timeout_s:g} s; raise --slide-timeout")
 
 
 class _Worker:
     """One worker process and the job it is at."""
 
-    def __init__(self, config: RunConfig, early: list[WorkerProcess]) -> None:
-        self._config = config
+    def __init__(self, config: RunConfig, early: list[WorkerProcess], clock: Callable[[], float]) -> None:
+        self._config, self._clock = config, clock
         self.job: SlideJob | None = None
         self._begin(early.pop() if early else start_worker())
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self._since
+        return self._clock() - self._since
 
     def give(self, job: SlideJob) -> SlideJob:
-        self.job, self._since = job, time.monotonic()
+        self.job, self._since = job, self._clock()
         try:
             self.connection.send(job)
         except OSError:  # it died while idle
@@ -107,7 +112,7 @@ class _Worker:
 
     def _begin(self, worker: WorkerProcess) -> None:
         self._worker, self.connection = worker, worker.connection
-        self._since = time.monotonic()
+        self._since = self._clock()
         with contextlib.suppress(OSError):  # if it has died already, giving it a job will tell
             self.connection.send(self._config)
 

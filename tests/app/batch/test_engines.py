@@ -1,6 +1,13 @@
+from multiprocessing import Pipe
+
 import pytest
 
+from app.batch.engines import local
+from app.batch.engines.events import SlideFinished, SlideOutcome, SlideProgress
 from app.batch.engines.local import LocalEngine
+from app.batch.inputs import SlideJob
+from app.config import RunConfig
+from app.ledger.records import SlideRow
 from tests.contracts.engine import EngineContract
 from tests.faults.others import run_on_dask_and_kill_one
 from wsi.errors import EngineError
@@ -10,6 +17,52 @@ class TestLocalEngine(EngineContract):
     @pytest.fixture
     def engine(self):
         return LocalEngine(2)
+
+
+class Clock:
+    """Goes on by a second at each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+class StrangeWorker:
+    """A worker process whose end of the line the test holds."""
+
+    def __init__(self, *messages) -> None:
+        self.connection, self._theirs = Pipe()
+        for message in messages:
+            self._theirs.send(message)
+        self.killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+
+    dismiss = kill
+
+
+@pytest.mark.parametrize("messages", [[(done, 1000) for done in range(40)], []], ids=["reporting", "silent"])
+def test_a_slide_over_its_time_is_given_up_whether_it_reports_or_not(messages, tmp_path, monkeypatch):
+    worker, spare = StrangeWorker(*messages), StrangeWorker()
+    monkeypatch.setattr(local, "start_worker", lambda: spare)
+    engine = LocalEngine(1, [worker], Clock())
+    job = SlideJob(tmp_path / "a.tif", "a.tif", "a")
+    events = list(engine.run_jobs([job], RunConfig(out=tmp_path, model="demo-synthetic", slide_timeout_s=20)))
+    assert isinstance(events[-1], SlideFinished) and events[-1].row.error_code == "timed-out"
+    assert worker.killed and 0 <= sum(isinstance(event, SlideProgress) for event in events) < 20
+
+
+def test_a_slide_that_ends_in_its_last_second_is_kept(tmp_path):
+    row = SlideRow("a", "a.tif", "done")
+    worker = StrangeWorker((1, 2), SlideOutcome(row, "ran"))
+    engine = LocalEngine(1, [worker], Clock())
+    config = RunConfig(out=tmp_path, model="demo-synthetic", slide_timeout_s=8)
+    events = list(engine.run_jobs([SlideJob(tmp_path / "a.tif", "a.tif", "a")], config))
+    assert events[-1].row.status == "done"
 
 
 class TestDaskEngine(EngineContract):
@@ -31,7 +84,6 @@ class TestDaskEngine(EngineContract):
     def test_no_scheduler_is_one_clear_error(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
         from app.batch.engines import dask as dask_engine
-        from app.config import RunConfig
 
         monkeypatch.setattr(dask_engine, "_CONNECT_S", 1)
         config = RunConfig(out=tmp_path, model="demo-synthetic")
