@@ -20,7 +20,7 @@ _CONNECTIVITY = 8
 
 
 def without_small(mask: Mask, min_px: int, band_pixels: int = _BAND_PIXELS) -> Mask:
-    """The parts of `mask` that have at least `min_px` px."""
+    """The parts of `mask` (rows, columns) that have at least `min_px` px, as a mask of the same shape."""
     kept = np.zeros_like(mask)
     if not cv2.countNonZero(mask):
         return kept
@@ -46,7 +46,7 @@ def without_small(mask: Mask, min_px: int, band_pixels: int = _BAND_PIXELS) -> M
 
 
 def touching_edge(mask: Mask) -> Mask:
-    """The parts of `mask` that touch the edge of the image."""
+    """The parts of `mask` (rows, columns) that touch the edge of the image, as a mask of the same shape."""
     filled = mask.copy()
     last_row, last_column = (side - 1 for side in mask.shape)
     rim = [(row, int(column)) for row in (0, last_row) for column in np.flatnonzero(mask[row])]
@@ -68,7 +68,8 @@ class _Seams:
         self.numbers: NDArray[np.int32] = np.empty(0, np.int32)  # of the band's parts, by label; -1 off the seams
 
     def add(self, labels: NDArray[np.int32], areas: NDArray[np.int32], *, last: bool) -> NDArray[np.int32]:
-        """Takes the next band and gives the labels of its parts at a seam; `last` says that no band follows."""
+        """Takes the next band, its `labels` (rows, columns) and `areas` (labels,), and gives the labels (n,) of its
+        parts at a seam; `last` says that no band follows."""
         rows = ([] if self._above is None else [labels[0]]) + ([] if last else [labels[-1]])
         parts = np.unique(np.concatenate(rows)) if rows else np.empty(0, np.int32)
         parts = parts[parts > 0]

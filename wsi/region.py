@@ -33,6 +33,7 @@ def clip(corner: Pair, size_px: Pair, image_px: Pair) -> tuple[Pair, Pair, Pair]
 
 
 def white(size_px: Pair) -> Pixels:
+    """(height, width, 3) of 255 for a size (width, height)."""
     return np.full((size_px[1], size_px[0], 3), 255, np.uint8)
 
 

@@ -47,7 +47,7 @@ class Slide(Protocol):
         ...
 
     def thumbnail(self, max_px: int) -> Pixels:
-        """The whole slide, its longer side at most `max_px`."""
+        """The whole slide, (height, width, 3), its longer side at most `max_px`. Raises CorruptSlideError."""
         ...
 
     def reopen(self) -> Slide:

@@ -112,6 +112,7 @@ class _LazyPixels:
         self._pixels: Pixels | None = None
 
     def get(self) -> Pixels:
+        """The whole image, (height, width, 3), shared by all who ask: not to be written to. Raises SlideError."""
         with self._lock:
             if self._pixels is None:
                 with _opened(self._path) as image:

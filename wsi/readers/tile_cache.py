@@ -36,7 +36,8 @@ class TileCache:
 
     @contextmanager
     def tile(self, key: Hashable, shape: tuple[int, int, int], fill: Callable[[Pixels], None]) -> Iterator[Pixels]:
-        """The tile of `key`, to read from inside the `with` only; `fill` writes it where it is not there yet.
+        """The tile of `key`, of `shape` (height, width, 3), to read inside the `with` only; `fill` writes it where it
+        is not there yet.
 
         Of threads that ask at once one fills it, the others wait. Raises what `fill` raises, and forgets the key then.
         """

@@ -1,4 +1,7 @@
-"""Things that lie on real slides and are not tissue: pen, black edges, blur, folds. Drawn on synthetic slides only."""
+"""Things that lie on real slides and are not tissue: pen, black edges, blur, folds. Drawn on synthetic slides only.
+
+The demonstration draws pen; the other three are the known truth of the tests of tissue, quality and review reasons.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,7 @@ class PenStroke:
         return 0
 
     def draw(self, pixels: NDArray[np.uint8], first: int, size_px: tuple[int, int], mpp: float) -> NDArray[np.uint8]:
+        """(rows, width, 3): see `Mark.draw`."""
         columns = _line_window(self.points_um, self.width_um, size_px[0], mpp)
         window = pixels[:, columns]
         cover = _line_cover(window.shape, self.points_um, self.width_um, (columns.start, first), mpp)
@@ -65,6 +69,7 @@ class BlackBorder:
         return 0
 
     def draw(self, pixels: NDArray[np.uint8], first: int, size_px: tuple[int, int], mpp: float) -> NDArray[np.uint8]:
+        """(rows, width, 3): see `Mark.draw`."""
         border = round(self.width_um / mpp)
         pixels[:, :border] = 0
         pixels[:, size_px[0] - border :] = 0
@@ -87,6 +92,7 @@ class BlurPatch:
         return math.ceil(4 * self.sigma_um / mpp)
 
     def draw(self, pixels: NDArray[np.uint8], first: int, size_px: tuple[int, int], mpp: float) -> NDArray[np.uint8]:
+        """(rows, width, 3): see `Mark.draw`."""
         inside = fill_rows([(self.shape, 1)], first, len(pixels), pixels.shape[1], mpp)
         soft = cv2.GaussianBlur(pixels, (0, 0), self.sigma_um / mpp)
         return np.where(inside[..., None] > 0, soft, pixels)
@@ -106,6 +112,7 @@ class Fold:
         return 0
 
     def draw(self, pixels: NDArray[np.uint8], first: int, size_px: tuple[int, int], mpp: float) -> NDArray[np.uint8]:
+        """(rows, width, 3): see `Mark.draw`."""
         columns = _line_window(self.points_um, self.width_um, size_px[0], mpp)
         window = pixels[:, columns]
         cover = _line_cover(window.shape, self.points_um, self.width_um, (columns.start, first), mpp)

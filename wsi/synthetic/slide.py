@@ -88,7 +88,7 @@ class SyntheticTruth:
         return 0
 
     def kind_at(self, xy: tuple[float, float]) -> str | None:
-        """The kind at (x, y) in level-0 px; None is glass."""
+        """The kind at (x, y) in level-0 px; None is glass. What tests compare with."""
         label = self.label_at(xy)
         return TISSUE_KINDS[label - 1] if label else None
 
@@ -173,7 +173,8 @@ class _Scene:
     seed: int
 
     def strips(self, rows: int, counts: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-        """The scanned part from top to bottom; adds the number of pixels of each label to `counts`."""
+        """The scanned part from top to bottom, (rows, width, 3) each; adds the number of pixels of each label to
+        `counts` (kinds of tissue + 1,)."""
         left, top, width, height = self.scanned_px
         columns = slice(left, left + width)
         for first in range(top, top + height, rows):

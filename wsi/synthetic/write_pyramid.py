@@ -86,6 +86,7 @@ class _LevelWriter:
     seen: int = 0
 
     def add(self, strip: NDArray[np.uint8]) -> None:
+        """Takes the next `strip` (rows, width, 3) of level 0 and writes the tiles that it completes."""
         factor = self.spec.downsamples[self.level]
         width, height = self.spec.level_size_px(self.level)
         rows = min(max(1, len(strip) // factor), height - self.seen)
