@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from aggregate.pool import Pooled, normalised_entropy
 from aggregate.result import UNDETERMINED, Decision
-
-
-@dataclass(frozen=True)
-class DecisionRules:
-    """The thresholds behind the review reasons. Shares are of the tissue area, 0 to 1.
-
-    They are chosen, not learned: there is no public cohort of lung slides to learn them from. `mixed_share` is the
-    tenth that the WHO classification (5th edition, 2021) asks of each part of an adenosquamous carcinoma.
-    """
-
-    low_margin: float = 0.40
-    scattered_share: float = 0.30
-    scattered_tiles: float = 5.0
-    mixed_share: float = 0.10
-    mixed_tiles: float = 4.0
-    unfamiliar_share: float = 0.20
-    undetermined_unfamiliar_share: float = 0.50
-    undetermined_voting_share: float = 0.25
-    blur_share: float = 0.10
-    pen_share: float = 0.02
-    dark_share: float = 0.05
-    little_tissue_mm2: float = 0.50
-
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
+from aggregate.thresholds import DecisionRules
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# A neighbourhood is a tile with those around it: nine tiles, 0.45 mm2 at 224 um.
-_NEIGHBOURS = 9
-_RADIUS_TILES = 2.5
-# An island of fewer tiles than this counts as if the rest of it were no tumour.
-_LEAST_NEIGHBOURS = 4
-_TUMOUR = 0.5
+from aggregate.thresholds import LEAST_NEIGHBOURS, NEIGHBOURS, RADIUS_TILES, TUMOUR
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def pool(
     hottest = int(np.argmax(tumour))
     hotspot = float(tumour[hottest])
 
-    in_tumour = tumour >= _TUMOUR
+    in_tumour = tumour >= TUMOUR
     voters = in_tumour if in_tumour.any() else np.arange(n) == hottest
     source = tile_p if in_tumour.any() else around
     types = _tumour_types(source[voters], weights[voters], background)
@@ -95,14 +90,14 @@ def _neighbourhood_means(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n, c) mean over each tile and its nearest, and (n,) the factor <= 1 that fills small islands up with zeros."""
     n, n_classes = tile_p.shape
-    rings, reach = _rings(_RADIUS_TILES * cells_per_side)
+    rings, reach = _rings(RADIUS_TILES * cells_per_side)
     first = cells.min(axis=0) - reach
     rows, columns = cells.max(axis=0) + reach + 1 - first
     at = (cells[:, 0] - first[0]) * columns + cells[:, 1] - first[1]
     # The last layer counts tiles, so that sums and counts are taken alike.
     layers = np.zeros((n_classes + 1, rows * columns))
     layers[:-1, at], layers[-1, at] = tile_p.T, 1.0
-    wanted = min(n, _NEIGHBOURS * cells_per_side**2)
+    wanted = min(n, NEIGHBOURS * cells_per_side**2)
     sums = np.zeros((n_classes + 1, n))
     for ring in rings:
         found = np.zeros_like(sums)
@@ -110,7 +105,7 @@ def _neighbourhood_means(
             found += layers[:, at + (down * columns + right)]
         places = np.maximum(0.0, wanted - sums[-1])
         sums += found * np.minimum(1.0, places / np.maximum(1.0, found[-1]))
-    least = min(n, _LEAST_NEIGHBOURS * cells_per_side**2)
+    least = min(n, LEAST_NEIGHBOURS * cells_per_side**2)
     return (sums[:-1] / sums[-1]).T, np.minimum(1.0, sums[-1] / least)
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.decision import DecisionRules, TissueShares, decide
+from aggregate.decision import TissueShares, decide
 from aggregate.heatmap import build_heatmap
 from aggregate.pool import Pooled, pool
 from aggregate.provenance import Provenance
 from aggregate.result import SlideRecord, SlideResult, TileTable
+from aggregate.thresholds import DecisionRules
 from classifier.model import TilePredictions
 from classifier.model_folder.card import ModelCard
 from tiler.spec import Grid, TileQuality

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aggregate.decision import DecisionRules
+from aggregate.thresholds import DecisionRules
 from app.ledger.audit import current_user
 
 

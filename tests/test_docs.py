@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aggregate.decision import DecisionRules
+from aggregate import thresholds
+from aggregate.thresholds import DecisionRules
 from app.cli import cli
 from app.presentation.words import REASONS
 from tests.aggregate.test_decision import CLEAN, CLEAR, decided
@@ -40,6 +41,19 @@ def test_every_reason_that_a_decision_gives_has_words():
         low_margin=1.1,
     )
     assert set(worst.review_reasons) == set(REASONS)
+
+
+def thresholds_told() -> dict[str, float]:
+    """Name and value of each row of the table of thresholds."""
+    table = POOLING[POOLING.index("## The thresholds") :]
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if line[:3] == "| `"]
+    assert all(len(row) == 3 and row[2] for row in rows)  # each with what is behind it
+    return {row[0].strip("`"): float(row[1]) for row in rows}
+
+
+def test_the_table_of_thresholds_is_the_one_in_force():
+    constants = {name: float(value) for name, value in vars(thresholds).items() if name.isupper()}
+    assert thresholds_told() == {**constants, **DecisionRules().to_dict()}
 
 
 def test_the_thresholds_told_are_those_in_force():

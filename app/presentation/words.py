@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aggregate.result import UNDETERMINED, Decision
+from aggregate.thresholds import HIGH_CONFIDENCE, MODERATE_CONFIDENCE
 
 RESEARCH_USE = (
     "For research use only. pulmoscope assists: its call is the output of a model, not a finding about a patient. "
@@ -22,10 +23,6 @@ CANNOT_TELL = "Cannot tell"
 MISSING = "–"  # noqa: RUF001 - an en dash marks an absent figure
 
 ConfidenceLevel = Literal["high", "moderate", "low", "none"]
-# On `Decision.confidence` (1 - H / log c). For three classes 0.6 is about 0.89 for the leading class when the other
-# two share the rest, and 0.3 about 0.73.
-HIGH_CONFIDENCE = 0.6
-MODERATE_CONFIDENCE = 0.3
 _MAX_TEXT = 200
 
 

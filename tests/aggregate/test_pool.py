@@ -187,3 +187,87 @@ def test_entropy_is_shannons():
     assert normalised_entropy(p) == pytest.approx(scipy_entropy(p, axis=1) / np.log(4))
     assert normalised_entropy(np.array([0.25] * 4)) == pytest.approx(1.0)
     assert normalised_entropy(np.array([1.0, 0.0, 0.0])) == pytest.approx(0.0, abs=1e-9)
+
+
+def pool_flat(p, shape=(6, 6), weights=None, cells_per_side=1):
+    """Pools a full rectangle of tiles that all say `p`, or row by row where `p` is (rows, c)."""
+    cells = np.argwhere(np.ones(shape, bool))
+    p = np.asarray(p, float)
+    tiles = np.repeat(p, shape[1], axis=0) if p.ndim == 2 else np.tile(p, (len(cells), 1))
+    weights = np.ones(len(cells)) if weights is None else np.asarray(weights, float)
+    return pool(tiles, cells, weights, background=NORMAL, cells_per_side=cells_per_side)
+
+
+@pytest.mark.parametrize(("tumour", "tiles"), [(0.4375, 0.0), (0.5, 36.0), (0.5625, 36.0)])
+def test_a_neighbourhood_is_tumour_from_one_half_on(tumour, tiles):
+    pooled = pool_flat((tumour, 1 - tumour, 0.0))
+    assert pooled.tumour_tiles == tiles and pooled.hotspot == tumour
+
+
+@pytest.mark.parametrize(("tiles", "factor"), [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0), (5, 1.0)])
+def test_an_island_of_less_than_four_tiles_is_filled_up(tiles, factor):
+    labels = np.full((12, 30), -1)
+    labels[:, 15:] = NORMAL
+    labels[3, :tiles] = ADENO
+    pooled = pool_map(labels)
+    assert pooled.hotspot == pytest.approx(factor * (1 - SURE[ADENO][NORMAL]))
+
+
+def test_with_overlap_an_island_is_filled_up_to_four_whole_tiles():
+    labels = np.full((24, 60), -1)
+    labels[:, 30:] = NORMAL
+    labels[0:4, 0:3] = ADENO  # twelve places of half tiles are three tiles
+    assert pool_map(labels, cells_per_side=2).hotspot == pytest.approx(0.75 * (1 - SURE[ADENO][NORMAL]))
+
+
+def test_the_type_is_weighted_by_the_tissue_of_its_tiles():
+    p = np.array([(0.9, 0.05, 0.05), (0.05, 0.05, 0.9)])
+    even = pool_flat(p, (2, 3)).probabilities
+    assert even[ADENO] == pytest.approx(even[SQUAMOUS])
+    heavy = pool_flat(p, (2, 3), weights=[1, 1, 1, 0.1, 0.1, 0.1]).probabilities
+    # 3 x 0.9 + 0.3 x 0.05 parts to 3 x 0.05 + 0.3 x 0.9
+    assert heavy[ADENO] / heavy[SQUAMOUS] == pytest.approx(2.715 / 0.42)
+
+
+@pytest.mark.parametrize(("cells_per_side", "tiles"), [(1, 36.0), (2, 9.0), (3, 4.0)])
+def test_tumour_is_counted_in_tiles_of_no_overlap(cells_per_side, tiles):
+    assert pool_flat(SURE[ADENO], cells_per_side=cells_per_side).tumour_tiles == pytest.approx(tiles)
+
+
+@pytest.mark.parametrize(("cells_per_side", "tiles"), [(1, 1.0), (2, 0.25)])
+def test_disagreeing_tiles_are_counted_likewise(cells_per_side, tiles):
+    labels = normal_slide(30, 30)
+    labels[15, 15] = ADENO
+    pooled = pool_map(labels, cells_per_side=cells_per_side)
+    assert pooled.disagreeing_tiles == tiles and pooled.scatter == 1.0
+
+
+def test_tissue_that_is_all_normal_scatters_nothing():
+    pooled = pool_map(normal_slide(10, 10))
+    assert pooled.scatter == 0.0 and pooled.disagreeing_tiles == 0.0 and pooled.tumour_tiles == 0.0
+
+
+def test_entropy_is_the_mean_over_all_tiles():
+    sure, torn = (0.0, 1.0, 0.0), (1 / 3, 1 / 3, 1 / 3)
+    assert pool_flat([sure, torn, torn, torn], (4, 5)).entropy == pytest.approx(0.75, abs=1e-6)
+
+
+def test_the_second_type_is_second_not_third_nor_last():
+    p = {0: (0.9, 0.05, 0.05, 0.0), 2: (0.0, 0.05, 0.9, 0.05), 3: (0.05, 0.05, 0.0, 0.9)}
+    kinds = np.repeat([0, 2, 3], [40, 20, 10])
+    cells = np.column_stack(
+        [100 * np.repeat([0, 1, 2], [40, 20, 10]), np.concatenate([range(40), range(20), range(10)])]
+    )
+    pooled = pool(np.array([p[kind] for kind in kinds]), cells, np.ones(70), background=1)
+    assert pooled.second_type_share == pytest.approx(20 / 70)
+
+
+def test_one_tumour_class_has_no_second_and_all_the_tumour():
+    p = np.tile([0.8, 0.2], (9, 1))
+    pooled = pool(p, np.argwhere(np.ones((3, 3))), np.ones(9), background=1)
+    assert pooled.second_type_share == 0.0 and pooled.probabilities == pytest.approx([0.8, 0.2])
+
+
+def test_without_any_tumour_the_types_share_what_is_left_alike():
+    pooled = pool_flat((0.0, 1.0, 0.0))
+    assert pooled.probabilities == pytest.approx((0.0, 1.0, 0.0)) and pooled.hotspot == 0.0
