@@ -6,7 +6,6 @@ The browser's file name and file type are never used: the name may tell of a pat
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import subprocess
@@ -17,13 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from wsi.errors import (
-    CorruptSlideError,
     EmptyFileError,
     MppImplausibleError,
     MppMissingError,
     OutputUnwritableError,
     SlideTooLargeError,
-    UnsupportedSlideError,
 )
 from wsi.spacing import PLAUSIBLE_MPP
 
@@ -68,23 +65,17 @@ def check_image(image: bytes) -> str:
 
     Raises EmptyFileError, UnsupportedSlideError, SlideTooLargeError, CorruptSlideError.
     """
-    from PIL import Image
+    from wsi.picture import open_picture
 
     if not image:
         raise EmptyFileError("the upload is empty", hint="choose another image")
     if len(image) > MAX_UPLOAD_MB << 20:
         raise SlideTooLargeError(f"the upload is larger than {MAX_UPLOAD_MB} MB", hint=_WHOLE_SLIDES)
     try:
-        with Image.open(io.BytesIO(image), formats=list(SUFFIXES)) as header:
-            (width, height), kind = header.size, str(header.format)
-    except Image.DecompressionBombError as error:
-        raise SlideTooLargeError("the image has too many pixels for an upload", hint=_WHOLE_SLIDES) from error
-    except Image.UnidentifiedImageError as error:
-        raise UnsupportedSlideError("the upload is no JPEG, PNG or TIFF image", hint="choose another image") from error
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        raise CorruptSlideError("the image is damaged", hint="export it again") from error
-    if width * height > MAX_PIXELS:
-        raise SlideTooLargeError(f"the image has {width} by {height} pixels", hint=_WHOLE_SLIDES)
+        with open_picture(image, list(SUFFIXES), MAX_PIXELS, name="the upload") as header:
+            kind = str(header.format)
+    except SlideTooLargeError as error:
+        raise SlideTooLargeError(error.message, hint=_WHOLE_SLIDES) from error
     # A camera's JPEG may hold further pictures (MPO); the first one counts.
     return SUFFIXES["JPEG" if kind == "MPO" else kind]
 

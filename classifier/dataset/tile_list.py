@@ -17,16 +17,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from classifier.dataset.split import SPLITS, split_groups
 from tiler.spec import TileSpec
-from wsi.errors import DatasetError
+from wsi.errors import DatasetError, SlideError, SlideTooLargeError
+from wsi.picture import read_picture
 from wsi.spacing import PLAUSIBLE_MPP
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 IMAGE_FORMATS = ("JPEG", "PNG", "TIFF")
-MAX_TILE_SIDE_PX = 4096
+MAX_TILE_PIXELS = 4096**2
 MAX_TILES = 5_000_000
 MAX_CLASSES = 100
 READ_THREADS = 2
@@ -173,16 +173,10 @@ def read_tile(record: TileRecord, spec: TileSpec) -> NDArray[np.uint8]:
 
 def _read_rgb(record: TileRecord) -> NDArray[np.uint8]:
     try:
-        with Image.open(record.path, formats=IMAGE_FORMATS) as image:
-            if max(image.size) > MAX_TILE_SIDE_PX:
-                raise DatasetError(
-                    f"{record.where} is {image.size[0]}x{image.size[1]} px, more than {MAX_TILE_SIDE_PX}",
-                    hint="whole slides are not tiles: cut it first",
-                )
-            return np.asarray(image.convert("RGB"), np.uint8)
-    except DatasetError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds on a broken file
+        return read_picture(record.path, IMAGE_FORMATS, MAX_TILE_PIXELS, name=record.where)
+    except SlideTooLargeError as error:
+        raise DatasetError(error.message, hint="whole slides are not tiles: cut it first") from error
+    except SlideError as error:
         raise DatasetError(
             f"{record.where} cannot be read as an image", hint="replace it or take out its row"
         ) from error

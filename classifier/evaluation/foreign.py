@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from classifier.dataset.predict import batches
 from classifier.dataset.tile_list import IMAGE_SUFFIXES, TileSet
@@ -23,7 +22,8 @@ from classifier.model import TileModel
 from classifier.progress import Progress, ProgressCallback, quiet
 from tiler.quality import FOCUS_THRESHOLD, focus
 from tiler.spec import TileSpec
-from wsi.errors import DatasetError
+from wsi.errors import DatasetError, SlideError, SlideTooLargeError
+from wsi.picture import read_picture
 
 IMAGE_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 SUFFIXES = (*IMAGE_SUFFIXES, ".bmp", ".gif", ".webp", ".ppm", ".pgm")
@@ -186,20 +186,13 @@ def _tiles_of_images(one: ForeignSet, size_px: int) -> Iterator[Pixels]:
 
 
 def _read_picture(path: Path) -> Pixels:
+    name = f"foreign image {_printable(path.name)}"
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
-            if image.width * image.height > MAX_IMAGE_PIXELS:
-                raise DatasetError(
-                    f"foreign image {_printable(path.name)} has more than {MAX_IMAGE_PIXELS // 10**6} million pixels",
-                    hint="cut it first",
-                )
-            return np.asarray(image.convert("RGB"), np.uint8)
-    except DatasetError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds on a broken file
-        raise DatasetError(
-            f"foreign image {_printable(path.name)} cannot be read", hint="replace it or take it out of the folder"
-        ) from error
+        return read_picture(path, IMAGE_FORMATS, MAX_IMAGE_PIXELS, name=name)
+    except SlideTooLargeError as error:
+        raise DatasetError(error.message, hint="cut it first") from error
+    except SlideError as error:
+        raise DatasetError(f"{name} cannot be read", hint="replace it or take it out of the folder") from error
 
 
 def _printable(name: str) -> str:

@@ -6,7 +6,6 @@ The header is checked at opening; pixels are decoded when first asked for.
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,9 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnsupportedSlideError
+from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.metadata import Metadata, is_synthetic
+from wsi.picture import open_picture
 from wsi.region import Pixels, clip, on_white, overview, shrink_to, white
 from wsi.spacing import Level, Spacing, mpp_from_tiff_resolution, resolve_spacing
 
@@ -125,39 +125,14 @@ class _LazyPixels:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The image with its header read and its size checked. What Pillow raises inside becomes a SlideError."""
+    """The image as `open_picture` gives it; one that began well and is none after all is damaged."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large or odd headers; here they become errors or nothing, never lines on the terminal.
-            warnings.filterwarnings("ignore", module="PIL")
-            with Image.open(path, formats=FORMATS) as image:
-                _check_size(path, image.width, image.height)
-                yield image
-    except (SlideError, MemoryError):
+        with open_picture(path, FORMATS, MAX_PIXELS) as image:
+            yield image
+    except UnsupportedSlideError as error:
+        if isinstance(error.__cause__, UnidentifiedImageError):
+            raise _corrupt(path) from error
         raise
-    except Image.DecompressionBombError as error:
-        raise SlideTooLargeError(_too_large(path), hint=_TOO_LARGE_HINT) from error
-    except UnidentifiedImageError as error:
-        raise _corrupt(path) from error
-    # Pillow's parsers raise nearly anything on a damaged header.
-    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, EOFError) as error:
-        raise _corrupt(path) from error
-    except (ZeroDivisionError, AttributeError, RuntimeError, NotImplementedError) as error:
-        raise _corrupt(path) from error
-
-
-_TOO_LARGE_HINT = "crop it, or convert it to a tiled pyramid"
-
-
-def _too_large(path: Path) -> str:
-    return f"{path.name} has more than {MAX_PIXELS // 1_000_000} million pixels in one piece"
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width < 1 or height < 1:
-        raise _corrupt(path)
-    if width * height > MAX_PIXELS:
-        raise SlideTooLargeError(_too_large(path), hint=_TOO_LARGE_HINT)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

@@ -147,7 +147,7 @@ def test_tiles_that_show_too_little_or_are_no_image_are_refused(tmp_path):
     (tmp_path / "t.png").write_bytes(b"no image")
     with pytest.raises(DatasetError, match="cannot be read"):
         read_tile(small, SPEC)
-    whole = save(tmp_path, np.zeros((10, 5000, 3), np.uint8))
+    whole = save(tmp_path, np.zeros((4000, 5000, 3), np.uint8))
     with pytest.raises(DatasetError, match="whole slides are not tiles"):
         read_tile(whole, SPEC)
 
