@@ -35,7 +35,7 @@ def open_picture(
         with _opened(source) as file, warnings.catch_warnings():
             # Pillow warns of large or odd headers; here they become errors or nothing, never lines on the terminal.
             warnings.filterwarnings("ignore", module="PIL")
-            with Image.open(file, formats=formats) as image:
+            with Image.open(file, formats=tuple(formats)) as image:
                 if image.width < 1 or image.height < 1:
                     raise _damaged(name)
                 if image.width * image.height > max_pixels:
