@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.dataset.split import SPLITS, split_groups
+from classifier.dataset.split import SPLITS, TRAIN, VALIDATION, VALIDATION_SHARE, hold_out_groups
 from tiler.spec import TileSpec
 from wsi.errors import DatasetError, SlideError, SlideTooLargeError
 from wsi.picture import read_picture
@@ -87,6 +87,11 @@ class TileSet:
         return np.array([index[record.label] for record in self.records], np.int64)
 
     @property
+    def label_names(self) -> list[str]:
+        """(n,) class names."""
+        return [record.label for record in self.records]
+
+    @property
     def groups(self) -> NDArray[np.str_]:
         """(n,) source groups."""
         return np.array([record.group for record in self.records], dtype=np.str_)
@@ -137,7 +142,9 @@ def fill_splits(tile_set: TileSet, seed: int) -> TileSet:
     """Whole source groups split into train and val by `seed`, where the list gives no split; else as it is."""
     if tile_set.has_splits:
         return tile_set
-    return replace(tile_set, records=split_groups(tile_set.records, seed))
+    held = hold_out_groups(tile_set.groups.tolist(), tile_set.label_names, VALIDATION_SHARE, seed)
+    records = (replace(record, split=VALIDATION if record.group in held else TRAIN) for record in tile_set.records)
+    return replace(tile_set, records=tuple(records))
 
 
 def check_tiles(tile_set: TileSet, spec: TileSpec) -> None:

@@ -117,7 +117,7 @@ def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, Ti
             f"no tile is of the background class {config.background!r}",
             hint=f"name the class that is no tumour with --background: {', '.join(listed.classes)}",
         )
-    held = hold_out_groups(training.records, config.hold_out_share, config.seed)
+    held = hold_out_groups(training.groups.tolist(), training.label_names, config.hold_out_share, config.seed)
     learned = training.of_groups(set(training.groups.tolist()) - held)
     held_out = training.of_groups(held)
     for label in listed.classes:
