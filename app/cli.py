@@ -17,6 +17,7 @@ import click
 
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
+from wsi.text import escape
 
 _PATH = click.Path(path_type=Path)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -136,10 +137,10 @@ def report(results: Path, out: Path, formats: str, as_json: bool) -> int:
 
     written, problems = write_reports(results, out, [name.strip() for name in formats.split(",") if name.strip()])
     if as_json:
-        click.echo(json.dumps({"written": [str(path) for path in written], "problems": problems}))
+        click.echo(json.dumps({"written": [escape(str(path)) for path in written], "problems": problems}))
     else:
         for path in written:
-            click.echo(str(path))
+            click.echo(escape(str(path)))
         for problem in problems:
             click.echo(f"pulmoscope: {problem}", err=True)
     return 1 if problems else 0

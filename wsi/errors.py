@@ -31,6 +31,8 @@ A message says what was wrong and where; `hint` says what to do. `str(error)` is
 
 from __future__ import annotations
 
+from wsi.text import visible
+
 
 class PulmoscopeError(Exception):
     """Root of the tree. `code` is stable and may be tested for by programs."""
@@ -48,9 +50,8 @@ class PulmoscopeError(Exception):
 
     @property
     def detail(self) -> str:
-        """The message with its hint, on one line, without the code."""
-        text = f"{self.message}; {self.hint}" if self.hint else self.message
-        return " ".join(text.split())
+        """The message with its hint, without the code: one line, with the line ends and the like of names escaped."""
+        return visible(f"{self.message}; {self.hint}" if self.hint else self.message)
 
 
 class UsageError(PulmoscopeError):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wsi import SLIDE_SUFFIXES
 from wsi.errors import UsageError
+from wsi.text import escape
 
 _MAX_ID = 100
 _WILD = re.compile(r"[*?\[]")
@@ -22,8 +23,10 @@ _MAX_MANIFEST_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class SlideJob:
-    """One slide to do. `file` is the path as it is told to people; `problem` is set where it can't even be tried.
-    `pseudonymous`: nothing of `path` may be told, in no message either."""
+    """One slide to do. `file` is the path as it is told to people, by `wsi.text.escape`.
+
+    `problem` is set where it can't even be tried. `pseudonymous`: nothing of `path` may be told, in no message either.
+    """
 
     path: Path
     file: str
@@ -63,12 +66,16 @@ def shard(jobs: Sequence[SlideJob], text: str) -> list[SlideJob]:
     return list(jobs[int(match[1]) - 1 :: int(match[2])])
 
 
+def _job(path: Path, *, mpp: float | None = None, label: str = "", problem: str = "") -> SlideJob:
+    return SlideJob(path, escape(str(path)), mpp=mpp, label=label, problem=problem)
+
+
 def _from_path(path: Path, skip: Path | None) -> Iterator[SlideJob]:
     if not path.is_dir():
-        yield from _from_pattern(path, skip) if _is_pattern(path) else (SlideJob(path, str(path)),)
+        yield from _from_pattern(path, skip) if _is_pattern(path) else (_job(path),)
         return
     if path.suffix.lower() in SLIDE_SUFFIXES:
-        yield SlideJob(path, str(path))  # opening it says not-a-file
+        yield _job(path)  # opening it says not-a-file
         return
     yield from _search(path, path.resolve(), skip.resolve() if skip else None)
 
@@ -91,7 +98,7 @@ def _search(folder: Path, root: Path, skip: Path | None) -> Iterator[SlideJob]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:  # what lies in it is not known, so the folder itself must not be passed over
-        yield SlideJob(folder, str(folder), problem=f"cannot be searched ({error.strerror})")
+        yield _job(folder, problem=f"cannot be searched ({error.strerror})")
         return
     for entry in entries:
         if entry.name.startswith("."):
@@ -99,9 +106,9 @@ def _search(folder: Path, root: Path, skip: Path | None) -> Iterator[SlideJob]:
         is_slide = entry.suffix.lower() in SLIDE_SUFFIXES
         if entry.is_symlink() and not _leads_into(entry, root):
             if is_slide:
-                yield SlideJob(entry, str(entry), problem="is a link that leads out of the folder that was searched")
+                yield _job(entry, problem="is a link that leads out of the folder that was searched")
         elif is_slide:
-            yield SlideJob(entry, str(entry))
+            yield _job(entry)
         elif entry.is_dir() and not entry.is_symlink() and entry.resolve() != skip and entry.suffix != ".zarr":
             yield from _search(entry, root, skip)
 
@@ -142,7 +149,7 @@ def _manifest_job(manifest: Path, number: int, row: dict[str, str | None]) -> Sl
     except ValueError:
         raise UsageError(f"manifest {manifest}, line {number}: mpp {mpp!r} is not a number") from None
     path = manifest.parent / slide
-    return SlideJob(path, str(path), mpp=given, label=(row.get("label") or "").strip())
+    return _job(path, mpp=given, label=(row.get("label") or "").strip())
 
 
 def _with_ids(jobs: Iterable[SlideJob]) -> list[SlideJob]:

@@ -17,6 +17,7 @@ from classifier.model import PACKAGED, packaged_models
 from classifier.model_folder.files import read_folder
 from wsi import open_slide
 from wsi.errors import PulmoscopeError
+from wsi.text import escape
 
 _NEEDED = ("numpy", "zarr", "openslide-python", "opencv-python-headless", "ai-edge-litert", "streamlit", "keras")
 _TENSORFLOW = ("tensorflow-cpu", "tensorflow")
@@ -27,7 +28,7 @@ def describe_slide(path: Path, mpp: float | None) -> dict[str, Any]:
     """Raises SlideError."""
     with open_slide(path, mpp=mpp) as slide:
         return {
-            "file": slide.path.name,
+            "file": escape(slide.path.name),
             "reader": slide.backend,
             "size_px": list(slide.size_px),
             "mpp": slide.spacing.mpp,

@@ -20,6 +20,7 @@ from app.commands.terminal import EXIT_STOPPED, reporter
 from app.config import RunConfig
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import UsageError
+from wsi.text import escape
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
         stopped, code = "interrupted", EXIT_STOPPED
     if tally.undone and not stopped:
         stopped, code = "a slide failed and --fail-fast was given", EXIT_FAILURES
-    show.end(tally, str(request.out / SLIDES_CSV), stopped=stopped)
+    show.end(tally, escape(str(request.out / SLIDES_CSV)), stopped=stopped)
     return tally.exit_code if code is None else code
 
 

@@ -14,6 +14,7 @@ from aggregate.result import SlideRecord
 from app.viewer.catalog import Entry
 from wsi.errors import PulmoscopeError
 from wsi.spacing import Level
+from wsi.text import unescape
 
 _INDEX_LIFETIME_S = 60.0
 
@@ -36,14 +37,16 @@ def find_slide_file(entry: Entry, record: SlideRecord, slide_folders: Sequence[P
     for path in _stated_paths(entry):
         if (slide := _matching(path, record)) is not None:
             return slide
-    same_name = [_matching(path, record) for path in _named(Path(entry.row.file or record.file).name, slide_folders)]
+    same_name = [
+        _matching(path, record) for path in _named(Path(unescape(entry.row.file or record.file)).name, slide_folders)
+    ]
     fitting = [slide for slide in same_name if slide is not None]
     return fitting[0] if len(fitting) == 1 else None
 
 
 def _stated_paths(entry: Entry) -> Iterator[Path]:
     if entry.row.file:
-        stated = Path(entry.row.file)
+        stated = Path(unescape(entry.row.file))
         yield from (stated,) if stated.is_absolute() else (stated.absolute(), entry.folder / stated)
 
 
@@ -69,7 +72,7 @@ def _matching(path: Path, record: SlideRecord) -> SlideFile | None:
         status = path.stat()
     except OSError:
         return None
-    version = hashlib.sha256(f"{path}\n{status.st_mtime_ns}\n{status.st_size}".encode()).hexdigest()[:16]
+    version = hashlib.sha256(os.fsencode(path) + f"\n{status.st_mtime_ns}\n{status.st_size}".encode()).hexdigest()[:16]
     levels = _levels(path, record.mpp, version)
     return SlideFile(path, record.mpp, version, levels) if levels and levels[0].size_px == record.size_px else None
 

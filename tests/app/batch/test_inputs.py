@@ -1,11 +1,13 @@
 """From names to jobs: every slide once, with an id of its own, nothing outside the folder."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from app.batch.inputs import collect_jobs, shard
 from wsi.errors import UsageError
+from wsi.text import unescape
 
 
 @pytest.fixture
@@ -57,8 +59,6 @@ def test_slides_of_the_same_name_stay_apart(tree):
 def test_ids_do_not_depend_on_how_the_folder_was_named(tree, monkeypatch):
     absolute = [job.slide_id for job in collect_jobs([tree], None)]
     monkeypatch.chdir(tree.parent)
-    from pathlib import Path
-
     assert [job.slide_id for job in collect_jobs([Path("in")], None)] == absolute
     assert [job.slide_id for job in collect_jobs([Path("in/one/..")], None)] == absolute
 
@@ -159,3 +159,13 @@ def test_shards_cover_every_slide_once(tree, n):
 def test_a_wrong_shard_is_wrong_usage(text):
     with pytest.raises(UsageError):
         shard([], text)
+
+
+def test_names_that_no_table_holds_are_told_reversibly(tmp_path):
+    for name in (b"caf\xe9.tif", b"a\rb.tif", b"a\nb.tif", b"\x1b[2J.tif", b"lone\xed\xa0\x80.tif", b"back\\x0d.tif"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
+    jobs = collect_jobs([tmp_path], None)
+    assert len({job.file for job in jobs}) == len({job.slide_id for job in jobs}) == len(list(tmp_path.iterdir())) == 6
+    for job in jobs:
+        assert Path(unescape(job.file)) == job.path
+        assert job.file.encode().decode().isprintable()
