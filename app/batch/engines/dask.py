@@ -13,8 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideStarted
+from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideStarted, SlideWork
 from app.batch.engines.limits import memory_limit, silent
+from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.task import ModelCache, failed_row, process_slide
 from app.batch.inputs import SlideJob
 from app.config import RunConfig
@@ -45,18 +46,20 @@ class DaskEngine:
     """A local cluster of `workers`, or the cluster of `scheduler` (tcp://... or tls://...).
 
     `resources` is what a worker must offer to get a slide, {"GPU": 1} for one. A worker that is lost costs a retry.
+    `work` is what a worker does with a slide, if not `process_slide`.
     """
 
     workers: int = 1
     scheduler: str | None = None
     tls: TlsFiles | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
+    work: SlideWork = process_slide
 
     def run_jobs(self, jobs: Sequence[SlideJob], config: RunConfig) -> Generator[Event, None, None]:
         """Raises UsageError where Dask is not installed, EngineError where no scheduler answers or it goes away."""
         _quieten()
         with self._client(config) as client:
-            yield from _carry_out(client, jobs, config, dict(self.resources))
+            yield from _carry_out(client, jobs, config, self)
 
     @contextlib.contextmanager
     def _client(self, config: RunConfig) -> Iterator[Client]:
@@ -93,7 +96,7 @@ class DaskEngine:
             yield client
 
 
-def do_slide(job: SlideJob, config: RunConfig) -> tuple[SlideOutcome, str]:
+def do_slide(job: SlideJob, config: RunConfig, do: SlideWork = process_slide) -> tuple[SlideOutcome, str]:
     """In a Dask worker: one slide within its limits. The address is that of a worker that must be restarted,
     because the slide still hangs in it; empty where all is well."""
     from distributed import get_worker
@@ -102,9 +105,11 @@ def do_slide(job: SlideJob, config: RunConfig) -> tuple[SlideOutcome, str]:
     model = _model(config)
     with silent(), memory_limit(config.memory_gb):
         # A thread of its own can be left behind; the task's thread could not.
-        work = threading.Thread(target=lambda: box.append(process_slide(job, config, model)), daemon=True)
+        work = threading.Thread(target=lambda: box.append(do(job, config, model, None)), daemon=True)
         work.start()
-        work.join(config.slide_timeout_s)
+        clock = SlideClock()
+        while work.is_alive() and (left := config.slide_timeout_s - clock.seconds()) > 0:
+            work.join(min(LOOK_EVERY_S, left))
     if box:
         return box[0], ""
     late = failed_row(
@@ -119,9 +124,10 @@ def _model(config: RunConfig) -> ModelCache:
 
 
 def _carry_out(
-    client: Client, jobs: Sequence[SlideJob], config: RunConfig, resources: dict[str, float]
+    client: Client, jobs: Sequence[SlideJob], config: RunConfig, engine: DaskEngine
 ) -> Generator[Event, None, None]:
     waiting = deque(jobs)
+    resources = dict(engine.resources) or None
     under_way: dict[Future, SlideJob] = {}
     try:
         while waiting or under_way:
@@ -129,7 +135,7 @@ def _carry_out(
             while waiting and len(under_way) < max(1, sum(client.nthreads().values())):
                 job = waiting.popleft()
                 key = f"{config.run_id}-{job.slide_id}"
-                future = client.submit(do_slide, job, config, key=key, pure=False, resources=resources or None)
+                future = client.submit(do_slide, job, config, engine.work, key=key, pure=False, resources=resources)
                 under_way[future] = job
                 yield SlideStarted(job)
             for future in _ended(client, list(under_way)):

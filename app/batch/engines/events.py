@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from app.batch.inputs import SlideJob
 from app.config import RunConfig
@@ -53,6 +53,9 @@ class SlideOutcome:
 
 
 Event = SlideStarted | SlideProgress | SlideFinished
+
+SlideWork = Callable[[SlideJob, RunConfig, Callable[[], Any], Callable[[int, int], None] | None], SlideOutcome]
+"""What is done with one slide, of `task.process_slide`'s shape; tests have others."""
 
 
 class Engine(Protocol):

@@ -13,30 +13,31 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideProgress, SlideStarted
+from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideProgress, SlideStarted, SlideWork
+from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.worker import WorkerProcess, start_worker
 from app.batch.inputs import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
-
-_LISTEN_S = 0.5
 
 
 @dataclass(frozen=True)
 class LocalEngine:
     """`workers` processes on this machine, each with the memory and the time a slide that `RunConfig` allows.
 
-    Those in `early` were started beforehand and are taken first. `clock` gives seconds, of any start."""
+    Those in `early` were started beforehand and are taken first. `work` is what a worker does with a slide, if not
+    `process_slide`: a function that it can import. `clock` gives seconds."""
 
     workers: int = 1
     early: list[WorkerProcess] = field(default_factory=list)
+    work: SlideWork | None = None
     clock: Callable[[], float] = time.monotonic
 
     def run_jobs(self, jobs: Sequence[SlideJob], config: RunConfig) -> Generator[Event, None, None]:
         waiting = deque(jobs)
         crew: list[_Worker] = []
         try:
-            crew += (_Worker(config, self.early, self.clock) for _ in range(max(1, min(self.workers, len(jobs)))))
+            crew += (_Worker(self, config) for _ in range(max(1, min(self.workers, len(jobs)))))
             while waiting or any(worker.job for worker in crew):
                 for worker in crew:
                     if worker.job is None and waiting:
@@ -48,31 +49,28 @@ class LocalEngine:
 
 
 def _listen(crew: list[_Worker], config: RunConfig) -> Iterator[Event]:
+    """What the busy workers tell within a look at the clock. None is over its time afterwards, whatever it tells."""
     busy = [worker for worker in crew if worker.job]
-    left_s = min((config.slide_timeout_s - worker.seconds for worker in busy), default=_LISTEN_S)
-    ready = wait([worker.connection for worker in busy], timeout=max(0.0, min(_LISTEN_S, left_s)))
+    limit = config.slide_timeout_s
+    left = min(limit - worker.clock.seconds() for worker in busy)
+    ready = wait([worker.connection for worker in busy], timeout=max(0.0, min(LOOK_EVERY_S, left)))
     for worker in busy:
         if worker.connection in ready:
             yield from worker.receive()
-        # A slide that goes on reporting is held to its time like one that has fallen silent.
-        if worker.job and worker.seconds >= config.slide_timeout_s:
-            yield worker.lose("timed-out", f"took more than {config.slide_timeout_s:g} s; raise --slide-timeout")
+        if worker.job and worker.clock.seconds() >= limit:
+            yield worker.lose("timed-out", f"took more than {limit:g} s; raise --slide-timeout")
 
 
 class _Worker:
     """One worker process and the job it is at."""
 
-    def __init__(self, config: RunConfig, early: list[WorkerProcess], clock: Callable[[], float]) -> None:
-        self._config, self._clock = config, clock
+    def __init__(self, engine: LocalEngine, config: RunConfig) -> None:
+        self._engine, self._config = engine, config
         self.job: SlideJob | None = None
-        self._begin(early.pop() if early else start_worker())
-
-    @property
-    def seconds(self) -> float:
-        return self._clock() - self._since
+        self._begin(engine.early.pop() if engine.early else start_worker())
 
     def give(self, job: SlideJob) -> SlideJob:
-        self.job, self._since = job, self._clock()
+        self.job, self.clock = job, SlideClock(self._engine.clock)
         try:
             self.connection.send(job)
         except OSError:  # it died while idle
@@ -112,9 +110,9 @@ class _Worker:
 
     def _begin(self, worker: WorkerProcess) -> None:
         self._worker, self.connection = worker, worker.connection
-        self._since = self._clock()
+        self.clock = SlideClock(self._engine.clock)
         with contextlib.suppress(OSError):  # if it has died already, giving it a job will tell
-            self.connection.send(self._config)
+            self.connection.send((self._config, self._engine.work))
 
     def _restart(self) -> None:
         self._worker.kill()

@@ -36,7 +36,8 @@ _REPORT_EVERY_S = 0.2
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """It wants to be sent a RunConfig, then SlideJobs; it answers each with (tiles done, tiles) and a SlideOutcome."""
+    """It wants to be sent a RunConfig with a SlideWork or None, then SlideJobs; it answers each with (tiles done,
+    tiles) and a SlideOutcome."""
 
     process: subprocess.Popen[bytes]
     connection: Connection
@@ -108,12 +109,12 @@ def _serve(connection: Connection) -> None:
     tune_process()
     # The store is wanted last, and takes longest to load.
     threading.Thread(target=_load_store, daemon=True).start()
-    config = connection.recv()
-    model = ModelCache(config)
+    config, other_work = connection.recv()
+    do, model = other_work or process_slide, ModelCache(config)
     with memory_limit(config.memory_gb):
         while True:
             job = connection.recv()
-            connection.send(process_slide(job, config, model, _Reporter(connection)))
+            connection.send(do(job, config, model, _Reporter(connection)))
 
 
 def _load_store() -> None:

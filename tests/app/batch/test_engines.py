@@ -1,3 +1,4 @@
+import time
 from multiprocessing import Pipe
 
 import pytest
@@ -5,18 +6,49 @@ import pytest
 from app.batch.engines import local
 from app.batch.engines.events import SlideFinished, SlideOutcome, SlideProgress
 from app.batch.engines.local import LocalEngine
-from app.batch.inputs import SlideJob
+from app.batch.engines.slide_clock import SlideClock
+from app.batch.inputs import SlideJob, collect_jobs
+from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.records import SlideRow
-from tests.contracts.engine import EngineContract
+from classifier.model import DEMO_MODEL
+from tests.contracts.engine import CLASSES, EngineContract
 from tests.faults.others import run_on_dask_and_kill_one
 from wsi.errors import EngineError
+
+
+class Jumping:
+    """A clock that goes on by an hour once, at the third look."""
+
+    def __init__(self, jump_s):
+        self.jump_s, self.looks = jump_s, 0
+
+    def __call__(self):
+        self.looks += 1
+        return time.monotonic() + (self.jump_s if self.looks > 2 else 0.0)
+
+
+def test_a_clock_that_is_looked_at_tells_all_of_a_slides_time():
+    times = iter([100.0, 100.4, 101.0, 103.0, 9000.0, 9000.5])
+    clock = SlideClock(lambda: next(times))
+    assert [clock.seconds() for _ in range(3)] == pytest.approx([0.4, 1.0, 3.0])
+    # Two and a half hours in which nobody looked count as one look.
+    assert [clock.seconds() for _ in range(2)] == pytest.approx([3.5, 4.0])
 
 
 class TestLocalEngine(EngineContract):
     @pytest.fixture
     def engine(self):
         return LocalEngine(2)
+
+    def test_time_in_which_the_run_stood_still_is_not_the_slides(self, slides, tmp_path):
+        """As after Ctrl-Z and fg: between two looks at the clock an hour went by."""
+        clock = Jumping(3600.0)
+        tally = Tally()
+        config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL, slide_timeout_s=600)
+        jobs = collect_jobs([slides / "slide-0000.tif"], None)
+        list(run_batch(jobs, config, CLASSES, engine=LocalEngine(1, clock=clock), tally=tally))
+        assert [row.error_code for row in tally.rows] == [""] and clock.looks > 2
 
 
 class Clock:
@@ -49,7 +81,7 @@ class StrangeWorker:
 def test_a_slide_over_its_time_is_given_up_whether_it_reports_or_not(messages, tmp_path, monkeypatch):
     worker, spare = StrangeWorker(*messages), StrangeWorker()
     monkeypatch.setattr(local, "start_worker", lambda: spare)
-    engine = LocalEngine(1, [worker], Clock())
+    engine = LocalEngine(1, [worker], clock=Clock())
     job = SlideJob(tmp_path / "a.tif", "a.tif", "a")
     events = list(engine.run_jobs([job], RunConfig(out=tmp_path, model="demo-synthetic", slide_timeout_s=20)))
     assert isinstance(events[-1], SlideFinished) and events[-1].row.error_code == "timed-out"
@@ -59,7 +91,7 @@ def test_a_slide_over_its_time_is_given_up_whether_it_reports_or_not(messages, t
 def test_a_slide_that_ends_in_its_last_second_is_kept(tmp_path):
     row = SlideRow("a", "a.tif", "done")
     worker = StrangeWorker((1, 2), SlideOutcome(row, "ran"))
-    engine = LocalEngine(1, [worker], Clock())
+    engine = LocalEngine(1, [worker], clock=Clock())
     config = RunConfig(out=tmp_path, model="demo-synthetic", slide_timeout_s=8)
     events = list(engine.run_jobs([SlideJob(tmp_path / "a.tif", "a.tif", "a")], config))
     assert events[-1].row.status == "done"
