@@ -82,16 +82,17 @@ def show_slide(
 def _renderer() -> Any:
     return st.components.v2.component(
         "pulmoscope_slide",
-        html=_asset("viewer.html"),
-        css=_asset("viewer.css"),
+        html=asset("viewer.html"),
+        css=asset("viewer.css"),
         # Given as text: Streamlit finds asset folders through a distribution's list of files, which an editable
         # install does not have.
-        js=_asset("viewer.js"),
+        js=asset("viewer.js"),
     )
 
 
 @lru_cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of `component/`."""
     return (COMPONENT_DIR / name).read_text(encoding="utf-8")
 
 

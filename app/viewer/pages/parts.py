@@ -35,10 +35,14 @@ def go(**where: str) -> None:
     st.rerun()
 
 
+def chip_look(status: str) -> str:
+    """Which of the three looks of a label a status has."""
+    return status if status in STATUS_WORDS else "failed"
+
+
 def chip(status: str) -> str:
     """A status as a coloured label, HTML."""
-    known = status if status in STATUS_WORDS else "failed"
-    return f'<span class="ps-chip ps-{known}">{safe(STATUS_WORDS.get(status, status))}</span>'
+    return f'<span class="ps-chip ps-{chip_look(status)}">{safe(STATUS_WORDS.get(status, status))}</span>'
 
 
 def section(title: str) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
 from aggregate.result import UNDETERMINED
 from app.presentation import words
 from app.viewer.catalog import Entry, list_entries
-from app.viewer.pages import parts
+from app.viewer.pages import parts, worklist
+from app.viewer.pages.worklist import Cell, ListRow
 from app.viewer.site import Site
 
 _ALL = "all"
-_ROW_PX, _MAX_TABLE_PX = 35, 640
 
 
 def show(site: Site) -> None:
@@ -51,22 +51,26 @@ def matching(entries: Sequence[Entry], text: str, status: str) -> list[Entry]:
     ]
 
 
-def table_rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """One line of the table an entry, column title -> value."""
-    return [
+def list_row(entry: Entry) -> ListRow:
+    """A slide as one line of the list; figures that are not known are left empty."""
+    row = entry.row
+    status = parts.STATUS_WORDS.get(row.status, words.plain(row.status))
+    return ListRow(
+        row.slide_id,
         {
-            "Slide": words.plain(entry.row.slide_id),
-            "Status": parts.STATUS_WORDS.get(entry.row.status, words.plain(entry.row.status)),
-            "Call": _call(entry),
-            "Confidence": entry.row.confidence,
-            "Look again because": _why(entry),
-            "Tissue, mm²": entry.row.tissue_mm2,
-            "Tiles": entry.row.tiles,
-            "µm per px": entry.row.mpp,
-            "Origin": "Upload" if entry.uploaded else "Run",
-        }
-        for entry in entries
-    ]
+            "Slide": Cell(words.plain(row.slide_id)),
+            "Status": Cell(
+                parts.STATUS_WORDS.get(row.status, words.plain(row.status)), look=parts.chip_look(row.status)
+            ),
+            "Call": Cell(_call(entry)),
+            "Confidence": _confidence(entry),
+            "Look again because": Cell(_why(entry)),
+            "Tissue, mm²": _figure(row.tissue_mm2, ".2f"),
+            "Tiles": _figure(row.tiles, ",d"),
+            "µm per px": _figure(row.mpp, ".4g"),
+            "Origin": Cell("Upload" if entry.uploaded else "Run"),
+        },
+    )
 
 
 def _show_counts(entries: Sequence[Entry]) -> None:
@@ -77,28 +81,10 @@ def _show_counts(entries: Sequence[Entry]) -> None:
 
 
 def _show_table(entries: Sequence[Entry]) -> None:
-    import pandas as pd
-
-    event = st.dataframe(
-        pd.DataFrame(table_rows(entries)),
-        hide_index=True,
-        width="stretch",
-        height=min(_MAX_TABLE_PX, (len(entries) + 1) * _ROW_PX + 3),
-        on_select="rerun",
-        selection_mode="single-cell",
-        key="table",
-        placeholder="",
-        column_config={
-            "Slide": st.column_config.TextColumn(width="medium"),
-            "Look again because": st.column_config.TextColumn(width="large"),
-            "Confidence": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f"),
-            "Tissue, mm²": st.column_config.NumberColumn(format="%.2f"),
-            "µm per px": st.column_config.NumberColumn(format="%.4g"),
-        },
-    )
-    st.caption("Click a slide to open it. Click a column's title to sort by it.")
-    if event.selection.cells:
-        parts.go(slide=entries[event.selection.cells[0][0]].row.slide_id)
+    opened = worklist.show_list([list_row(entry) for entry in entries])
+    st.caption("Click a slide to open it, or move with Tab and the arrow keys and press Enter. A title sorts.")
+    if opened is not None:
+        parts.go(slide=opened)
 
 
 def _status_title(status: str) -> str:
@@ -109,6 +95,18 @@ def _call(entry: Entry) -> str:
     if not entry.row.call:
         return ""
     return words.CANNOT_TELL if entry.row.call == UNDETERMINED else words.class_title(entry.row.call)
+
+
+def _confidence(entry: Entry) -> Cell:
+    """None where no call is made: there is nothing to be confident of. Never certainty."""
+    confidence = entry.row.confidence
+    if entry.row.call in ("", UNDETERMINED) or confidence is None or not math.isfinite(confidence):
+        return Cell("")
+    return Cell(">0.99" if confidence >= 0.995 else f"{confidence:.2f}", float(confidence))
+
+
+def _figure(value: float | None, form: str) -> Cell:
+    return Cell("") if value is None or not math.isfinite(value) else Cell(format(value, form), value)
 
 
 def _why(entry: Entry) -> str:

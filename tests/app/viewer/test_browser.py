@@ -16,7 +16,7 @@ from PIL import Image
 
 from aggregate import store
 from app.config import RunConfig
-from app.ledger.records import SlideRow, write_rows
+from app.ledger.records import SlideRow, read_rows, write_rows
 from app.pipeline import run_slide
 from app.presentation import colours
 from classifier.model import DEMO_MODEL, load_model
@@ -184,15 +184,86 @@ def choose(page, layer):
     page.get_by_role("radiogroup").get_by_text(layer, exact=True).click()
 
 
-def test_the_list_opens_a_slide(page):
+def rows_of(page):
+    rows = page.get_by_test_id("worklist-row")
+    rows.first.wait_for()
+    return rows
+
+
+def shown_ids(page):
+    return [row.get_attribute("data-slide-id") for row in rows_of(page).all()]
+
+
+@pytest.fixture
+def growing(results):
+    """Puts further slides into the table, above all others; they go when the test ends."""
+    table, added = results / "slides.csv", []
+    before = table.read_bytes()
+    rows = read_rows(table)
+
+    def add(count):
+        added.extend(SlideRow(f"a-{len(added) + i:03d}", "/gone/a.svs", "review", "normal") for i in range(count))
+        write_rows(table, [*rows, *added], CLASSES)
+
+    yield add
+    table.write_bytes(before)
+
+
+@pytest.mark.parametrize("how", ["click", "enter"])
+def test_the_list_opens_what_was_chosen_while_slides_are_added(page, growing, how):
     page.goto("/")
-    page.get_by_text("4 slides").wait_for()
-    table = page.locator("[data-testid=stDataFrame]")
-    table.locator("canvas").first.wait_for()
-    page.wait_for_timeout(1000)
-    table.click(position={"x": 60, "y": 35 + 17})
-    page.wait_for_url("**/?slide=marked")
-    page.locator(".frame[data-loaded]").wait_for()
+    for turn in range(3):
+        row = rows_of(page).nth(turn + 1)
+        slide_id = row.get_attribute("data-slide-id")
+        growing(2 + turn)
+        if how == "enter":
+            row.focus()
+            page.keyboard.press("Enter")
+        else:
+            row.click()
+        page.wait_for_url(f"**/?slide={slide_id}")
+        page.get_by_role("button", name="Slides").click()
+        page.wait_for_url(lambda address: "slide=" not in address)
+        page.get_by_test_id("worklist-row").and_(page.locator("[data-slide-id=a-000]")).wait_for()
+
+
+def test_the_list_is_used_by_keyboard_alone(page):
+    page.goto("/")
+    wanted = shown_ids(page)[2]
+    focused = "document.activeElement.dataset.slideId"
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(focused):
+            break
+    assert page.evaluate(focused) == shown_ids(page)[0] and "slide=" not in page.url
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(focused) == shown_ids(page)[1] and "slide=" not in page.url
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/?slide={wanted}")
+
+
+def test_a_title_sorts_and_opens_nothing(chromium, server):
+    touching = chromium.new_context(has_touch=True, viewport={"width": 1100, "height": 800}, base_url=server)
+    page = touching.new_page()
+    page.goto("/")
+    first = shown_ids(page)
+    title = page.get_by_role("columnheader").get_by_role("button", name="Slide", exact=False).first
+    title.tap()
+    assert shown_ids(page) == sorted(first)
+    title.tap()
+    assert shown_ids(page) == sorted(first, reverse=True)
+    assert page.get_by_role("columnheader", name="Slide").get_attribute("aria-sort") == "descending"
+    page.wait_for_timeout(500)
+    assert "slide=" not in page.url
+    title.tap()
+    assert shown_ids(page) == first
+    rows_of(page).nth(1).tap()
+    page.wait_for_url(f"**/?slide={first[1]}")
+    touching.close()
 
 
 def test_slide_heatmap_and_pie_stand_side_by_side(page):

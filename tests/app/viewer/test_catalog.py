@@ -3,6 +3,7 @@
 import os
 import shutil
 from dataclasses import replace
+from math import nan
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from PIL import Image
 from aggregate import store
 from app.ledger.records import SlideRow, write_rows
 from app.viewer.catalog import Entry, find_entry, list_entries, load_result
-from app.viewer.pages.slide_list import matching, table_rows
+from app.viewer.pages.slide_list import list_row, matching
+from app.viewer.pages.worklist import COLUMNS
 from app.viewer.site import Site
 from app.viewer.slide_files import find_slide_file
 from app.viewer.tiles.tokens import Grant
@@ -102,10 +104,26 @@ def test_search_takes_all_words_in_any_text(results):
     assert found("", "done") == ["a"] and found("b.svs", "done") == []
 
 
-def test_the_table_tells_each_failure(results):
-    told = {line["Slide"]: line for line in table_rows(list_entries(results))}
-    assert told["b"]["Look again because"] == "corrupt-slide: b.svs broke off <b>"
-    assert (told["c"]["Call"], told["a"]["Call"]) == ("Cannot tell", "Normal")
+def test_the_list_tells_each_failure(results):
+    told = {line.slide_id: line.cells for line in map(list_row, list_entries(results))}
+    assert set(told["a"]) == set(COLUMNS)
+    assert told["b"]["Look again because"].text == "corrupt-slide: b.svs broke off <b>"
+    assert (told["c"]["Call"].text, told["a"]["Call"].text) == ("Cannot tell", "Normal")
+
+
+@pytest.mark.parametrize(
+    ("call", "confidence", "text"),
+    [
+        ("undetermined", 1.0, ""),
+        ("", 1.0, ""),
+        ("normal", 1.0, ">0.99"),
+        ("normal", 0.994, "0.99"),
+        ("normal", nan, ""),
+    ],
+)
+def test_no_confidence_is_told_without_a_call_and_never_certainty(tmp_path, call, confidence, text):
+    entry = Entry(row("a", call=call, confidence=confidence), tmp_path)
+    assert list_row(entry).cells["Confidence"].text == text
 
 
 class TestSlideFile:
