@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.viewer.access import Door
 from app.viewer.pages import theme
+from app.viewer.settings import set_streamlit
 from app.viewer.site import MOUNT, Site, default_site, install
 
 if TYPE_CHECKING:
@@ -25,13 +27,16 @@ LOOPBACK = "127.0.0.1"
 
 
 def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBACK) -> None:
-    """Serves the viewer until it is interrupted; port 0 takes any free one. Prints the address, logs no request.
+    """Serves the viewer until it is interrupted; port 0 takes any free one. Logs no request.
+
+    Prints one line that holds the address, the key of this launch in it: nobody gets in without.
 
     Raises OutputBusyError where the port is taken.
     """
     port = _free_port(host, port)
-    server = make_server(default_site(results, slides), port, host)
-    print(f"pulmoscope is at http://{host}:{port} (stop it with Ctrl+C)", flush=True)
+    site = default_site(results, slides)
+    server = make_server(site, port, host)
+    print(f"pulmoscope is at {site.key.address(host, port)} (stop it with Ctrl+C)", flush=True)
     server.run()
 
 
@@ -39,31 +44,38 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
     """A server over `site`, not yet running."""
     import uvicorn
 
-    # Tokens are part of a tile's address, so addresses stay out of every log.
+    # Tokens are part of a tile's address, so addresses stay out of every log. No proxy stands before us whose word
+    # on scheme and address would count.
     options = uvicorn.Config(
-        make_app(site, port, host), host=host, port=port, access_log=False, log_level="error", server_header=False
+        make_app(site, port, host),
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="error",
+        server_header=False,
+        proxy_headers=False,
     )
     return uvicorn.Server(options)
 
 
 def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     """The ASGI application."""
+    set_streamlit(theme.streamlit_options(host, port))
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Mount, Route
     from streamlit import App
-    from streamlit.web.bootstrap import load_config_options
 
     from app.viewer.pages.deep_zoom import ASSETS, LIBRARY
     from app.viewer.tiles.route import TileServer
 
     install(site)
-    load_config_options(theme.streamlit_options(host, port))
     tiles = TileServer(site.signer, site.locate)
     routes = [tiles.route(), Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"])]
     guards = [
         Middleware(SecurityHeaders),
         Middleware(TrustedHostMiddleware, allowed_hosts=theme.allowed_hosts(host), www_redirect=False),
+        Middleware(Door, key=site.key),
     ]
     return App(SCRIPT, routes=[Mount(MOUNT, routes=routes)], middleware=guards)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggregate.result import SlideResult
+from app.viewer.access import LaunchKey
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
 from app.viewer.slide_files import SlideFile, find_slide_file
@@ -30,6 +31,7 @@ class Site:
 
     results: Path
     slides: tuple[Path, ...] = ()
+    key: LaunchKey = field(default_factory=LaunchKey)
     signer: Signer = field(default_factory=lambda: Signer(secrets.token_bytes(32)))
     program: tuple[str, ...] = (sys.executable, "-m", "app.cli")
     """The command line that predicts an upload, without its arguments."""

@@ -83,6 +83,7 @@ function draw(root, data) {
     sorting = again && sorting.descending ? { column: null, descending: false } : { column, descending: again };
     draw(root, data);
   });
+  body.style.minHeight = "";
   body.replaceChildren(...inOrder(data).map((row) => rowElement(data, row)));
   const back = [...body.children].find((row) => row.dataset.slideId === (focused ?? opened));
   if (title >= 0) head.querySelectorAll("button")[title].focus();
@@ -94,10 +95,22 @@ function draw(root, data) {
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".wl");
   const body = root.querySelector(".wl-body");
+  const show = () => {
+    drawn.set(root, JSON.stringify(data.rows));
+    draw(root, data);
+  };
+  // The rows go at once: while the page changes they could only be of yesterday.
   const open = (row) => {
-    row.setAttribute("aria-busy", "true");
     opened = row.dataset.slideId;
-    setTriggerValue("open", row.dataset.slideId);
+    drawn.delete(root);
+    const note = document.createElement("div");
+    note.className = "wl-note";
+    note.setAttribute("role", "status");
+    note.textContent = `Opening ${opened} …`;
+    body.style.minHeight = `${body.clientHeight}px`;
+    body.replaceChildren(note);
+    setTriggerValue("open", opened);
+    setTimeout(() => root.isConnected && !drawn.has(root) && show(), 10_000);
   };
   body.onclick = (event) => {
     const row = event.target.closest(".wl-row");
@@ -111,8 +124,5 @@ export default function ({ parentElement, data, setTriggerValue }) {
     else moved(row, event.key).focus();
     event.preventDefault();
   };
-  const text = JSON.stringify(data);
-  if (drawn.get(root) === text) return;
-  drawn.set(root, text);
-  draw(root, data);
+  if (drawn.get(root) !== JSON.stringify(data.rows)) show();
 }

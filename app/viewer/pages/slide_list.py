@@ -20,6 +20,8 @@ _ALL = "all"
 
 def show(site: Site) -> None:
     """Draws the page."""
+    if (opened := worklist.opened_slide()) is not None:
+        parts.go(slide=opened)
     entries = list_entries(site.results)
     if not entries:
         st.info(
@@ -59,9 +61,7 @@ def list_row(entry: Entry) -> ListRow:
         row.slide_id,
         {
             "Slide": Cell(words.plain(row.slide_id)),
-            "Status": Cell(
-                parts.STATUS_WORDS.get(row.status, words.plain(row.status)), look=parts.chip_look(row.status)
-            ),
+            "Status": Cell(status, look=parts.chip_look(row.status)),
             "Call": Cell(_call(entry)),
             "Confidence": _confidence(entry),
             "Look again because": Cell(_why(entry)),
@@ -81,10 +81,8 @@ def _show_counts(entries: Sequence[Entry]) -> None:
 
 
 def _show_table(entries: Sequence[Entry]) -> None:
-    opened = worklist.show_list([list_row(entry) for entry in entries])
+    worklist.show_list([list_row(entry) for entry in entries])
     st.caption("Click a slide to open it, or move with Tab and the arrow keys and press Enter. A title sorts.")
-    if opened is not None:
-        parts.go(slide=opened)
 
 
 def _status_title(status: str) -> str:

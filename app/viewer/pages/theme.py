@@ -19,13 +19,19 @@ _PRIVATE: dict[str, Any] = {
     "logger.level": "error",
     "logger.hideWelcomeMessage": True,
     "runner.magicEnabled": False,
+    "secrets.files": [],
+    "server.baseUrlPath": "",
+    "server.corsAllowedOrigins": [],
     "server.enableAgentApi": False,
+    "server.enableCORS": True,
     "server.enableStaticServing": False,
+    "server.enableXsrfProtection": True,
     "server.fileWatcherType": "none",
     "server.headless": True,
     "server.maxUploadSize": MAX_UPLOAD_MB,
     "server.runOnSave": False,
     "server.showEmailPrompt": False,
+    "server.xsrfCookieSameSite": "strict",
 }
 _LOOK: dict[str, Any] = {
     "theme.base": "light",
@@ -45,6 +51,9 @@ def streamlit_options(host: str, port: int) -> dict[str, Any]:
     return {
         **_PRIVATE,
         **_LOOK,
+        # Asked for its own address, Streamlit would look it up at an outside host.
+        "browser.serverAddress": host,
+        "browser.serverPort": port,
         "server.address": host,
         "server.port": port,
         "server.allowedHosts": allowed_hosts(host),

@@ -27,6 +27,7 @@ COLUMNS = {
     "Origin": "text",
 }
 _KEY = "worklist"
+_VISIT = "worklist-visit"
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,21 @@ class ListRow:
     cells: Mapping[str, Cell]
 
 
-def show_list(rows: Sequence[ListRow]) -> str | None:
-    """Mounts the list; the id of the slide that was opened just now, else None."""
-    columns = [{"title": title, "kind": kind} for title, kind in COLUMNS.items()]
-    data = {"columns": columns, "rows": [{"id": row.slide_id, "cells": _cells(row)} for row in rows]}
-    state = _renderer()(key=_KEY, data=data, on_open_change=lambda: None)
-    opened = state.get("open")
+def opened_slide() -> str | None:
+    """The id of the slide that was opened just now, else None. To be asked before the list is drawn anew: the page
+    that goes has no need of rows that move."""
+    state = st.session_state.get(_KEY)
+    opened = None if state is None else dict(state).get("open")
     # From a browser comes what it likes; the slide's page looks the id up in the catalog.
     return opened if isinstance(opened, str) and opened else None
+
+
+def show_list(rows: Sequence[ListRow]) -> None:
+    """Mounts the list."""
+    visit = st.session_state[_VISIT] = st.session_state.get(_VISIT, 0) + 1
+    columns = [{"title": title, "kind": kind} for title, kind in COLUMNS.items()]
+    data = {"visit": visit, "columns": columns, "rows": [{"id": row.slide_id, "cells": _cells(row)} for row in rows]}
+    _renderer()(key=_KEY, data=data, on_open_change=lambda: None)
 
 
 def _cells(row: ListRow) -> list[dict[str, Any]]:

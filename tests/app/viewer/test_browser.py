@@ -19,6 +19,7 @@ from app.config import RunConfig
 from app.ledger.records import SlideRow, read_rows, write_rows
 from app.pipeline import run_slide
 from app.presentation import colours
+from app.viewer.access import LaunchKey
 from classifier.model import DEMO_MODEL, load_model
 from tests.conftest import REPOSITORY
 from tests.results import CLASSES, make_result
@@ -34,13 +35,22 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 SIZE_PX, MARK_PX = (1607, 1203), (700, 500, 131, 130)  # (x, y, width, height) of the painted mark
+KEY = LaunchKey("the-key-of-this-launch")
+# Whatever the viewer asks of another machine, if only its name, is printed.
 SERVE = """
 import sys
+def watch(event, words):
+    asked = {"socket.connect": lambda: words[1], "socket.getaddrinfo": lambda: words[0]}.get(event)
+    told = str(asked()) if asked else "127."
+    if not any(here in told for here in ("127.", "localhost", "::1")):
+        print("outside:", event, told, flush=True)
+sys.addaudithook(watch)
 from pathlib import Path
+from app.viewer.access import LaunchKey
 from app.viewer.server import make_server
 from app.viewer.site import Site
-results, port, program = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-make_server(Site(results, program=(sys.executable, str(program))), port).run()
+results, port, program, key = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), LaunchKey(sys.argv[4])
+make_server(Site(results, program=(sys.executable, str(program)), key=key), port).run()
 """
 # Stands in for `pulmoscope run`: whatever is uploaded gets a stored result and a row.
 PREDICT = """
@@ -99,7 +109,7 @@ def server(results, tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address, printed = f"http://127.0.0.1:{port}", folder / "printed"
-    arguments = [sys.executable, "-c", SERVE, str(results), str(port), str(folder / "predict.py")]
+    arguments = [sys.executable, "-c", SERVE, str(results), str(port), str(folder / "predict.py"), KEY.secret]
     with printed.open("wb") as output:
         process = subprocess.Popen(
             arguments, cwd=REPOSITORY, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -113,10 +123,17 @@ def server(results, tmp_path_factory):
     assert printed.read_text() == ""
 
 
+def asked(address, **headers):
+    """The answer to a reader who holds the key."""
+    return urllib.request.urlopen(
+        urllib.request.Request(address, headers={"Cookie": f"{KEY.cookie}={KEY.secret}", **headers}), timeout=5
+    )
+
+
 def wait_for(address):
     for _ in range(240):
         try:
-            return urllib.request.urlopen(f"{address}/_stcore/health", timeout=5)
+            return asked(f"{address}/_stcore/health")
         except OSError:
             time.sleep(0.25)
     raise AssertionError("the viewer did not start")
@@ -130,11 +147,16 @@ def chromium():
         browser.close()
 
 
+def let_in(context, server):
+    context.add_cookies([{"name": KEY.cookie, "value": KEY.secret, "url": server}])
+
+
 @pytest.fixture
 def page(chromium, server):
     """A page of 1400 by 900 px. In the end: no request left the machine, no script or policy complained."""
     page = chromium.new_page(viewport={"width": 1400, "height": 900}, base_url=server)
     outside, complaints = [], []
+    let_in(page.context, server)
     page.on("request", lambda r: r.url.startswith((server, "data:", "blob:")) or outside.append(r.url))
     page.on("websocket", lambda s: s.url.startswith(server.replace("http", "ws")) or outside.append(s.url))
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
@@ -248,6 +270,7 @@ def test_the_list_is_used_by_keyboard_alone(page):
 
 def test_a_title_sorts_and_opens_nothing(chromium, server):
     touching = chromium.new_context(has_touch=True, viewport={"width": 1100, "height": 800}, base_url=server)
+    let_in(touching, server)
     page = touching.new_page()
     page.goto("/")
     first = shown_ids(page)
@@ -381,14 +404,50 @@ def test_a_report_is_downloaded(page):
 
 
 def test_every_answer_carries_the_policy_and_tiles_need_leave(server):
-    answer = urllib.request.urlopen(f"{server}/")
+    answer = asked(f"{server}/")
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Referrer-Policy"] == "no-referrer" and answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["server"] is None
-    rebound = urllib.request.Request(f"{server}/", headers={"Host": "attacker.example"})
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(rebound)
+        asked(f"{server}/", Host="attacker.example")
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{server}/viewer/tiles/nothing/8/0_0.jpg")
+        asked(f"{server}/viewer/tiles/nothing/8/0_0.jpg")
     assert refused.value.code == 403
     assert refused.value.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_printed_address_opens_the_list_and_stays_out_of_sight(chromium, server):
+    page = chromium.new_page()
+    page.goto(f"{server}/?slide=alone&token={KEY.secret}")
+    page.get_by_test_id("call").wait_for()
+    assert page.url == f"{server}/?slide=alone"
+    assert page.evaluate("document.cookie").count(KEY.secret) == 0
+    page.close()
+
+
+def test_another_user_of_the_machine_sees_nothing(chromium, server):
+    page = chromium.new_page()
+    for place in ("/", "/?slide=marked", "/?page=upload", "/?token=guessed"):
+        assert page.goto(server + place).status == 403
+        assert "marked" not in page.content() and "pulmoscope app" in page.inner_text("body")
+    page.close()
+
+
+@pytest.mark.parametrize("key", [True, False])
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:1", "null", None, "own"])
+def test_the_websocket_opens_for_our_own_page_with_the_key_only(server, origin, key):
+    """The server's connections are watched: a foreign origin made Streamlit ask an outside host for its own address."""
+    host = server.removeprefix("http://")
+    lines = [
+        "GET /_stcore/stream HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Protocol: streamlit",
+    ]  # fmt: skip
+    if origin:
+        lines.append(f"Origin: {server if origin == 'own' else origin}")
+    if key:
+        lines.append(f"Cookie: {KEY.cookie}={KEY.secret}")
+    with socket.create_connection(host.split(":"), timeout=20) as asking:
+        asking.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        status = asking.recv(64).split()[1]
+    assert status == (b"101" if key and origin == "own" else b"403")

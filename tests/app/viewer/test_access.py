@@ -1,0 +1,127 @@
+"""Who gets in: nobody without the key of the launch, nobody from another page, whatever part of the viewer is asked."""
+
+import anyio
+import pytest
+from starlette.responses import PlainTextResponse
+
+from app.viewer.access import Door, LaunchKey
+
+KEY = LaunchKey("s" * 43)
+HOST = "127.0.0.1:8501"
+COOKIE = {"cookie": f"other=1; {KEY.cookie}={KEY.secret}"}
+OWN = {"origin": f"http://{HOST}"}
+
+
+def ask(path="/", *, method="GET", kind="http", **headers):
+    """(status, headers, body) of a request through the door; (101, {}, b"") for a WebSocket that is let in."""
+    sent, words = [], {"host": HOST, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    place, _, query = path.partition("?")
+
+    async def inside(scope, receive, send):
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+        else:
+            await PlainTextResponse("inside")(scope, receive, send)
+
+    async def run():
+        scope = {
+            "type": kind, "method": method, "path": place, "query_string": query.encode(), "scheme": "http",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in words.items()],
+        }  # fmt: skip
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        await Door(inside, KEY)(scope, receive, send)
+
+    anyio.run(run)
+    if kind == "websocket":
+        return {"websocket.accept": 101, "websocket.close": 403}[sent[0]["type"]], {}, b""
+    found = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+    return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+PARTS = (
+    "/",
+    "/?slide=a",
+    "/_stcore/health",
+    "/static/js/index.js",
+    "/viewer/tiles/x/1/0_0.jpg",
+    "/_stcore/host-config",
+)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_without_the_key_nothing_is_given(part, method):
+    status, headers, body = ask(part, method=method)
+    assert status == 403 and b"inside" not in body and KEY.secret not in str(headers)
+    assert ask(part, method=method, **COOKIE)[0] == 200
+
+
+@pytest.mark.parametrize("cookie", ["", KEY.secret, f"{KEY.cookie}=", f"{KEY.cookie}={KEY.secret[:-1]}", "\xff=\xfe",
+                                    f"{KEY.cookie}={KEY.secret}x", f"pulmoscope={KEY.secret}"])  # fmt: skip
+def test_a_wrong_cookie_is_none(cookie):
+    assert ask(cookie=cookie)[0] == 403
+    assert ask("/_stcore/stream", kind="websocket", cookie=cookie, **OWN)[0] == 403
+
+
+@pytest.mark.parametrize("token", ["", "x", KEY.secret[:-1], KEY.secret + "x", "%ff", KEY.secret.upper()])
+def test_a_wrong_token_is_none(token):
+    assert ask(f"/?token={token}")[0] == 403
+
+
+def test_the_key_becomes_a_cookie_and_leaves_the_address():
+    status, headers, _ = ask(f"/?slide=a+b%26&token={KEY.secret}")
+    assert (status, headers["location"]) == (303, "/?slide=a+b%26")
+    name, _, rest = headers["set-cookie"].partition("=")
+    value, *flags = rest.split("; ")
+    assert (name, value) == (KEY.cookie, KEY.secret)
+    assert {flag.lower() for flag in flags} == {"httponly", "path=/", "samesite=strict"}
+    assert ask(cookie=f"{name}={value}")[0] == 200
+
+
+def test_a_link_on_another_site_gets_a_page_that_moves_on():
+    status, headers, body = ask(f"/?slide=%22%3E&token={KEY.secret}", sec_fetch_site="cross-site")
+    assert status == 200 and KEY.cookie in headers["set-cookie"]
+    assert body == b'<meta http-equiv="refresh" content="0;url=/?slide=%22%3E">'
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example/", "///evil.example"])
+def test_the_way_on_is_never_another_host(path):
+    location = ask(f"{path}?token={KEY.secret}")[1]["location"]
+    assert location.startswith("/evil.example")
+
+
+FOREIGN = ["http://evil.example", "null", "http://127.0.0.1:8502", "http://localhost:8501", "https://127.0.0.1:8501",
+           "http://127.0.0.1", "http://127.0.0.1:8501.evil.example", "http://x@127.0.0.1:8501", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+def test_another_page_gets_nothing_even_with_the_key(origin):
+    assert ask("/_stcore/stream", kind="websocket", origin=origin, **COOKIE)[0] == 403
+    for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+        assert ask(method=method, origin=origin, **COOKIE)[0] == 403
+
+
+def test_what_writes_must_say_where_it_comes_from():
+    assert ask("/_stcore/stream", kind="websocket", **COOKIE)[0] == 403
+    assert ask(method="POST", **COOKIE)[0] == 403
+    assert ask("/_stcore/stream", kind="websocket", **COOKIE, **OWN)[0] == 101
+    assert ask(method="POST", **COOKIE, **OWN)[0] == 200
+
+
+def test_a_tunnel_to_another_port_is_our_own_page():
+    through = {"host": "localhost:9000", "origin": "http://localhost:9000"}
+    assert ask("/_stcore/stream", kind="websocket", **{**COOKIE, **through})[0] == 101
+
+
+def test_each_launch_has_a_key_of_its_own():
+    one, two = LaunchKey(), LaunchKey()
+    assert one.secret != two.secret and one.cookie != two.cookie and len(one.secret) >= 43
+    assert one.secret not in repr(one)
+    assert one.address("127.0.0.1", 8501) == f"http://127.0.0.1:8501/?token={one.secret}"
+    assert one.address("::1", 1).startswith("http://[::1]:1/?token=")
