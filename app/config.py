@@ -16,15 +16,12 @@ from app.ledger.audit import current_user
 
 @dataclass(frozen=True)
 class RunConfig:
-    """`mpp` overrides what every slide says of itself; a manifest's mpp overrides this one for its slide.
-
-    `model_sha256`, where given, is the digest that the model must have wherever it is loaded: on another machine the
+    """`model_sha256`, where given, is the digest that the model must have wherever it is loaded: on another machine the
     same name may stand for another model. `who` and `run_id` are what the audit log says of this run.
     """
 
     out: Path
     model: str
-    mpp: float | None = None
     overlap: float = 0.0
     min_tissue: float = 0.0
     reader: str = "auto"

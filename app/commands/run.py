@@ -7,9 +7,9 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.batch.engines.events import Engine, Event
 from app.batch.engines.local import LocalEngine
@@ -22,32 +22,60 @@ from app.ledger.records import SLIDES_CSV
 from wsi.errors import UsageError
 from wsi.text import escape
 
+if TYPE_CHECKING:
+    from classifier.model_folder.card import ModelCard
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to run: slides, folders and patterns, or a manifest; the part `shard` of them ("i/n")."""
+
+    inputs: tuple[Path, ...]
+    manifest: Path | None = None
+    mpp: float | None = None
+    shard: str | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """By which engine, and over how many slides at a time. All but the first two are Dask's."""
+
+    engine: str = "local"
+    workers: int = 1
+    scheduler: str | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    resources: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class RunRequest:
-    """The options of `pulmoscope run`, as `--help` tells them."""
+    """`pulmoscope run`: what, how and where to, by which engine, and how it ends and speaks.
 
-    inputs: tuple[Path, ...]
-    out: Path
-    manifest: Path | None
-    model: str
-    mpp: float | None
-    overlap: float
-    reader: str
-    engine: str
-    scheduler: str | None
-    tls_ca: Path | None
-    tls_cert: Path | None
-    tls_key: Path | None
-    resources: tuple[str, ...]
-    workers: int
-    memory_gb: float
-    slide_timeout_s: float
-    shard: str | None
-    overwrite: bool
-    fail_fast: bool
-    key_file: Path | None
-    as_json: bool
+    `shown_out` is the output as it was named.
+    """
+
+    what: Selection
+    how: RunConfig
+    engine: EngineOptions
+    shown_out: Path
+    fail_fast: bool = False
+    as_json: bool = False
+
+    @classmethod
+    def from_options(cls, inputs: tuple[Path, ...], **options: Any) -> RunRequest:
+        """From the options of the command line, each by the name of the field that it fills."""
+
+        def taken(group: type) -> dict[str, Any]:
+            return {field.name: options.pop(field.name) for field in fields(group) if field.name in options}
+
+        what, engine = Selection(inputs, **taken(Selection)), EngineOptions(**taken(EngineOptions))
+        config = RunConfig(**taken(RunConfig))
+        # A worker on another machine stands in another folder.
+        how = replace(config, out=config.out.absolute(), threads=max(1, (os.cpu_count() or 1) // engine.workers))
+        return cls(what, how, engine, config.out, **options)
 
 
 def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
@@ -56,12 +84,11 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     Raises UsageError, ModelError, OutputUnwritableError.
     """
     card = _checked_card(request)
-    engine, jobs = _engine(request, early), _jobs(request)
+    config = replace(request.how, model_sha256=card.digest)
+    engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out)
     tally, show = Tally(), reporter(request.as_json)
     stopped, code = "", None
-    events = run_batch(
-        jobs, _config(request, card), card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally
-    )
+    events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally)
     try:
         with _stoppable() as stop_asked, contextlib.closing(events):
             show.show(_until(stop_asked, events), len(jobs))
@@ -69,61 +96,48 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
         stopped, code = "interrupted", EXIT_STOPPED
     if tally.undone and not stopped:
         stopped, code = "a slide failed and --fail-fast was given", EXIT_FAILURES
-    show.end(tally, escape(str(request.out / SLIDES_CSV)), stopped=stopped)
+    show.end(tally, escape(str(request.shown_out / SLIDES_CSV)), stopped=stopped)
     return tally.exit_code if code is None else code
 
 
-def _checked_card(request: RunRequest) -> Any:
+def _checked_card(request: RunRequest) -> ModelCard:
     """The model's card, once the options have been found to make sense."""
     from classifier.model import find_model
     from classifier.model_folder.files import read_card
     from tiler.spec import TileSpec
 
-    if request.mpp is not None and not 0 < request.mpp < 1000:
-        raise UsageError(f"--mpp {request.mpp:g} is no pixel size in um")
-    card = read_card(find_model(request.model))
-    TileSpec(card.tile.size_px, card.tile.mpp, request.overlap)
+    mpp = request.what.mpp
+    if mpp is not None and not 0 < mpp < 1000:
+        raise UsageError(f"--mpp {mpp:g} is no pixel size in um")
+    card = read_card(find_model(request.how.model))
+    TileSpec(card.tile.size_px, card.tile.mpp, request.how.overlap)
     return card
 
 
-def _jobs(request: RunRequest) -> list[SlideJob]:
-    jobs = collect_jobs(request.inputs, request.manifest, mpp=request.mpp, skip=request.out)
-    if request.shard:
-        jobs = shard(jobs, request.shard)
-    if request.key_file:
+def _jobs(what: Selection, out: Path) -> list[SlideJob]:
+    jobs = collect_jobs(what.inputs, what.manifest, mpp=what.mpp, skip=out)
+    if what.shard:
+        jobs = shard(jobs, what.shard)
+    if what.key_file:
         from app.batch.pseudonyms import pseudonymize
 
-        jobs = pseudonymize(jobs, request.key_file, request.out)
+        jobs = pseudonymize(jobs, what.key_file, out)
     return jobs
 
 
-def _config(request: RunRequest, card: Any) -> RunConfig:
-    return RunConfig(
-        out=request.out.absolute(),  # a worker on another machine stands in another folder
-        model=request.model,
-        overlap=request.overlap,
-        reader=request.reader,
-        overwrite=request.overwrite,
-        threads=max(1, (os.cpu_count() or 1) // request.workers),
-        memory_gb=request.memory_gb,
-        slide_timeout_s=request.slide_timeout_s,
-        model_sha256=card.digest,
-    )
-
-
-def _engine(request: RunRequest, early: list[WorkerProcess]) -> Engine:
-    tls = [request.tls_ca, request.tls_cert, request.tls_key]
-    if request.engine == "local":
-        if request.scheduler or any(tls) or request.resources:
+def _engine(options: EngineOptions, early: list[WorkerProcess]) -> Engine:
+    tls = [options.tls_ca, options.tls_cert, options.tls_key]
+    if options.engine == "local":
+        if options.scheduler or any(tls) or options.resources:
             raise UsageError("--scheduler, --tls-... and --resource are Dask's", hint="add --engine dask")
-        return LocalEngine(request.workers, early)
+        return LocalEngine(options.workers, early)
     from app.batch.engines.dask import DaskEngine, TlsFiles
 
     if any(tls) != all(tls):
         raise UsageError("--tls-ca, --tls-cert and --tls-key go together")
     ca, cert, key = tls
     files = TlsFiles(ca, cert, key) if ca and cert and key else None
-    return DaskEngine(request.workers, request.scheduler, files, _amounts(request.resources))
+    return DaskEngine(options.workers, options.scheduler, files, _amounts(options.resources))
 
 
 def _amounts(resources: tuple[str, ...]) -> dict[str, float]:
