@@ -103,14 +103,14 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
 @click.option("--pseudonymize", "key_file", type=_PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
 @_JSON
-def run(inputs: tuple[Path, ...], out: Path, model: str | None, **options: Any) -> int:
+def run(inputs: tuple[Path, ...], model: str | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
     from app.batch.engines.worker import started_early
 
     with started_early(wanted=options["engine"] == "local") as workers:
         from app.commands.run import RunRequest, run_slides
 
-        return run_slides(RunRequest(inputs=inputs, out=out, model=_model_name(model), **options), workers)
+        return run_slides(RunRequest.from_options(inputs, model=_model_name(model), **options), workers)
 
 
 @cli.command("app")
@@ -156,22 +156,15 @@ def report(results: Path, out: Path, formats: str, as_json: bool) -> int:
 )
 @click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as the recipe says.")
 @click.option("--seed", type=int, default=None, help="Default: 7.")
-def train(
-    tiles: Path,
-    out: Path,
-    name: str | None,
-    background: str | None,
-    base: str | None,
-    epochs: int | None,
-    seed: int | None,
-) -> None:
+def train(tiles: Path, out: Path, **options: Any) -> None:
     """Train a tile model on TILES: one folder a class, or a CSV.
 
     The columns of the CSV are file,class[,source_group][,split][,mpp][,patient][,site].
     """
     from app.commands.train import train_model
+    from classifier.training.request import TrainRequest
 
-    train_model(tiles, out, name=name, background=background, base_name=base, epochs=epochs, seed=seed, say=click.echo)
+    train_model(TrainRequest.from_options(tiles, out, **options), say=click.echo)
 
 
 @cli.command()

@@ -23,6 +23,7 @@ from classifier.progress import Progress
 from classifier.training.augment import Augmentation
 from classifier.training.base import EFFICIENTNET, Base, read_base
 from classifier.training.recipe import TrainConfig, fine_tuning
+from classifier.training.request import TrainRequest
 from classifier.training.train import train
 
 SEED = 7
@@ -102,7 +103,8 @@ def _train(variant: Variant, tiles: TileSet, out: Path, base: Base) -> ModelCard
         print(f"\r{progress!s:<100.100}", end="", file=sys.stderr, flush=True)
 
     start = None if variant.from_nothing else base
-    card = train(variant.chosen(tiles), out, variant.changed(replace(config, seed=SEED)), show, base=start)
+    recipe = variant.changed(replace(config, seed=SEED))
+    card = train(TrainRequest(variant.chosen(tiles), out, recipe, start), show)
     print(file=sys.stderr)
     return card
 

@@ -6,47 +6,32 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.presentation.words import plain, share
 from classifier.progress import Progress, ProgressCallback
+from wsi.text import escape
 
 if TYPE_CHECKING:
     from classifier.evaluation.evaluate import EvaluationPlan
     from classifier.evaluation.findings import Evaluation
+    from classifier.training.request import TrainRequest
 
 Say = Callable[[str], None]
 # Lines in a log, not one a batch.
 _LINE_EVERY_S = 20.0
 
 
-def train_model(
-    tiles: Path,
-    out: Path,
-    *,
-    name: str | None,
-    background: str | None,
-    base_name: str | None,
-    epochs: int | None,
-    seed: int | None,
-    say: Say,
-) -> None:
-    """Trains into `out`; goes on where a killed training of the same recipe stopped.
+def train_model(request: TrainRequest, say: Say) -> None:
+    """Trains a model; goes on where a killed training of the same recipe stopped.
 
-    Raises DatasetError, UsageError, ModelError (of the base), OutputUnwritableError.
+    Raises DatasetError, UsageError, OutputUnwritableError.
     """
-    from classifier.training.base import read_base
-    from classifier.training.recipe import TrainConfig, fine_tuning
     from classifier.training.train import train
 
-    base = read_base(base_name) if base_name is not None else None
-    recipe = fine_tuning(base.name, base.network, base.tile) if base is not None else TrainConfig()
-    chosen: dict[str, Any] = {"epochs": epochs, "min_steps": epochs and 0, "seed": seed, "background": background}
-    config = replace(recipe, **{key: value for key, value in chosen.items() if value is not None})
-    card = train(tiles, out, config, _shown(), base=base, name=name, warn=lambda text: say(f"note: {text}"))
-    say(f"{card.name} {card.version} written to {out} (sha256 {card.digest[:12]})")
+    card = train(request, _shown(), warn=lambda text: say(f"note: {text}"))
+    say(f"{card.name} {card.version} written to {escape(str(request.out))} (sha256 {card.digest[:12]})")
     accuracy = card.metrics.get("val", {}).get("figures", {}).get("accuracy")
     if accuracy:
         interval = f"({accuracy['low']:.3f} to {accuracy['high']:.3f})"

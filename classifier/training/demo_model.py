@@ -15,6 +15,7 @@ from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.augment import Augmentation
 from classifier.training.demo_tiles import write_demo_tiles
 from classifier.training.recipe import TrainConfig
+from classifier.training.request import TrainRequest
 from classifier.training.train import train
 from tiler.spec import TileSpec
 from wsi.errors import PulmoscopeError
@@ -43,7 +44,8 @@ def make_demo_model(
             Path(folder), config.tile, sheets=sheets, tiles_a_sheet=TILES_A_SHEET, seed=config.seed, progress=progress
         )
         command = "python -m classifier.training.demo_model --out DIR"
-        return train(tiles, out, config, progress, about=SYNTHETIC, name=DEMO_MODEL, command=command)
+        request = TrainRequest(tiles, out, config, name=DEMO_MODEL, about=SYNTHETIC, command=command)
+        return train(request, progress)
 
 
 def main() -> int:

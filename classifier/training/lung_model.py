@@ -16,6 +16,7 @@ from classifier.model_folder.about import LUNG
 from classifier.progress import Progress
 from classifier.training.base import EFFICIENTNET, read_base
 from classifier.training.recipe import fine_tuning
+from classifier.training.request import TrainRequest
 from classifier.training.train import train
 from wsi.errors import PulmoscopeError
 
@@ -36,17 +37,10 @@ def main() -> int:
         base = read_base(EFFICIENTNET)
         config = replace(fine_tuning(base.name, base.network), seed=arguments.seed)
         command = f"pulmoscope train TILES --out MODEL_DIR --base {EFFICIENTNET} --seed {arguments.seed}"
-        card = train(
-            arguments.tiles,
-            arguments.out,
-            config,
-            show,
-            base=base,
-            about=LUNG,
-            name=DEFAULT_MODEL,
-            command=command,
-            further=further,
+        request = TrainRequest(
+            arguments.tiles, arguments.out, config, base, DEFAULT_MODEL, LUNG, command, further=further or {}
         )
+        card = train(request, show)
     except PulmoscopeError as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,13 @@ from classifier.evaluation.evaluate import Evaluation, judge
 from classifier.evaluation.foreign import known_tiles
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import meet_unfamiliar
-from classifier.model_folder.about import YOUR_OWN, About
 from classifier.model_folder.card import ModelCard
 from classifier.model_folder.files import refuse_finished, write_folder
 from classifier.progress import Progress, ProgressCallback, quiet
-from classifier.training.base import Base
 from classifier.training.fit import fit
 from classifier.training.package import Origin, Packaged, package
 from classifier.training.recipe import TrainConfig
+from classifier.training.request import TrainRequest
 from wsi.errors import DatasetError, OutputUnwritableError
 
 WORK_FOLDER = ".training"
@@ -46,51 +45,38 @@ TOLD_ON_CARD = (
     "foreign",
 )
 FURTHER = "further"
-COMMAND = "pulmoscope train TILES --out MODEL_DIR"
 
 
 def train(
-    tiles: Path | TileSet,
-    out: Path,
-    config: TrainConfig | None = None,
-    progress: ProgressCallback = quiet,
-    *,
-    base: Base | None = None,
-    about: About = YOUR_OWN,
-    name: str | None = None,
-    command: str = COMMAND,
-    further: Mapping[str, Any] | None = None,
-    warn: Callable[[str], None] = warnings.warn,
+    request: TrainRequest, progress: ProgressCallback = quiet, warn: Callable[[str], None] = warnings.warn
 ) -> ModelCard:
-    """Trains on the ``train`` split, calibrates on groups held out of it, reports on ``val``, writes a model to `out`.
+    """Trains on the ``train`` split, calibrates on groups held out of it, reports on ``val``, writes a model.
 
     A training that was interrupted goes on from its last whole epoch when called again with the same tiles, `out` and
-    `config`. `base` is what it starts from: the one that `config` names. `name` defaults to the folder's; `command` is
-    what the card says made it, `further` what it tells besides, JSON-ready. Raises DatasetError, OutputUnwritableError,
-    UsageError (`out` holds a model).
+    recipe. Raises DatasetError, OutputUnwritableError, UsageError (`out` holds a model).
     """
-    config = config or TrainConfig()
+    out, config = request.out, request.recipe
     refuse_finished(out)
-    read = read_tile_set(tiles) if isinstance(tiles, Path) else tiles
+    read = read_tile_set(request.tiles) if isinstance(request.tiles, Path) else request.tiles
     listed = fill_splits(read, config.seed)
     for warning in listed.warnings:
         warn(warning)
     learned, held = _learned_and_held(listed, config)
     config = config.for_tiles(len(learned))
     check_tiles(listed.of_split(TRAIN, VALIDATION), config.tile)
-    made = Origin(name or model_name(out), about, command, listed.digest())
+    made = Origin(request.name or model_name(out), request.about, request.command, listed.digest())
     try:
         work = out / WORK_FOLDER
         work.mkdir(parents=True, exist_ok=True)
-        start = base.weights_for(listed.classes) if base is not None else None
+        start = request.base.weights_for(listed.classes) if request.base is not None else None
         checkpoint = work / CHECKPOINT_FILE
         weights = fit(learned, config, start, checkpoint, config.digest(made.data_sha256), progress)
         progress(Progress("calibrating, and converting to int8", 1.0))
         packaged = package(weights, learned, held, config, made)
         progress(Progress("measuring on the validation tiles", 1.0))
         card = _with_validation(packaged, listed, progress)
-        if further:
-            card = replace(card, metrics={**card.metrics, FURTHER: dict(further)})
+        if request.further:
+            card = replace(card, metrics={**card.metrics, FURTHER: dict(request.further)})
         card = write_folder(out, card, packaged.contents)
         shutil.rmtree(work)
     except OSError as error:

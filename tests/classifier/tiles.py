@@ -82,8 +82,9 @@ def tiny_tiles() -> Path:
 @cache
 def tiny_model() -> Path:
     """Folder of a finished model; copy it before changing anything."""
+    from classifier.training.request import TrainRequest
     from classifier.training.train import train
 
     folder = _session_folder() / "tiny-model"
-    train(tiny_tiles(), folder, TINY)
+    train(TrainRequest(tiny_tiles(), folder, TINY))
     return folder

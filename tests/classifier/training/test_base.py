@@ -13,6 +13,7 @@ from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.torch_weights import read_torch_weights
 from classifier.training.base import EFFICIENTNET, read_base
 from classifier.training.recipe import fine_tuning
+from classifier.training.request import TrainRequest
 from classifier.training.train import train
 from tests.classifier.tiles import TINY, tiny_model, tiny_tiles
 from wsi.errors import ModelDigestError, ModelNotFoundError
@@ -80,7 +81,7 @@ def test_a_model_gives_its_last_layer_only_to_the_same_classes():
 def test_a_model_trained_from_another(tmp_path):
     base = read_base(tiny_model())
     config = replace(TINY, base=base.name, network=base.network, epochs=1, learning_rate=1e-6, ema_decay=0.0)
-    card = train(tiny_tiles(), tmp_path / "next", config, base=base)
+    card = train(TrainRequest(tiny_tiles(), tmp_path / "next", config, base=base))
     assert card.training["recipe"]["base"] == base.name
     contents = [read_folder(folder).contents["weights.npz"] for folder in (tiny_model(), tmp_path / "next")]
     before, after = (unpack_arrays(content, "weights.npz") for content in contents)

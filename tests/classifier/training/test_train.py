@@ -16,6 +16,7 @@ from classifier.model_folder.files import read_card
 from classifier.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from classifier.training.fit import learning_rate_at, training_batches
 from classifier.training.recipe import TrainConfig
+from classifier.training.request import TrainRequest
 from classifier.training.train import model_name, train
 from tests.classifier.tiles import TINY, tiny_model, tiny_tiles, write_csv, write_tiles
 from tests.conftest import REPOSITORY
@@ -49,9 +50,10 @@ def test_a_killed_training_goes_on(tmp_path):
 import json, sys
 from pathlib import Path
 from classifier.training.recipe import TrainConfig
+from classifier.training.request import TrainRequest
 from classifier.training.train import train
 config = TrainConfig.from_dict(json.loads({json.dumps(json.dumps(config.to_dict()))}))
-train(Path({str(tiny_tiles())!r}), Path({str(out)!r}), config)
+train(TrainRequest(Path({str(tiny_tiles())!r}), Path({str(out)!r}), config))
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     checkpoint = out / ".training" / "checkpoint.npz"
@@ -66,14 +68,14 @@ train(Path({str(tiny_tiles())!r}), Path({str(out)!r}), config)
 
     seen = []
     # The learning rate of an interrupted recipe depends on its length, so the same recipe must be asked for again.
-    card = train(tiny_tiles(), out, config, progress=lambda progress: seen.append(progress.text))
+    card = train(TrainRequest(tiny_tiles(), out, config), progress=lambda progress: seen.append(progress.text))
     assert seen[0].startswith(f"epoch {reached + 1}/12 ")
     assert card.metrics["val"]["figures"]["accuracy"]["value"] > 0.9
     assert not checkpoint.exists()
 
 
 def test_training_again_gives_the_same_model(tmp_path):
-    again = train(tiny_tiles(), tmp_path / "tiny-model", TINY)
+    again = train(TrainRequest(tiny_tiles(), tmp_path / "tiny-model", TINY))
     first = read_card(tiny_model())
     assert again.training == first.training
     for name, figure in again.metrics["val"]["figures"].items():
@@ -82,39 +84,39 @@ def test_training_again_gives_the_same_model(tmp_path):
 
 def test_a_finished_model_is_not_trained_over():
     with pytest.raises(UsageError, match="already holds a model"):
-        train(tiny_tiles(), tiny_model(), TINY)
+        train(TrainRequest(tiny_tiles(), tiny_model(), TINY))
 
 
 def test_without_a_background_class_training_does_not_begin(tmp_path):
     with pytest.raises(DatasetError, match="--background"):
-        train(tiny_tiles(), tmp_path / "m", replace(TINY, background="normal"))
+        train(TrainRequest(tiny_tiles(), tmp_path / "m", replace(TINY, background="normal")))
     assert not (tmp_path / "m").exists()
 
 
 def test_too_few_tiles_or_a_single_source(tmp_path):
     few = write_tiles(tmp_path, groups=1, tiles_a_group=3)
     with pytest.raises(DatasetError, match="at least 4"):
-        train(few, tmp_path / "m", TINY)
+        train(TrainRequest(few, tmp_path / "m", TINY))
     one_source = write_tiles(tmp_path, groups=1, tiles_a_group=6)
     listed = [record for record in read_tile_set(one_source).records if record.split == "train"]
     rows = [(record.file, record.label, "all", "train") for record in listed]
     write_csv(one_source, ("file", "class", "source_group", "split"), rows)
     with pytest.raises(DatasetError, match="source"):
-        train(one_source, tmp_path / "m", TINY)
+        train(TrainRequest(one_source, tmp_path / "m", TINY))
 
 
 def test_a_bad_tile_is_named_before_training_and_not_after(tmp_path):
     tiles = write_tiles(tmp_path)
     (tmp_path / "stripes-7-4.png").write_bytes(b"no image")  # the last validation tile
     with pytest.raises(DatasetError, match=r"row \d+ \(stripes-7-4.png\) cannot be read"):
-        train(tiles, tmp_path / "m", TINY)
+        train(TrainRequest(tiles, tmp_path / "m", TINY))
     assert not (tmp_path / "m").exists()
 
 
 def test_an_output_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputUnwritableError):
-        train(tiny_tiles(), tmp_path / "file" / "m", TINY)
+        train(TrainRequest(tiny_tiles(), tmp_path / "file" / "m", TINY))
 
 
 def test_an_epoch_shows_each_tile_once_and_repeats_for_its_seed():
