@@ -25,6 +25,7 @@ class SlideRecord:
     backend: str
     synthetic: bool
     metadata: Mapping[str, str | float | int | bool]
+    bounds_px: tuple[int, int, int, int] | None = None  # (x, y, width, height) of the scanned part, if not the whole
 
 
 @dataclass(frozen=True)

@@ -195,11 +195,7 @@ def _attributes(result: SlideResult) -> dict[str, Any]:
         "margin": _finite(decision.margin),
         "review_reasons": list(decision.review_reasons),
         "qc": {name: _finite(value) for name, value in result.qc.items()},
-        "slide": {
-            **asdict(result.slide),
-            "size_px": list(result.slide.size_px),
-            "metadata": dict(result.slide.metadata),
-        },
+        "slide": _slide_attributes(result.slide),
         "grid": {
             "origin_px": list(result.heatmap.origin_px),
             "cell_px": result.heatmap.cell_px,
@@ -207,6 +203,13 @@ def _attributes(result: SlideResult) -> dict[str, Any]:
         },
         "provenance": result.provenance.to_dict(),
     }
+
+
+def _slide_attributes(slide: SlideRecord) -> dict[str, Any]:
+    attributes = {**asdict(slide), "size_px": list(slide.size_px), "metadata": dict(slide.metadata)}
+    # Slides without bounds are stored, and digested, as before there were any.
+    bounds = attributes.pop("bounds_px")
+    return attributes if bounds is None else {**attributes, "bounds_px": list(bounds)}
 
 
 def _finite(value: float) -> float | None:
@@ -258,7 +261,11 @@ def _array(root: Any, name: str) -> NDArray[Any]:
 
 def _slide_record(record: Mapping[str, Any]) -> SlideRecord:
     width, height = record["size_px"]
-    return SlideRecord(**{**record, "size_px": (int(width), int(height))})
+    bounds = record.get("bounds_px")
+    if bounds is not None:
+        x, y, bounds_width, bounds_height = map(int, bounds)
+        bounds = (x, y, bounds_width, bounds_height)
+    return SlideRecord(**{**record, "size_px": (int(width), int(height)), "bounds_px": bounds})
 
 
 def _decision(attributes: Mapping[str, Any]) -> Decision:

@@ -130,12 +130,18 @@ def app_command(results: Path, slides: tuple[Path, ...], port: int) -> None:
 @click.argument("results", type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Folder for the reports.")
 @click.option("--format", "formats", default="html,json,csv", show_default=True, help="Comma-separated.")
+@click.option(
+    "--whole-canvas",
+    is_flag=True,
+    help="GeoJSON: count from the corner of the slide's canvas; default: of its scanned part, as QuPath shows it.",
+)
 @_JSON
-def report(results: Path, out: Path, formats: str, as_json: bool) -> int:
+def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: bool) -> int:
     """Write slide-level reports of one result or of a folder of them, and the cohort table."""
     from app.commands.report import write_reports
 
-    written, problems = write_reports(results, out, [name.strip() for name in formats.split(",") if name.strip()])
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    written, problems = write_reports(results, out, names, whole_canvas=whole_canvas)
     if as_json:
         click.echo(json.dumps({"written": [escape(str(path)) for path in written], "problems": problems}))
     else:

@@ -96,6 +96,7 @@ def describe(slide: Slide, sha256: str) -> SlideRecord:
         backend=slide.backend,
         synthetic=bool(slide.metadata.get("synthetic", False)),
         metadata=dict(slide.metadata),
+        bounds_px=None if slide.bounds_px == (0, 0, *slide.size_px) else slide.bounds_px,
     )
 
 

@@ -46,6 +46,7 @@ def make_result(
     origin_px: tuple[int, int] = (0, 0),
     cell_px: float = 449.0,
     size_px: tuple[int, int] | None = None,
+    bounds_px: tuple[int, int, int, int] | None = None,
     qc: Mapping[str, float] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> SlideResult:
@@ -66,6 +67,7 @@ def make_result(
             sha256="5e" * 32,
             backend="openslide",
             synthetic=synthetic,
+            bounds_px=bounds_px,
             metadata=dict(metadata if metadata is not None else {"vendor": "aperio"}),
         ),
         decision=_decision(call, probabilities, reasons),

@@ -11,7 +11,9 @@ from app.reports import FORMATS, slide_row, write_cohort, write_report
 from wsi.errors import StoreError, UsageError
 
 
-def write_reports(results: Path, out: Path, formats: Sequence[str]) -> tuple[list[Path], list[str]]:
+def write_reports(
+    results: Path, out: Path, formats: Sequence[str], *, whole_canvas: bool = False
+) -> tuple[list[Path], list[str]]:
     """The files written, and a line for each result that could not be read: it ends no other's report.
 
     Raises UsageError for an unknown format or a place without results, OutputUnwritableError.
@@ -29,7 +31,7 @@ def write_reports(results: Path, out: Path, formats: Sequence[str]) -> tuple[lis
         except StoreError as error:
             problems.append(str(error))
             continue
-        written += write_report(result, out, formats)
+        written += write_report(result, out, formats, whole_canvas=whole_canvas)
         rows.setdefault(result.slide_id, slide_row(result))
     if results.suffix != SUFFIX:
         written += write_cohort(rows.values(), out, formats)

@@ -37,14 +37,16 @@ MEDIA_TYPES: dict[str, str] = {
 }
 
 
-def render(result: SlideResult, fmt: str) -> bytes:
-    """One report, as the bytes of its file. Raises UsageError for a format not in FORMATS."""
+def render(result: SlideResult, fmt: str, *, whole_canvas: bool = False) -> bytes:
+    """One report, as the bytes of its file; `whole_canvas` is for GeoJSON. Raises UsageError for an unknown format."""
     if fmt not in _RENDERERS:
         raise UsageError(f"there is no report format {plain(fmt)!r}", hint=f"choose from {', '.join(FORMATS)}")
-    return _RENDERERS[fmt](result)
+    return render_geojson(result, whole_canvas=whole_canvas) if fmt == "geojson" else _RENDERERS[fmt](result)
 
 
-def write_report(result: SlideResult, out_dir: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+def write_report(
+    result: SlideResult, out_dir: Path, formats: Sequence[str] = FORMATS, *, whole_canvas: bool = False
+) -> list[Path]:
     """Writes `<slide_id>.<format>` for each format and returns the files.
 
     Each file appears whole or not at all. Raises UsageError (format), StoreError (a slide id that is no file name),
@@ -52,7 +54,9 @@ def write_report(result: SlideResult, out_dir: Path, formats: Sequence[str] = FO
     """
     if result.slide_id in ("", ".", "..") or {"/", "\\", "\0"} & set(result.slide_id):
         raise StoreError(f"{plain(result.slide_id)!r} cannot be a file name", hint="run the slide again")
-    return [_write(out_dir / f"{result.slide_id}.{fmt}", render(result, fmt)) for fmt in formats]
+    return [
+        _write(out_dir / f"{result.slide_id}.{fmt}", render(result, fmt, whole_canvas=whole_canvas)) for fmt in formats
+    ]
 
 
 def write_cohort(slides: Iterable[SlideResult | SlideRow], out_dir: Path, formats: Sequence[str] = ()) -> list[Path]:

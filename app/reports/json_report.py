@@ -57,6 +57,7 @@ def _document(result: SlideResult) -> dict[str, Any]:
         "slide": {
             "file": slide.file,
             "size_px": slide.size_px,
+            "bounds_px": slide.bounds_px,
             "mpp": slide.mpp,
             "mpp_source": slide.mpp_source,
             "sha256": slide.sha256,

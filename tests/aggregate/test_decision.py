@@ -68,6 +68,8 @@ def test_no_vote_no_call_no_number():
     decision = decided(pooled=silent, shares=replace(CLEAN, unfamiliar=0.0, voting=0.0))
     assert decision.call == "undetermined" and decision.review_reasons == ("undetermined",)
     assert np.isnan(decision.probabilities).all() and np.isnan(decision.confidence)
+    lenient = decided(pooled=silent, shares=replace(CLEAN, voting=0.0), undetermined_voting_share=0.0)
+    assert lenient.call == "undetermined"
 
 
 def test_confidence_runs_from_undecided_to_certain():

@@ -22,7 +22,17 @@ DONUT = """
 
 
 def features(result):
-    return json.loads(reports.render(result, "geojson"))["features"]
+    return collection(result)["features"]
+
+
+def collection(result, **options):
+    return json.loads(reports.render(result, "geojson", **options))
+
+
+def corners(found):
+    rings = [ring for feature in found["features"] for ring in feature["geometry"]["coordinates"]]
+    xy = np.concatenate([np.array(ring) for ring in rings])
+    return [*xy.min(axis=0).tolist(), *xy.max(axis=0).tolist()]
 
 
 def covered(rings, shape):
@@ -50,7 +60,8 @@ def test_rings_cover_exactly_their_cells_and_touch_themselves_nowhere(mask):
 
 
 def test_polygons_are_the_cells_in_level_0_px():
-    (feature,) = features(make_result(cells=".. .0", origin_px=(100, 50), cell_px=200.5))
+    result = make_result(cells=".. .0", origin_px=(100, 50), cell_px=200.5)
+    (feature,) = collection(result, whole_canvas=True)["features"]
     (ring,) = feature["geometry"]["coordinates"]
     assert feature["geometry"]["type"] == "Polygon" and ring[0] == ring[-1]
     assert sorted(ring[:-1]) == [[300.5, 250.5], [300.5, 451.0], [501.0, 250.5], [501.0, 451.0]]
@@ -92,3 +103,32 @@ def test_ids_are_unique_and_stay_the_same():
     first, second = features(make_result()), features(make_result())
     ids = [feature["id"] for feature in first]
     assert len(set(ids)) == len(ids) and ids == [feature["id"] for feature in second]
+
+
+def test_regions_of_a_slide_with_bounds_lie_in_the_picture_that_qupath_shows():
+    # The scanned part ends inside the last cells.
+    result = make_result(
+        cells="000 0u0 000", origin_px=(6400, 9600), cell_px=100.0, size_px=(12800, 16000),
+        bounds_px=(6400, 9600, 250, 270),
+    )  # fmt: skip
+    inside = collection(result)
+    assert corners(inside) == [0, 0, 250, 270]
+    assert inside["pulmoscope"] == {
+        "coordinates": "level-0 px from the corner of the scanned part",
+        "scanned_part_px": {"x": 6400, "y": 9600, "width": 250, "height": 270},
+        "canvas_px": [12800, 16000],
+    }
+    canvas = collection(result, whole_canvas=True)
+    assert corners(canvas) == [6400, 9600, 6650, 9870]
+    assert canvas["pulmoscope"]["coordinates"].endswith("whole canvas")
+
+
+def test_an_older_result_with_bounds_is_told_from_where_its_heatmap_begins():
+    result = make_result(cells="00 00", origin_px=(300, 200), cell_px=100.0, size_px=(450, 420))
+    assert corners(collection(result)) == [0, 0, 150, 200]
+
+
+def test_ids_are_the_same_in_both_frames():
+    result = make_result(origin_px=(300, 200), size_px=(9000, 9000))
+    both = [collection(result, whole_canvas=whole) for whole in (False, True)]
+    assert [f["id"] for f in both[0]["features"]] == [f["id"] for f in both[1]["features"]]
