@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wsi import SLIDE_SUFFIXES
 from wsi.errors import UsageError
+from wsi.parts import slides_of
 from wsi.text import escape
 
 _MAX_ID = 100
@@ -42,6 +43,8 @@ def collect_jobs(
 ) -> list[SlideJob]:
     """Every slide named or found, once, in order of path. `skip` is the output folder, which is never searched.
 
+    A part of a slide (an instance of a DICOM series, a picture that a VMS names) stands for its slide.
+
     An input that does not exist and holds `*`, `?` or `[` is a pattern; `**` stands for any folders.
 
     Raises UsageError where there is nothing to do or the manifest is wrong.
@@ -50,7 +53,7 @@ def collect_jobs(
     found = [job for path in inputs for job in _from_path(path, skip)]
     if manifest is not None:
         found += _from_manifest(manifest)
-    for job in found:
+    for job in _whole_slides(found):
         jobs.setdefault(_absolute(job.path), replace(job, mpp=mpp if job.mpp is None else job.mpp))
     if not jobs:
         named = ", ".join(str(path) for path in (*inputs, *([manifest] if manifest else [])))
@@ -64,6 +67,14 @@ def shard(jobs: Sequence[SlideJob], text: str) -> list[SlideJob]:
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"--shard {text} is not i/n with i from 1 to n")
     return list(jobs[int(match[1]) - 1 :: int(match[2])])
+
+
+def _whole_slides(jobs: Sequence[SlideJob]) -> Iterator[SlideJob]:
+    """The jobs with the file that stands for the slide in the place of each of its parts."""
+    slides = slides_of(job.path for job in jobs if not job.problem)
+    for job in jobs:
+        slide = slides.get(job.path, job.path)
+        yield job if slide == job.path else replace(job, path=slide, file=escape(str(slide)))
 
 
 def _job(path: Path, *, mpp: float | None = None, label: str = "", problem: str = "") -> SlideJob:

@@ -10,8 +10,9 @@ from threading import Event
 
 import pytest
 
-from wsi.errors import UnreadableFileError
-from wsi.fingerprint import fingerprint, fingerprint_meanwhile, slide_files
+from wsi.errors import NotAFileError, UnreadableFileError
+from wsi.fingerprint import fingerprint, fingerprint_meanwhile
+from wsi.parts import slide_files
 
 
 def test_one_file_is_its_sha256(tmp_path: Path) -> None:
@@ -104,3 +105,13 @@ def test_a_fingerprint_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
     stop.set()
     with pytest.raises(UnreadableFileError):
         fingerprint(slide, stop)
+
+
+def test_a_pipe_is_not_waited_for(mirax: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.svs")
+    with pytest.raises(NotAFileError, match="pipe or device"):
+        fingerprint(tmp_path / "pipe.svs")
+    before = fingerprint(mirax)
+    (mirax.with_suffix("") / "Data0000.dat").unlink()
+    os.mkfifo(mirax.with_suffix("") / "Data0000.dat")
+    assert fingerprint(mirax) != before

@@ -1,0 +1,60 @@
+"""Headers of DICOM instances, whatever was made of them, and a folder that shows OpenSlide one series alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import openslide
+import pytest
+
+from tests.dicoms import drawn, write_instance, write_series
+from wsi.readers.dicom_series import alone, read_header, series_files
+
+
+def test_a_header_is_read_without_what_follows_it(tmp_path: Path) -> None:
+    path = write_instance(tmp_path / "a.dcm", drawn(300, 200), series="4", study="5", flavour="OVERVIEW")
+    header = read_header(path)
+    assert header is not None
+    assert (header.flavour, header.size_px, header.concatenated) == ("OVERVIEW", (300, 200), False)
+    assert header.series.endswith(".4.901") and header.study.endswith(".5.900")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_header_is_none_or_a_header(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = bytearray(write_instance(tmp_path / "a.dcm", drawn(128, 128)).read_bytes())
+    for at in rng.integers(132, 1200, 12):
+        data[at] = rng.integers(256)
+    (tmp_path / "b.dcm").write_bytes(data[: rng.integers(200, len(data))])
+    read_header(tmp_path / "b.dcm")
+
+
+def test_sequences_without_end_and_deflated_bombs_are_no_headers(tmp_path: Path) -> None:
+    head = write_instance(tmp_path / "a.dcm", drawn(128, 128)).read_bytes()[:400]
+    nested = b"\x08\x00\x05\x11SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff" * 2
+    (tmp_path / "deep.dcm").write_bytes(head[:332] + nested * 20_000)
+    (tmp_path / "zip.dcm").write_bytes(head.replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.1.99"))
+    assert read_header(tmp_path / "deep.dcm") is None
+    assert read_header(tmp_path / "zip.dcm") is None
+
+
+def test_a_series_without_neighbours_is_opened_where_it_lies(tmp_path: Path) -> None:
+    level0, *_ = write_series(tmp_path)
+    with alone(level0) as shown:
+        assert shown == level0
+
+
+def test_neighbours_are_not_shown(tmp_path: Path) -> None:
+    level0, *_ = write_series(tmp_path)
+    os.mkfifo(tmp_path / "a-pipe.dcm")
+    write_series(tmp_path, "2")
+    with alone(level0) as shown:
+        assert shown.parent != tmp_path
+        assert sorted(link.resolve() for link in shown.parent.iterdir()) == sorted(series_files(level0))
+        with openslide.OpenSlide(str(shown)) as slide:
+            assert slide.level_count == 2
+            assert np.asarray(slide.read_region((0, 0), 1, (128, 128)))[..., 3].min() == 255
+        folder = shown.parent
+    assert not folder.exists()

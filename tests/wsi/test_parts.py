@@ -1,0 +1,175 @@
+"""Parts of slides: one file stands for each slide, whatever else of it lies there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.batch.inputs import collect_jobs
+from tests.dicoms import drawn, write_instance, write_series, write_vms
+from wsi import open_slide
+from wsi.errors import SlideError
+from wsi.parts import slide_files, slides_of
+from wsi.readers import dicom_series
+
+
+def names(found: dict[Path, Path]) -> dict[str, str]:
+    return {part.name: slide.name for part, slide in found.items()}
+
+
+def everything(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def test_a_dicom_series_is_one_slide(tmp_path: Path) -> None:
+    write_series(tmp_path)
+    assert set(names(slides_of(everything(tmp_path))).values()) == {"1-level0.dcm"}
+    assert [file.name for file in slide_files(tmp_path / "1-label.dcm")] == [
+        f"1-{name}.dcm" for name in ("label", "level0", "level1", "overview")
+    ]
+
+
+def test_two_series_in_one_folder_are_two_slides_whatever_they_are_called(tmp_path: Path) -> None:
+    for series in ("1", "2"):
+        for number, part in enumerate(write_series(tmp_path, series, study=series)):
+            part.rename(tmp_path / f"{9 - number}{series}")  # no ending, and the label sorts first
+    assert names(slides_of(everything(tmp_path))) == {f"{n}{s}": f"9{s}" for n in (6, 7, 8, 9) for s in (1, 2)}
+
+
+def test_any_part_that_is_named_stands_for_its_slide(tmp_path: Path) -> None:
+    level0, *others = write_series(tmp_path)
+    for part in others:
+        assert slides_of([part]) == {part: level0}
+
+
+def test_a_label_in_a_series_of_its_own_belongs_to_the_slide_of_its_study(tmp_path: Path) -> None:
+    volume = write_instance(tmp_path / "b.dcm", drawn(256, 256), series="1", study="7")
+    label = write_instance(tmp_path / "a.dcm", drawn(96, 96), series="2", study="7", flavour="LABEL")
+    assert slides_of([label]) == {label: volume}
+    # Of two slides in the study, nobody can tell whose label it is.
+    write_instance(tmp_path / "c.dcm", drawn(256, 256), series="3", study="7")
+    assert slides_of([label]) == {label: label}
+
+
+@pytest.mark.parametrize("flavour", ["LABEL", "OVERVIEW", "THUMBNAIL"])
+def test_a_label_alone_is_never_read_as_a_slide(tmp_path: Path, flavour: str) -> None:
+    label = write_instance(tmp_path / "a.dcm", drawn(256, 256), flavour=flavour)
+    assert slides_of([label]) == {label: label}
+    with pytest.raises(SlideError):
+        open_slide(label, mpp=0.5)
+
+
+def test_a_sparse_series_and_one_with_a_thumbnail_are_one_slide_each(tmp_path: Path) -> None:
+    write_series(tmp_path, "1", sparse=True)
+    write_series(tmp_path, "2", study="2")
+    write_instance(tmp_path / "0.dcm", drawn(64, 64), series="2", study="2", instance=9, flavour="THUMBNAIL")
+    found = names(slides_of(everything(tmp_path)))
+    assert set(found.values()) == {"1-level0.dcm", "2-level0.dcm"} and found["0.dcm"] == "2-level0.dcm"
+    for name in set(found.values()):
+        with open_slide(tmp_path / name) as slide:
+            assert slide.size_px == (512, 512)
+
+
+def test_a_concatenation_is_one_slide(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        more = {"ConcatenationUID": "1.2.3", "InConcatenationNumber": number}
+        write_instance(tmp_path / f"{number}.dcm", drawn(256, 256), instance=number, **more)
+    assert set(names(slides_of(everything(tmp_path))).values()) == {"1.dcm"}
+
+
+def test_other_dicom_and_damaged_dicom_stand_for_themselves(tmp_path: Path) -> None:
+    level0, *_ = write_series(tmp_path)
+    other = write_instance(tmp_path / "ct.dcm", drawn(64, 64), SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+    cut = tmp_path / "cut.dcm"
+    cut.write_bytes(level0.read_bytes()[:300])
+    fake = tmp_path / "fake.dcm"
+    fake.write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 999)
+    assert [slides_of([path])[path] for path in (other, cut, fake)] == [other, cut, fake]
+    assert not {other, cut, fake} & set(slide_files(level0))
+
+
+def test_the_pictures_of_a_vms_are_no_slides(tmp_path: Path) -> None:
+    index = write_vms(tmp_path, "scan")
+    stranger = tmp_path / "scan_other.jpg"
+    stranger.write_bytes((tmp_path / "scan.jpg").read_bytes())
+    assert names(slides_of(everything(tmp_path))) == {
+        **dict.fromkeys(("scan.vms", "scan.jpg", "scan_map2.jpg", "scan_macro.jpg"), "scan.vms"),
+        "scan_other.jpg": "scan_other.jpg",
+    }
+    # The macro picture shows the label; it is no part of what is read.
+    assert {file.name for file in slide_files(index)} == {"scan.vms", "scan.jpg", "scan_map2.jpg"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ImageFile=a.svs\nImageFile(1,0)=a.jpg\n",
+        "[Virtual Microscope Specimen]\nImageFile=a.svs\nMapFile=../b.jpg\nMacroImage=/etc/hosts\n",
+    ],
+)
+def test_an_index_hides_no_slide(tmp_path: Path, text: str) -> None:
+    for name in ("a.svs", "a.jpg"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "x.vms").write_text(text)
+    assert all(part == slide for part, slide in slides_of(everything(tmp_path)).items())
+
+
+def test_what_lies_in_a_mirax_folder_is_no_slide(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("a.mrxs", "a/Slidedat.ini", "a/preview.jpg", "b.jpg"):
+        (tmp_path / name).write_text("x")
+    found = slides_of([tmp_path / "a" / "preview.jpg", tmp_path / "b.jpg", tmp_path / "a.mrxs"])
+    assert names(found) == {"preview.jpg": "a.mrxs", "b.jpg": "b.jpg", "a.mrxs": "a.mrxs"}
+    (tmp_path / "a" / "Slidedat.ini").unlink()
+    assert slides_of([tmp_path / "a" / "preview.jpg"]) == {tmp_path / "a" / "preview.jpg": tmp_path / "a/preview.jpg"}
+
+
+def test_what_cannot_be_looked_at_stands_for_itself(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.dcm")
+    os.mkfifo(tmp_path / "pipe.vms")
+    (tmp_path / "folder.dcm").mkdir()
+    paths = [tmp_path / name for name in ("pipe.dcm", "pipe.vms", "folder.dcm", "gone.dcm", "gone/x.dcm")]
+    assert slides_of(paths) == {path: path for path in paths}
+
+
+def test_a_folder_of_many_instances_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for series in range(12):
+        for instance in (1, 2):
+            write_instance(
+                tmp_path / f"{series}-{instance}.dcm", drawn(64, 64), series=str(series + 1), instance=instance, tile=64
+            )
+    looked_at: list[bytes] = []
+    parse = dicom_series._parse
+    monkeypatch.setattr(dicom_series, "_parse", lambda head: looked_at.append(head) or parse(head))
+    dicom_series._header.cache_clear()
+    files = everything(tmp_path)
+    assert len(set(slides_of(files).values())) == 12
+    for file in files:
+        assert len(slide_files(file)) == 2
+    assert len(looked_at) == 24
+
+
+def test_an_instance_that_was_rewritten_is_looked_at_again(tmp_path: Path) -> None:
+    first, second, *_ = write_series(tmp_path)
+    for part in tmp_path.iterdir():
+        os.utime(part, (1e9, 1e9))
+    os.utime(tmp_path, (1e9, 1e9))  # long settled: the folder is remembered
+    assert second in slide_files(first)
+    write_instance(second, drawn(128, 128), series="5", instance=2)
+    os.utime(tmp_path, (1e9, 1e9))
+    assert second not in slide_files(first)
+
+
+def test_parts_are_one_job_by_folder_by_name_and_by_manifest(tmp_path: Path) -> None:
+    (tmp_path / "series").mkdir()
+    (tmp_path / "hamamatsu").mkdir()
+    parts = write_series(tmp_path / "series")
+    write_vms(tmp_path / "hamamatsu", "scan")
+    assert [job.slide_id for job in collect_jobs([tmp_path], None)] == ["scan", "1-level0"]
+    [job] = collect_jobs([parts[3], parts[1]], None)
+    assert (job.path, job.file, job.slide_id) == (parts[0], str(parts[0]), "1-level0")
+    (tmp_path / "slides.csv").write_text("slide,mpp\nseries/1-level1.dcm,0.4\n")
+    [job] = collect_jobs([], tmp_path / "slides.csv")
+    assert (job.path.name, job.mpp) == ("1-level0.dcm", 0.4)

@@ -1,0 +1,76 @@
+"""Which files make up a slide, and which slide a file is a part of: a series, an index, a folder beside a file.
+
+Headers and short texts are read, no pixel; OpenSlide is not needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+from wsi.errors import SlideError
+from wsi.readers import dicom_series, hamamatsu_index
+
+
+def slide_files(path: Path) -> tuple[Path, ...]:
+    """All files that are read for the slide at `path`, sorted, `path` among them.
+
+    MIRAX: the folder of the same name. Hamamatsu VMS and VMU: the files that the index names, in its folder only.
+    DICOM: the files of the folder with the same SeriesInstanceUID. Everything else is one file.
+    Raises OSError, NotAFileError, UnreadableFileError.
+    """
+    suffix = path.suffix.lower()
+    others: Iterable[Path] = ()
+    if suffix == ".mrxs":
+        others = (part for part in path.with_suffix("").rglob("*") if part.is_file())
+    elif suffix in hamamatsu_index.SUFFIXES:
+        others = hamamatsu_index.index_files(path)
+    elif dicom_series.is_dicom(path):
+        others = dicom_series.series_files(path)
+    return tuple(sorted({path, *others}))
+
+
+def slides_of(paths: Iterable[Path]) -> dict[Path, Path]:
+    """For each of `paths` the file that stands for its slide: itself, or the slide that it is a part of.
+
+    DICOM: the largest volume of the series; also for its label and overview. The pictures that a VMS or VMU names, the
+    macro picture too: that index. What lies in a MIRAX folder: the ``.mrxs`` beside it. Never raises: what cannot be
+    looked at stands for itself, and fails where it is opened.
+    """
+    folders: dict[Path, _Folder] = {}
+    return {path: _slide_of(path, folders.setdefault(path.parent, _Folder(path.parent))) for path in paths}
+
+
+class _Folder:
+    """What is known of a folder after one look at it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def series(self) -> dicom_series.SeriesOfFolder:
+        return dicom_series.series_of_folder(self._folder)
+
+    @cached_property
+    def indexed(self) -> dict[Path, Path]:
+        """The pictures of each index in it."""
+        found: dict[Path, Path] = {}
+        for index in sorted(part for part in self._folder.iterdir() if part.suffix.lower() in hamamatsu_index.SUFFIXES):
+            # An index that cannot be read fails where it is opened.
+            with contextlib.suppress(OSError, SlideError):
+                found = dict.fromkeys(hamamatsu_index.pictures_of_index(index), index) | found
+        return found
+
+
+def _slide_of(path: Path, folder: _Folder) -> Path:
+    try:
+        if path in folder.indexed:
+            return folder.indexed[path]
+        mirax = path.parent.with_name(f"{path.parent.name}.mrxs") if path.parent.name else path
+        if mirax.is_file() and (path.parent / "Slidedat.ini").is_file():
+            return mirax
+        return dicom_series.slide_of_instance(path, folder.series) if dicom_series.is_dicom(path) else path
+    except (OSError, ValueError, SlideError):
+        return path

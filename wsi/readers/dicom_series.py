@@ -1,0 +1,194 @@
+"""Which files of a folder are one DICOM slide. Reads headers, with bounds on everything, and decodes no pixel.
+
+A slide is a series: its levels are instances of flavour VOLUME, beside a label and an overview. What else lies in the
+folder is neither asked nor shown to OpenSlide, which would open every file there, once for each slide.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from wsi.errors import SlideError, UnreadableFileError
+from wsi.identity import open_regular
+
+_WHOLE_SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_DEFLATED = b"1.2.840.10008.1.2.1.99"  # would be unpacked whole, however large; OpenSlide does not read it
+# What is asked lies before the last tag; profiles, tables of frames and pixels come after it.
+# SOP class, image type, study, series, concatenation, columns and rows of the pixel matrix.
+_TAGS = (0x00080016, 0x00080008, 0x0020000D, 0x0020000E, 0x00209161, 0x00480006, 0x00480007)
+_HEAD_BYTES = 1 << 20
+_MAX_FILES = 100_000
+# A folder that changed a moment ago may have changed again within one tick of its clock.
+_SETTLED_S = 2.0
+
+SeriesOfFolder = Mapping[str, tuple[Path, ...]]
+
+
+@dataclass(frozen=True)
+class DicomHeader:
+    """What an instance says of itself. `flavour`: VOLUME, THUMBNAIL, LABEL, OVERVIEW; sizes are of its pixel matrix."""
+
+    study: str
+    series: str
+    flavour: str
+    size_px: tuple[int, int]
+    concatenated: bool
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file begins as a DICOM file does. Raises OSError, NotAFileError."""
+    with open_regular(path) as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def read_header(path: Path) -> DicomHeader | None:
+    """The header of a whole-slide instance; None for every other file, a damaged one too. Never raises."""
+    try:
+        status = path.stat()
+        return _header(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    except (OSError, SlideError):
+        return None
+
+
+def series_files(path: Path) -> tuple[Path, ...]:
+    """The files of the folder that belong to the series of `path`, sorted, `path` among them.
+
+    Raises as `series_of_folder` does.
+    """
+    header = read_header(path)
+    if header is None:
+        return (path,)
+    found = series_of_folder(path.parent).get(header.series, ())
+    # The folder may be remembered from earlier: each member is looked at as it is now.
+    still = {part for part in found if (now := read_header(part)) is not None and now.series == header.series}
+    return tuple(sorted({path, *still}))
+
+
+def slide_of_instance(path: Path, beside: SeriesOfFolder) -> Path:
+    """The file that stands for the slide of which `path` is an instance: its largest volume.
+
+    `beside` are the series of its folder. A label or overview in a series of its own belongs to the one slide of its
+    study. Where there is no volume, `path` stands for itself.
+    """
+    header = read_header(path)
+    if header is None:
+        return path
+    volumes = _volumes(beside.get(header.series, ()))
+    if not volumes and header.flavour != "VOLUME":
+        volumes = _volumes_of_study(beside, header.study)
+    return max(sorted(volumes), key=lambda part: (not part.is_symlink(), _area(volumes[part])), default=path)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[Path]:
+    """`path`, or a link to it in a folder that holds its series and nothing else, for as long as the `with` lasts.
+
+    OpenSlide opens every file beside the one it is given: a damaged or hostile neighbour must not reach it.
+    """
+    files = series_files(path)
+    with os.scandir(path.parent) as entries:
+        crowded = any(entry.name not in {file.name for file in files} for entry in entries)
+    if not crowded:
+        yield path
+        return
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="pulmoscope-series-", ignore_cleanup_errors=True)
+    except OSError:  # nowhere to put links: the crowded folder has to do
+        yield path
+        return
+    with folder as name:
+        links = {file: Path(name, f"{number:06}.dcm") for number, file in enumerate(files)}
+        for file, link in links.items():
+            link.symlink_to(file.absolute())
+        yield links[path]
+
+
+def _volumes(files: tuple[Path, ...]) -> dict[Path, DicomHeader]:
+    headers = {file: read_header(file) for file in files}
+    return {file: header for file, header in headers.items() if header is not None and header.flavour == "VOLUME"}
+
+
+def _volumes_of_study(beside: SeriesOfFolder, study: str) -> dict[Path, DicomHeader]:
+    """The volumes of the study's only slide; empty where there are several, or none."""
+    of_series = [_volumes(files) for files in beside.values()]
+    of_study = [volumes for volumes in of_series if any(header.study == study for header in volumes.values())]
+    return of_study[0] if study and len(of_study) == 1 else {}
+
+
+def _area(header: DicomHeader) -> int:
+    return header.size_px[0] * header.size_px[1]
+
+
+def series_of_folder(folder: Path) -> SeriesOfFolder:
+    """The whole-slide instances of a folder by series, remembered while the folder stays as it is.
+
+    Raises UnreadableFileError for a folder of more than a hundred thousand files, OSError.
+    """
+    status = folder.stat()
+    if abs(time.time() - status.st_mtime) < _SETTLED_S:
+        return _scan(folder)
+    return _scan_once(folder, status.st_dev, status.st_ino, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _scan_once(folder: Path, *_identity: int) -> SeriesOfFolder:
+    return _scan(folder)
+
+
+def _scan(folder: Path) -> SeriesOfFolder:
+    """The whole-slide instances of a folder by series: one look at each file."""
+    found: dict[str, list[Path]] = {}
+    for count, part in enumerate(sorted(folder.iterdir())):
+        if count >= _MAX_FILES:
+            raise UnreadableFileError(f"the folder of {folder.name} holds more than {_MAX_FILES} files")
+        header = read_header(part)
+        if header is not None:
+            found.setdefault(header.series, []).append(part)
+    return {series: tuple(parts) for series, parts in found.items()}
+
+
+@lru_cache(maxsize=_MAX_FILES)
+def _header(path: Path, *_identity: int) -> DicomHeader | None:
+    with open_regular(path) as file:
+        head = file.read(132)
+        if head[128:] != b"DICM":
+            return None
+        head += file.read(_HEAD_BYTES)
+    return None if _DEFLATED in head else _parse(head)
+
+
+def _parse(head: bytes) -> DicomHeader | None:
+    import pydicom.config
+    from pydicom.filereader import read_partial
+    from pydicom.tag import Tag
+
+    pydicom.config.logger.disabled = True  # nor may its log
+    try:
+        wanted: Any = [Tag(tag) for tag in _TAGS]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote what the file says
+            found: Any = read_partial(
+                io.BytesIO(head), stop_when=lambda tag, _vr, _length: tag > _TAGS[-1], specific_tags=wanted
+            )
+        kinds = [str(kind).upper() for kind in found.get("ImageType") or ()]
+        header = DicomHeader(
+            study=str(found.get("StudyInstanceUID", "")),
+            series=str(found.get("SeriesInstanceUID", "")),
+            flavour=kinds[2] if len(kinds) > 2 else "",
+            size_px=(int(found.get("TotalPixelMatrixColumns") or 0), int(found.get("TotalPixelMatrixRows") or 0)),
+            concatenated="ConcatenationUID" in found,
+        )
+        return header if str(found.get("SOPClassUID", "")) == _WHOLE_SLIDE_IMAGE and header.series else None
+    # pydicom raises nearly anything on a damaged file, which is no part of any slide.
+    except Exception:
+        return None

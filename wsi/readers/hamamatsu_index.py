@@ -1,0 +1,44 @@
+"""Hamamatsu VMS and VMU: a short text that names the pictures of which the slide is made. Reads that text alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from wsi.identity import open_regular
+
+SUFFIXES = (".vms", ".vmu")
+# A larger file is no list of names.
+_MAX_INDEX_BYTES = 1 << 20
+_HEADINGS = ("[Virtual Microscope Specimen]", "[Uncompressed Virtual Microscope Specimen]")
+_READ = re.compile(r"^(?:ImageFile|MapFile|OptimisationFile)[^=\r\n]*=(.+?)\s*$", re.MULTILINE)
+_NAMED = re.compile(r"^(?:ImageFile|MapFile|OptimisationFile|MacroImage)[^=\r\n]*=(.+?)\s*$", re.MULTILINE)
+_PICTURES = (".jpg", ".jpeg", ".ngr", ".opt")
+
+
+def index_files(index: Path) -> tuple[Path, ...]:
+    """The files that the slide is read from, `index` first; none outside its folder, not the macro picture.
+
+    Raises OSError, NotAFileError.
+    """
+    return (index, *(part for part in _named(index, _READ) if part.is_file()))
+
+
+def pictures_of_index(index: Path) -> tuple[Path, ...]:
+    """The pictures that `index` names, the map and the macro picture too: no slides of their own.
+
+    A text that does not begin as an index does, or that names slides of another kind, hides nothing.
+    """
+    if not _text(index).lstrip("\ufeff \t\r\n").startswith(_HEADINGS):
+        return ()
+    return tuple(part for part in _named(index, _NAMED) if part.suffix.lower() in _PICTURES)
+
+
+def _named(index: Path, lines: re.Pattern[str]) -> tuple[Path, ...]:
+    parts = [index.parent / name.strip() for name in lines.findall(_text(index)) if "\0" not in name]
+    return tuple(part for part in parts if part.parent == index.parent)
+
+
+def _text(index: Path) -> str:
+    with open_regular(index) as file:
+        return file.read(_MAX_INDEX_BYTES).decode("utf-8", "replace")
