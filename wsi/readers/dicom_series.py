@@ -169,26 +169,31 @@ def _header(path: Path, *_identity: int) -> DicomHeader | None:
 
 def _parse(head: bytes) -> DicomHeader | None:
     import pydicom.config
-    from pydicom.filereader import read_partial
-    from pydicom.tag import Tag
 
-    pydicom.config.logger.disabled = True  # nor may its log
+    pydicom.config.logger.disabled = True  # neither its log nor its warnings may quote what the file says
     try:
-        wanted: Any = [Tag(tag) for tag in _TAGS]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote what the file says
-            found: Any = read_partial(
-                io.BytesIO(head), stop_when=lambda tag, _vr, _length: tag > _TAGS[-1], specific_tags=wanted
-            )
-        kinds = [str(kind).upper() for kind in found.get("ImageType") or ()]
-        header = DicomHeader(
-            study=str(found.get("StudyInstanceUID", "")),
-            series=str(found.get("SeriesInstanceUID", "")),
-            flavour=kinds[2] if len(kinds) > 2 else "",
-            size_px=(int(found.get("TotalPixelMatrixColumns") or 0), int(found.get("TotalPixelMatrixRows") or 0)),
-            concatenated="ConcatenationUID" in found,
-        )
-        return header if str(found.get("SOPClassUID", "")) == _WHOLE_SLIDE_IMAGE and header.series else None
+            warnings.simplefilter("ignore")
+            return _facts(head)
     # pydicom raises nearly anything on a damaged file, which is no part of any slide.
     except Exception:
         return None
+
+
+def _facts(head: bytes) -> DicomHeader | None:
+    from pydicom.filereader import read_partial
+    from pydicom.tag import Tag
+
+    wanted: Any = [Tag(tag) for tag in _TAGS]
+    found: Any = read_partial(
+        io.BytesIO(head), stop_when=lambda tag, _vr, _length: tag > _TAGS[-1], specific_tags=wanted
+    )
+    kinds = [str(kind).upper() for kind in found.get("ImageType") or ()]
+    header = DicomHeader(
+        study=str(found.get("StudyInstanceUID", "")),
+        series=str(found.get("SeriesInstanceUID", "")),
+        flavour=kinds[2] if len(kinds) > 2 else "",
+        size_px=(int(found.get("TotalPixelMatrixColumns") or 0), int(found.get("TotalPixelMatrixRows") or 0)),
+        concatenated="ConcatenationUID" in found,
+    )
+    return header if str(found.get("SOPClassUID", "")) == _WHOLE_SLIDE_IMAGE and header.series else None

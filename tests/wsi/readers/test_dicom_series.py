@@ -22,13 +22,17 @@ def test_a_header_is_read_without_what_follows_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_damaged_header_is_none_or_a_header(tmp_path: Path, seed: int) -> None:
+def test_a_damaged_header_is_none_or_a_header_and_nothing_is_said(
+    tmp_path: Path, seed: int, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
     rng = np.random.default_rng(seed)
     data = bytearray(write_instance(tmp_path / "a.dcm", drawn(128, 128)).read_bytes())
     for at in rng.integers(132, 1200, 12):
         data[at] = rng.integers(256)
     (tmp_path / "b.dcm").write_bytes(data[: rng.integers(200, len(data))])
-    read_header(tmp_path / "b.dcm")
+    header = read_header(tmp_path / "b.dcm")
+    assert header is None or header.series
+    assert not recwarn.list and capfd.readouterr() == ("", "")
 
 
 def test_sequences_without_end_and_deflated_bombs_are_no_headers(tmp_path: Path) -> None:
