@@ -61,7 +61,6 @@ def test_the_rooms_of_a_package_have_an_order(package):
     assert upward(siblings(import_graph(ROOT), package), FLOORS[package]) == []
 
 
-@pytest.mark.xfail(strict=True, reason="classifier/evaluation/report is about to leave: take this mark away then")
 def test_no_two_files_and_no_two_rooms_import_each_other():
     graph = import_graph(ROOT)
     assert circle(graph) == []
@@ -69,7 +68,6 @@ def test_no_two_files_and_no_two_rooms_import_each_other():
         assert circle(siblings(graph, package)) == [], package
 
 
-@pytest.mark.xfail(strict=True, reason="classifier/evaluation/report is about to leave: take this mark away then")
 def test_no_room_is_crowded_or_deep():
     assert crowded(ROOT) == []
 

@@ -40,21 +40,23 @@ def train_model(request: TrainRequest, say: Say) -> None:
 
 def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationPlan, as_json: bool, say: Say) -> None:
     """Judges a model on labelled tiles and writes the evaluation to `out`. Raises DatasetError, ModelError."""
-    from classifier.evaluation.evaluate import REPORT_FILE, evaluate
+    from app.reports.evaluation import write_evaluation
+    from classifier.evaluation.evaluate import evaluate
     from classifier.model import load_model
 
     evaluation = evaluate(tiles, load_model(model_name), out, plan, _shown())
+    report = write_evaluation(evaluation, out)
     if as_json:
         say(json.dumps(evaluation.to_dict()))
         return
     for line in evaluation_lines(evaluation):
         say(line)
-    say(f"report   {out / REPORT_FILE}")
+    say(f"report   {report}")
 
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
     """The main figures, a line each; the report holds the rest."""
-    from classifier.evaluation.report.words import UNIT_WORDS, points, spoken
+    from app.reports.evaluation.words import UNIT_WORDS, points, spoken
     from classifier.evaluation.shifts import worst_shift
 
     figures, baseline = evaluation.figures, evaluation.baseline

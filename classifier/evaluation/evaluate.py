@@ -1,4 +1,4 @@
-"""A model judged on labelled tiles: predictions, figures with intervals beside the colour baseline, a report."""
+"""A model judged on labelled tiles: predictions, and figures with intervals beside the colour baseline. Draws none."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from classifier.evaluation.findings import Evaluation
 from classifier.evaluation.foreign import find_foreign, judge_foreign, known_tiles
 from classifier.evaluation.intervals import FEW_GROUPS, Figure, Groups, share
 from classifier.evaluation.metrics import confusion_matrix, figures_with_intervals, reliability
-from classifier.evaluation.reader_study import study_readers
-from classifier.evaluation.readers import read_readings
-from classifier.evaluation.report.page import report_html
+from classifier.evaluation.readers.calls import read_readings
+from classifier.evaluation.readers.study import study_readers
 from classifier.evaluation.roc import roc_curves
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import meet_unfamiliar
@@ -32,7 +31,6 @@ from wsi.errors import DatasetError, OutputUnwritableError
 
 PREDICTIONS_FILE = "predictions.csv"
 METRICS_FILE = "metrics.json"
-REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def evaluate(
     plan: EvaluationPlan = EvaluationPlan(),
     progress: ProgressCallback = quiet,
 ) -> Evaluation:
-    """Judges `model` on a list of tiles and writes predictions.csv, metrics.json and report.html below `out`.
+    """Judges `model` on a list of tiles and writes predictions.csv and metrics.json below `out`.
 
     Everything given is read and checked before the model looks at a tile. Raises DatasetError, OutputUnwritableError.
     """
@@ -72,7 +70,7 @@ def evaluate(
     foreign = find_foreign(plan.foreign) if plan.foreign else ()
 
     predictions = model.predictions_of(*forward_tiles(model, chosen, progress=progress))
-    evaluation = judge(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
+    evaluation = evaluate_predictions(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
     if readings:
         study = study_readers(readings, predictions.probabilities, chosen.labels, units)
         evaluation = replace(evaluation, readers=study)
@@ -87,7 +85,7 @@ def evaluate(
     return evaluation
 
 
-def judge(
+def evaluate_predictions(
     model: TileModel,
     listed: TileSet,
     chosen: TileSet,
@@ -176,7 +174,6 @@ def _write(out: Path, evaluation: Evaluation, tiles: TileSet, predictions: TileP
         out.mkdir(parents=True, exist_ok=True)
         _write_predictions(out / PREDICTIONS_FILE, tiles, predictions)
         _write_text(out / METRICS_FILE, json.dumps(evaluation.to_dict(), indent=2) + "\n")
-        _write_text(out / REPORT_FILE, report_html(evaluation))
     except OSError as error:
         raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
 

@@ -11,8 +11,8 @@ from classifier.evaluation.coverage import CoverageCurve
 from classifier.evaluation.foreign import ForeignResult
 from classifier.evaluation.intervals import Figure
 from classifier.evaluation.metrics import ReliabilityBin
-from classifier.evaluation.reader_study import ReaderStudy
-from classifier.evaluation.report.reporting_items import ReportingItem, Section, items_of_report
+from classifier.evaluation.readers.study import ReaderStudy
+from classifier.evaluation.reporting_items import ReportingItem, Section, items_of_report
 from classifier.evaluation.roc import RocCurve
 from classifier.evaluation.shifts import ShiftResult, worst_shift
 from classifier.model_folder.card import ModelCard

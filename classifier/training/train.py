@@ -13,7 +13,7 @@ from typing import Any
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.split import TRAIN, VALIDATION, hold_out_groups
 from classifier.dataset.tile_list import TileSet, check_tiles, fill_splits, read_tile_set
-from classifier.evaluation.evaluate import Evaluation, judge
+from classifier.evaluation.evaluate import Evaluation, evaluate_predictions
 from classifier.evaluation.foreign import known_tiles
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import meet_unfamiliar
@@ -121,7 +121,7 @@ def _with_validation(packaged: Packaged, listed: TileSet, progress: ProgressCall
         return card
     model, groups = packaged.model, validation.groups
     predictions = model.predictions_of(*forward_tiles(model, validation))
-    evaluation = judge(model, listed, validation, VALIDATION, predictions)
+    evaluation = evaluate_predictions(model, listed, validation, VALIDATION, predictions)
     known = known_tiles(validation, card.tile, predictions.familiarity, groups)
     evaluation = replace(
         evaluation,

@@ -2,7 +2,7 @@
 
 import re
 
-from classifier.evaluation.report.reporting_items import CLAIM, ITEMS, TRIPOD, Answer, Section, items_of_report
+from classifier.evaluation.reporting_items import CLAIM, ITEMS, TRIPOD, Answer, Section, items_of_report
 
 
 def numbers(guideline):

@@ -7,7 +7,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as reference_fleiss
 
-from classifier.evaluation.agreement import cohen_kappa, fleiss_kappa, mcnemar_exact_p
+from classifier.evaluation.readers.agreement import cohen_kappa, fleiss_kappa, mcnemar_exact_p
 
 
 def calls(seed, cases=80, readers=3, classes=3):

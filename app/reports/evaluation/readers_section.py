@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from classifier.evaluation.reader_study import ReaderStudy
-from classifier.evaluation.report.html import paragraph, section, table
-from classifier.evaluation.report.reporting_items import Section
-from classifier.evaluation.report.words import points
+from app.reports.evaluation.html import paragraph, section, table
+from app.reports.evaluation.words import points
+from classifier.evaluation.readers.study import ReaderStudy
+from classifier.evaluation.reporting_items import Section
 
 
 def readers_section(study: ReaderStudy, units: str) -> str:

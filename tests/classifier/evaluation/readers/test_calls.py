@@ -8,8 +8,8 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 from classifier.dataset.tile_list import TileRecord, TileSet
-from classifier.evaluation.reader_study import study_readers
-from classifier.evaluation.readers import NOT_READ, SOURCE_GROUPS, TILES, read_readings
+from classifier.evaluation.readers.calls import NOT_READ, SOURCE_GROUPS, TILES, read_readings
+from classifier.evaluation.readers.study import study_readers
 from tests.classifier.tiles import write_csv
 from wsi.errors import DatasetError
 

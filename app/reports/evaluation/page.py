@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from classifier.evaluation.findings import Evaluation
-from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS
-from classifier.evaluation.report.charts import (
+from app.reports.evaluation.charts import (
     coverage_chart,
     reliability_chart,
     roc_chart,
     shift_chart,
 )
-from classifier.evaluation.report.html import chart, page, paragraph, section, table, table_of_marked
-from classifier.evaluation.report.readers_section import readers_section
-from classifier.evaluation.report.reporting_items import Answer, ReportingItem, Section
-from classifier.evaluation.report.words import UNIT_WORDS, ends, percent, points, spoken
+from app.reports.evaluation.html import chart, page, paragraph, section, table, table_of_marked
+from app.reports.evaluation.readers_section import readers_section
+from app.reports.evaluation.words import UNIT_WORDS, ends, percent, points, spoken
+from classifier.evaluation.findings import Evaluation
+from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS
+from classifier.evaluation.reporting_items import Answer, ReportingItem, Section
 from classifier.evaluation.shifts import worst_shift
 from wsi import __version__
 

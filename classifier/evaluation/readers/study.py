@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.evaluation.agreement import cohen_kappa, fleiss_kappa, mcnemar_exact_p
 from classifier.evaluation.intervals import Figure, Groups, difference, share
-from classifier.evaluation.readers import NOT_READ, Readings
+from classifier.evaluation.readers.agreement import cohen_kappa, fleiss_kappa, mcnemar_exact_p
+from classifier.evaluation.readers.calls import NOT_READ, Readings
 from wsi.errors import DatasetError
 
 

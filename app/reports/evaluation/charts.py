@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from app.reports.evaluation.words import spoken
 from classifier.evaluation.coverage import CoverageCurve
 from classifier.evaluation.metrics import ReliabilityBin
-from classifier.evaluation.report.words import spoken
 from classifier.evaluation.roc import RocCurve
 from classifier.evaluation.shifts import ShiftResult
 
