@@ -12,7 +12,7 @@ from aggregate.store import clear_staging, load_summary, result_path
 from app.batch.engines.events import Engine, Event, SlideFinished, SlideStarted
 from app.batch.engines.local import LocalEngine
 from app.batch.inputs import SlideJob
-from app.batch.run_log import RunLog
+from app.batch.run_log import SCHEMA, RunLog
 from app.config import RunConfig
 from app.ledger.audit import AuditLog
 from app.ledger.locks import prepare_locks, try_lock
@@ -119,7 +119,14 @@ class _Books:
         self._audit = AuditLog(config.out, config.who, config.run_id)
 
     def begin(self, jobs: Sequence[SlideJob], config: RunConfig) -> None:
-        self._log.write("run-started", slides=len(jobs), model=config.model, who=config.who, pulmoscope=__version__)
+        self._log.write(
+            "run-started",
+            schema=SCHEMA,
+            slides=len(jobs),
+            model=config.model,
+            who=config.who,
+            pulmoscope=__version__,
+        )
         self._table.merge()
 
     def enter(self, event: Event) -> None:

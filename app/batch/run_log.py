@@ -12,6 +12,7 @@ from app.ledger.locks import lock
 from wsi.errors import OutputUnwritableError
 
 RUN_LOG = "run.jsonl"
+SCHEMA = 2  # of the lines; told by a run's first. Lines without it (schema 1) held every figure as text.
 
 
 class RunLog:
@@ -43,6 +44,5 @@ class RunLog:
 
 
 def finished_facts(event: SlideFinished) -> dict[str, object]:
-    """A slide's end as a program reads it: its fate, why an earlier result was not kept, and its table cells."""
-    cells = event.row.cells(tuple(event.row.probabilities))
-    return {"fate": event.fate, "changed": list(event.changed), **cells}
+    """A slide's end as a program reads it: its fate, why an earlier result was not kept, and its row, typed."""
+    return {"fate": event.fate, "changed": list(event.changed), **event.row.to_json()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aggregate.store import SUFFIX, load, result_path, stored_results
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
-from app.reports import FORMATS, slide_row, write_cohort, write_report
+from app.reports import FORMATS, write_cohort, write_report
 from wsi.errors import StoreError, UsageError
 
 
@@ -32,7 +32,7 @@ def write_reports(
             problems.append(str(error))
             continue
         written += write_report(result, out, formats, whole_canvas=whole_canvas)
-        rows.setdefault(result.slide_id, slide_row(result))
+        rows.setdefault(result.slide_id, SlideRow.of_result(result))
     if results.suffix != SUFFIX:
         written += write_cohort(rows.values(), out, formats)
     return written, problems

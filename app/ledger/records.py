@@ -1,15 +1,18 @@
-"""One row a slide: the table `OUT/slides.csv`, its columns and its file. Nothing here opens a slide or a result."""
+"""One row a slide: what is told of it, typed, and its two faces: cells of the table `OUT/slides.csv`, and JSON. Nothing
+here opens a slide or a result."""
 
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aggregate.provenance import Provenance
+from aggregate.result import SlideResult
+from wsi.csv_cells import as_written, csv_line, inert
 
 SLIDES_CSV = "slides.csv"
 STATUSES = ("done", "review", "failed")
@@ -25,13 +28,11 @@ _AFTER = (
     "error_code",
     "message",
 )
-# A spreadsheet runs a cell that begins like this as a formula; file names and messages come from outside.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class SlideRow:
-    """What is told of one slide, done or not. Empty strings and None are written as empty cells."""
+    """What is told of one slide, done or not. Empty strings, None and NaN are empty cells, and null in JSON."""
 
     slide_id: str
     file: str
@@ -49,42 +50,107 @@ class SlideRow:
     message: str = ""
 
     def cells(self, classes: Sequence[str]) -> dict[str, str]:
-        """Column name -> text, for one line of the table."""
+        """Column name -> text, for one line of the table; inert for a spreadsheet, whatever it holds."""
         return {
-            "slide_id": self.slide_id,
-            "file": _inert(self.file),
-            "status": self.status,
-            "call": _inert(self.call),
+            "slide_id": inert(self.slide_id),
+            "file": inert(self.file),
+            "status": inert(self.status),
+            "call": inert(self.call),
             **{f"p_{name}": _number(self.probabilities.get(name), ".6f") for name in classes},
             "confidence": _number(self.confidence, ".6f"),
-            "review_reasons": ";".join(self.review_reasons),
+            "review_reasons": inert(";".join(self.review_reasons)),
             "mpp": _number(self.mpp, ".6g"),
-            "mpp_source": self.mpp_source,
+            "mpp_source": inert(self.mpp_source),
             "tissue_mm2": _number(self.tissue_mm2, ".4f"),
             "tiles": "" if self.tiles is None else str(self.tiles),
             "seconds": _number(self.seconds, ".2f"),
-            "error_code": self.error_code,
-            "message": _inert(" ".join(self.message.split())),
+            "error_code": inert(self.error_code),
+            "message": inert(self._message_on_one_line),
         }
 
+    def to_json(self) -> dict[str, Any]:
+        """The same columns for programs: texts as they are, numbers as numbers, null for what is missing, reasons as a
+        list; `p_<class>` for each class that the row knows."""
+        return {
+            "slide_id": self.slide_id,
+            "file": self.file,
+            "status": self.status,
+            "call": self.call or None,
+            **{f"p_{name}": _finite(p) for name, p in self.probabilities.items()},
+            "confidence": _finite(self.confidence),
+            "review_reasons": list(self.review_reasons),
+            "mpp": _finite(self.mpp),
+            "mpp_source": self.mpp_source or None,
+            "tissue_mm2": _finite(self.tissue_mm2),
+            "tiles": self.tiles,
+            "seconds": _finite(self.seconds),
+            "error_code": self.error_code or None,
+            "message": self._message_on_one_line or None,
+        }
 
-def result_row(file: str, summary: Mapping[str, Any]) -> SlideRow:
-    """The row of a stored result, from its attributes (`store.load_summary`)."""
-    tiles = summary["qc"].get("tiles")
-    return SlideRow(
-        slide_id=summary["slide_id"],
-        file=file,
-        status=summary["status"],
-        call=summary["call"],
-        probabilities={name: p for name, p in summary["probabilities"].items() if p is not None},
-        confidence=summary["confidence"],
-        review_reasons=tuple(summary["review_reasons"]),
-        mpp=summary["slide"]["mpp"],
-        mpp_source=summary["slide"]["mpp_source"],
-        tissue_mm2=summary["qc"].get("tissue_mm2"),
-        tiles=None if tiles is None else round(tiles),
-        seconds=Provenance.from_dict(summary["provenance"]).seconds,
-    )
+    @property
+    def _message_on_one_line(self) -> str:
+        return " ".join(self.message.split())
+
+    @classmethod
+    def of_result(cls, result: SlideResult) -> SlideRow:
+        """The row of a finished slide, from its result in memory; `file` is the name that the result keeps."""
+        decision, qc = result.decision, result.qc
+        return cls._of_finished(
+            slide_id=result.slide_id,
+            file=result.slide.file,
+            status=result.status,
+            call=decision.call,
+            probabilities=dict(zip(result.classes, decision.probabilities, strict=True)),
+            confidence=decision.confidence,
+            review_reasons=decision.review_reasons,
+            mpp=result.slide.mpp,
+            mpp_source=result.slide.mpp_source,
+            tissue_mm2=qc.get("tissue_mm2"),
+            tiles=qc.get("tiles"),
+            seconds=result.provenance.seconds,
+        )
+
+    @classmethod
+    def of_summary(cls, file: str, summary: Mapping[str, Any]) -> SlideRow:
+        """The row of a stored result, from its attributes alone (`store.load_summary`)."""
+        return cls._of_finished(
+            slide_id=summary["slide_id"],
+            file=file,
+            status=summary["status"],
+            call=summary["call"],
+            probabilities=summary["probabilities"],
+            confidence=summary["confidence"],
+            review_reasons=summary["review_reasons"],
+            mpp=summary["slide"]["mpp"],
+            mpp_source=summary["slide"]["mpp_source"],
+            tissue_mm2=summary["qc"].get("tissue_mm2"),
+            tiles=summary["qc"].get("tiles"),
+            seconds=summary["provenance"].get("seconds"),
+        )
+
+    @classmethod
+    def _of_finished(
+        cls,
+        *,
+        probabilities: Mapping[str, float | None],
+        confidence: float | None,
+        review_reasons: Sequence[str],
+        tissue_mm2: float | None,
+        tiles: float | None,
+        seconds: object,
+        **texts_and_mpp: Any,
+    ) -> SlideRow:
+        """What is not finite (an undetermined slide's figures) is missing, wherever it comes from."""
+        return cls(
+            probabilities={name: p for name, value in probabilities.items() if (p := _finite(value)) is not None},
+            confidence=_finite(confidence),
+            review_reasons=tuple(review_reasons),
+            tissue_mm2=_finite(tissue_mm2),
+            tiles=None if _finite(tiles) is None else round(tiles or 0),
+            seconds=_finite(seconds) if isinstance(seconds, int | float) else None,
+            **texts_and_mpp,
+        )
 
 
 def columns(classes: Sequence[str]) -> tuple[str, ...]:
@@ -95,10 +161,8 @@ def write_rows(path: Path, rows: Iterable[SlideRow], classes: Sequence[str]) -> 
     """Writes the whole table beside `path` and moves it into place: a reader never sees half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns(classes), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(row.cells(classes))
+        file.write(csv_line(columns(classes)))
+        file.writelines(csv_line(row.cells(classes).values()) for row in rows)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
@@ -114,34 +178,30 @@ def read_rows(path: Path) -> list[SlideRow]:
 
 def _row(cells: dict[str, str]) -> SlideRow:
     return SlideRow(
-        slide_id=cells["slide_id"],
-        file=_as_written(cells["file"]),
-        status=cells["status"],
-        call=_as_written(cells["call"]),
+        slide_id=as_written(cells["slide_id"]),
+        file=as_written(cells["file"]),
+        status=as_written(cells["status"]),
+        call=as_written(cells["call"]),
         probabilities={name[2:]: float(text) for name, text in cells.items() if name.startswith("p_") and text},
         confidence=_float(cells["confidence"]),
-        review_reasons=tuple(filter(None, cells["review_reasons"].split(";"))),
+        review_reasons=tuple(filter(None, as_written(cells["review_reasons"]).split(";"))),
         mpp=_float(cells["mpp"]),
-        mpp_source=cells["mpp_source"],
+        mpp_source=as_written(cells["mpp_source"]),
         tissue_mm2=_float(cells["tissue_mm2"]),
         tiles=int(cells["tiles"]) if cells["tiles"] else None,
         seconds=_float(cells["seconds"]),
-        error_code=cells["error_code"],
-        message=_as_written(cells["message"]),
+        error_code=as_written(cells["error_code"]),
+        message=as_written(cells["message"]),
     )
 
 
 def _number(value: float | None, form: str) -> str:
-    return "" if value is None or value != value else format(value, form)
+    return "" if _finite(value) is None else format(value, form)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _float(text: str) -> float | None:
     return float(text) if text else None
-
-
-def _inert(text: str) -> str:
-    return f"'{text}" if text.startswith((*_FORMULA_STARTS, "'")) else text
-
-
-def _as_written(text: str) -> str:
-    return text[1:] if text.startswith("'") else text

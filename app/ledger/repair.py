@@ -9,7 +9,7 @@ from pathlib import Path
 from aggregate.store import STAGING, SUFFIX, clear_staging, load_summary, result_path, verify
 from app.ledger.audit import AuditLog, current_user
 from app.ledger.locks import prepare_locks, try_lock
-from app.ledger.records import result_row
+from app.ledger.records import SlideRow
 from app.ledger.table import merge_rows
 from app.ledger.verify import Verification, disagreements, stored_rows
 from wsi.errors import OutputUnwritableError
@@ -51,7 +51,7 @@ def _repair(folder: Path, slide_id: str) -> str:
         merge_rows(folder, (), (), without=frozenset({slide_id}))
         return f"moved to {SET_ASIDE}, run again to redo it"
     if any(disagreements(folder, row) for row in rows):
-        merge_rows(folder, [result_row(rows[0].file, load_summary(result))], ())
+        merge_rows(folder, [SlideRow.of_summary(rows[0].file, load_summary(result))], ())
         return "its row was written again from the result"
     return ""
 

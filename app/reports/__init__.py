@@ -10,7 +10,7 @@ from pathlib import Path
 from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
 from app.presentation.words import plain
-from app.reports.cohort import slide_row, write_cohort_table
+from app.reports.cohort import write_cohort_table
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
 from app.reports.html_report import render_html
@@ -18,7 +18,7 @@ from app.reports.json_report import render_json
 from app.reports.pdf_report import render_pdf
 from wsi.errors import OutputUnwritableError, StoreError, UsageError
 
-__all__ = ["FORMATS", "MEDIA_TYPES", "render", "slide_row", "write_cohort", "write_report"]
+__all__ = ["FORMATS", "MEDIA_TYPES", "render", "write_cohort", "write_report"]
 
 _RENDERERS: dict[str, Callable[[SlideResult], bytes]] = {
     "html": render_html,
@@ -64,7 +64,7 @@ def write_cohort(slides: Iterable[SlideResult | SlideRow], out_dir: Path, format
 
     Takes results or rows (rows also tell of slides that failed). Raises OutputUnwritableError.
     """
-    rows = [slide_row(slide) if isinstance(slide, SlideResult) else slide for slide in slides]
+    rows = [SlideRow.of_result(slide) if isinstance(slide, SlideResult) else slide for slide in slides]
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         return write_cohort_table(rows, out_dir, formats)

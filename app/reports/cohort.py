@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from aggregate.result import UNDETERMINED, SlideResult
+from aggregate.result import UNDETERMINED
 from app.ledger.records import STATUSES, SlideRow, write_rows
 from app.presentation import words
-from app.reports.csv_report import inert_cell
 from app.reports.html_report import environment
 
 _FIRST_TO_READ = ("review", "failed", "done")
@@ -34,30 +33,11 @@ class CohortLine:
     links: tuple[tuple[str, str], ...]
 
 
-def slide_row(result: SlideResult) -> SlideRow:
-    """The row of a finished slide, from its stored result alone."""
-    qc, decision = result.qc, result.decision
-    return SlideRow(
-        slide_id=result.slide_id,
-        file=result.slide.file,
-        status=result.status,
-        call=decision.call,
-        probabilities=dict(zip(result.classes, decision.probabilities, strict=True)),
-        confidence=decision.confidence,
-        review_reasons=decision.review_reasons,
-        mpp=result.slide.mpp,
-        mpp_source=result.slide.mpp_source,
-        tissue_mm2=qc.get("tissue_mm2"),
-        tiles=int(qc["tiles"]) if "tiles" in qc else len(result.tiles.xy),
-        seconds=result.provenance.seconds,
-    )
-
-
 def write_cohort_table(rows: Sequence[SlideRow], out_dir: Path, formats: Sequence[str]) -> list[Path]:
     """Writes `cohort.csv` and `cohort.html`; `formats` are those of the reports that lie beside them."""
     classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
     table, page = out_dir / "cohort.csv", out_dir / "cohort.html"
-    write_rows(table, [_inert(row) for row in rows], classes)
+    write_rows(table, rows, classes)
     page.write_bytes(render_cohort(rows, classes, formats))
     return [table, page]
 
@@ -95,7 +75,3 @@ def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str]) -> Coho
         tiles=words.MISSING if row.tiles is None else f"{row.tiles:,}",
         links=() if row.status == "failed" else tuple((name, f"{address}.{name}") for name in formats),
     )
-
-
-def _inert(row: SlideRow) -> SlideRow:
-    return replace(row, slide_id=inert_cell(row.slide_id), call=inert_cell(row.call))

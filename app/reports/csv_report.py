@@ -8,8 +8,6 @@ in the slide's probabilities) and call (the likeliest class of a tile that votes
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,26 +15,16 @@ import numpy as np
 from aggregate.result import SlideResult
 from app.presentation.words import plain
 from tiler.spec import TileQuality
+from wsi.csv_cells import csv_line, inert
 
 _BEFORE = ("tile", "x_px", "y_px", "side_px")
 _AFTER = ("familiarity", "quality", "tissue_fraction", "votes", "call")
-# A spreadsheet runs a cell that begins like this as a formula (OWASP, CSV injection); full-width forms count too.
-_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 
 def render_csv(result: SlideResult) -> bytes:
     """The tile table of one slide as UTF-8 CSV with a header."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_BEFORE, *(f"p_{plain(name)}" for name in result.classes), *_AFTER])
-    writer.writerows(_lines(result))
-    return text.getvalue().encode("utf-8", "replace")
-
-
-def inert_cell(text: str) -> str:
-    """Outside text that no spreadsheet takes for a formula: a leading apostrophe where it would."""
-    visible = plain(text)
-    return f"'{visible}" if visible.startswith(_FORMULA_STARTS) else visible
+    header = [*_BEFORE, *(f"p_{plain(name)}" for name in result.classes), *_AFTER]
+    return "".join(map(csv_line, (header, *_lines(result)))).encode("utf-8", "replace")
 
 
 def quality_names(flags: int) -> str:
@@ -47,7 +35,7 @@ def quality_names(flags: int) -> str:
 def _lines(result: SlideResult) -> Iterator[list[str]]:
     tiles = result.tiles
     side_px = f"{result.tile_side_px:g}"
-    names = [inert_cell(name) for name in result.classes]
+    names = [inert(plain(name)) for name in result.classes]
     winner = np.argmax(tiles.probabilities, axis=1) if len(tiles.xy) else np.zeros(0, int)
     for i in range(len(tiles.xy)):
         votes, flags = bool(tiles.votes[i]), int(tiles.quality[i])

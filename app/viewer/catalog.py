@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aggregate import commit, store
 from aggregate.result import SlideResult
-from app.ledger.records import SLIDES_CSV, SlideRow, read_rows, result_row
+from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from wsi.errors import StoreError
 
 UPLOADS = "uploads"
@@ -110,6 +110,6 @@ def _row_of_stored(path: Path, stamp: int) -> SlideRow:
     slide_id = path.name.removesuffix(store.SUFFIX)
     try:
         summary = store.load_summary(path)
-        return replace(result_row(summary["slide"]["file"], summary), slide_id=slide_id)
+        return replace(SlideRow.of_summary(summary["slide"]["file"], summary), slide_id=slide_id)
     except (StoreError, KeyError, TypeError, ValueError):
         return SlideRow(slide_id, "", "failed", error_code=StoreError.code, message="the stored result cannot be read")

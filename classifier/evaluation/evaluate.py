@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import meet_unfamiliar
 from classifier.model import TileModel, TilePredictions
 from classifier.progress import ProgressCallback, quiet
+from wsi.csv_cells import csv_line, inert
 from wsi.errors import DatasetError, OutputUnwritableError
 
 PREDICTIONS_FILE = "predictions.csv"
@@ -181,19 +181,13 @@ def _write(out: Path, evaluation: Evaluation, tiles: TileSet, predictions: TileP
 def _write_predictions(path: Path, tiles: TileSet, predictions: TilePredictions) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "class", "source_group", *(f"p_{name}" for name in tiles.classes), "familiarity"])
+        file.write(csv_line(["file", "class", "source_group", *(f"p_{name}" for name in tiles.classes), "familiarity"]))
         for record, row, familiarity in zip(
             tiles.records, predictions.probabilities, predictions.familiarity, strict=True
         ):
             numbers = [f"{value:.6f}" for value in (*row, familiarity)]
-            writer.writerow([_inert(record.file), record.label, _inert(record.group), *numbers])
+            file.write(csv_line([inert(record.file), inert(record.label), inert(record.group), *numbers]))
     partial.replace(path)
-
-
-def _inert(text: str) -> str:
-    """A spreadsheet runs a cell that begins like a formula; names come from outside."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "'")) else text
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -128,7 +128,10 @@ def test_run_report_and_verify_agree(ready_slide, tmp_path):
     [slide] = [event for event in events if event["event"] == "slide"]
     assert any(event["event"] == "progress" for event in events)
     row = rows(out)[ready_slide.path.name]
-    assert slide["call"] == row["call"] and slide["confidence"] == row["confidence"]
+    assert slide["call"] == row["call"] and slide["confidence"] == pytest.approx(float(row["confidence"]), abs=1e-6)
+    assert isinstance(slide["tiles"], int) and slide["review_reasons"] == list(
+        filter(None, row["review_reasons"].split(";"))
+    )
     verified = pulmoscope("verify", out, "--json")
     assert verified.returncode == 0 and json.loads(verified.stdout) == {
         "results": 1,

@@ -15,7 +15,7 @@ from app.batch.inputs import SlideJob
 from app.config import RunConfig
 from app.ledger.audit import AuditLog
 from app.ledger.locks import try_lock
-from app.ledger.records import SlideRow, result_row
+from app.ledger.records import SlideRow
 from app.pipeline import Progress, run_slide
 from classifier.model import TileModel, load_model
 from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError
@@ -89,7 +89,7 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
         announce=lambda digest: audit.record("run", job.slide_id, {**facts, "result_sha256": digest}, durable=True),
     )
     summary = store.load_summary(target)
-    return SlideOutcome(result_row(job.file, summary), "ran", changed or (), _digests(target, summary))
+    return SlideOutcome(SlideRow.of_summary(job.file, summary), "ran", changed or (), _digests(target, summary))
 
 
 def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> SlideOutcome | None:
@@ -106,7 +106,7 @@ def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> S
 
 def _kept(target: Path, job: SlideJob) -> SlideOutcome:
     summary = store.load_summary(target)
-    return SlideOutcome(result_row(job.file, summary), "kept", (), _digests(target, summary))
+    return SlideOutcome(SlideRow.of_summary(job.file, summary), "kept", (), _digests(target, summary))
 
 
 def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:

@@ -65,8 +65,9 @@ for done in range(1, 4):
     time.sleep(0.3)
 store.save(make_result(file.stem, cells="2", cell_px=224, probabilities=(0.02, 0.03, 0.95),
                        call="squamous_cell_carcinoma", file=file.name, mpp=float(sys.argv[4])), out)
-write_rows(out / "slides.csv", [SlideRow(file.stem, str(file), "done", "squamous_cell_carcinoma")], CLASSES)
-print(json.dumps({"event": "slide", "slide_id": file.stem, "status": "done"}), flush=True)
+row = SlideRow(file.stem, str(file), "done", "squamous_cell_carcinoma")
+write_rows(out / "slides.csv", [row], CLASSES)
+print(json.dumps({"event": "slide", "fate": "ran", "changed": [], **row.to_json()}), flush=True)
 print(json.dumps({"event": "end", "exit_code": 0}), flush=True)
 """
 
