@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from operator import sub
 from pathlib import Path
 from types import MappingProxyType
@@ -14,9 +14,10 @@ import openslide
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError
 from wsi.metadata import number, public_metadata
+from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.region import clip, on_white, overview, shrink_to, white
 from wsi.slide import Pixels
-from wsi.spacing import Level, Spacing, resolve_spacing
+from wsi.spacing import Spacing, resolve_spacing
 
 # A slide of a square decimetre at 0.1 um/px is 10**12 px; a header that claims more is broken.
 MAX_SIDE_PX = 2**31 - 1
@@ -38,36 +39,51 @@ class OpenSlideReader:
 
     backend = "openslide"
 
-    def __init__(self, path: Path, mpp: float | None = None, why: str = "") -> None:
-        """`why` says in a few words why a faster reader left the file to this one; it goes into the metadata."""
+    def __init__(
+        self, path: Path, mpp: float | None = None, why: str = "", known: OpenSlideReader | None = None
+    ) -> None:
+        """`why` says in a few words why a faster reader left the file to this one; it goes into the metadata.
+
+        `known` is an earlier reader of the same file, whose findings about the levels are taken over.
+        """
         self.path = path
         self._given_mpp = mpp
         self._why = why
         try:
             handle = openslide.OpenSlide(str(path))
             properties = dict(handle.properties)
-            self._openslide_downsamples = handle.level_downsamples
-            sizes = handle.level_dimensions
+            stored = _stored_levels(handle, path.name, properties)
         except (openslide.OpenSlideError, ValueError) as error:
             raise _corrupt(path.name) from error
         try:
-            self.levels = _levels(path.name, sizes, self._openslide_downsamples)
+            self._handle: openslide.OpenSlide | None = handle
+            self._openslide_downsamples = [level.said for level in stored]
+            self._scaled: ScaledLevels = known._scaled if known else self._scale(stored, properties)
+            self.levels = self._scaled.levels
+            self.stored_sizes_px = tuple(stored[number].size_px for number in self._scaled.stored)
             self.size_px = self.levels[0].size_px
             self.spacing: Spacing = _spacing(path.name, properties, mpp)
             self.bounds_px = _bounds(properties, self.size_px)
             self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(
-                public_metadata(properties) | ({"reader": f"{self.backend} ({why})"} if why else {})
+                public_metadata(properties)
+                | ({"reader": f"{self.backend} ({why})"} if why else {})
+                | ({"levels_left_out": self._scaled.left_out} if self._scaled.left_out else {})
             )
         except Exception:
             handle.close()
             raise
-        self._handle: openslide.OpenSlide | None = handle
+
+    def _scale(self, stored: list[StoredLevel], properties: Mapping[str, str]) -> ScaledLevels:
+        # The directories of a generic TIFF need not be levels of one picture.
+        generic = properties.get("openslide.vendor") == "generic-tiff"
+        return scale_levels(stored, self._read_stored, compare_all=generic)
 
     def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
         """See `wsi.slide.Slide.read_region`."""
         if not 0 <= level < len(self.levels):
             raise IndexError(f"the slide has levels 0 to {len(self.levels) - 1}, not {level}")
-        handle = self._open_handle()
+        if self._handle is None:
+            raise ValueError("the slide is closed")
         window = clip(level_xy, size_px, self.levels[level].size_px)
         if window is None:
             return white(size_px)
@@ -76,28 +92,28 @@ class OpenSlideReader:
             raise SlideTooLargeError(
                 f"{self.path.name}: a region of {width} x {height} px is too large to read at once"
             )
-        corner = self._level_0_corner((x, y), level)
-        try:
-            part = on_white(np.asarray(handle.read_region(corner, level, (width, height))))
-        except openslide.OpenSlideError as error:
-            raise _corrupt(self.path.name) from error
+        part = self._read_stored(self._scaled.stored[level], (x, y), (width, height))
         if (width, height) == tuple(size_px):
             return part
         pixels = white(size_px)
         pixels[top : top + height, left : left + width] = part
         return pixels
 
-    def _level_0_corner(self, level_xy: tuple[int, int], level: int) -> tuple[int, int]:
-        """The level-0 corner that OpenSlide maps onto the level's pixel, or as near to it as whole px allow.
+    def _read_stored(self, stored: int, level_xy: tuple[int, int], size_px: tuple[int, int]) -> Pixels:
+        """(height, width, 3) of OpenSlide's level number `stored`, from its px `level_xy` or as near as whole px allow.
 
         OpenSlide divides by its own figure for the downsample and blends neighbours where that does not come out whole.
         """
-        downsample = self._openslide_downsamples[level]
-        return (round(level_xy[0] * downsample), round(level_xy[1] * downsample))
+        downsample = self._openslide_downsamples[stored]
+        corner = (round(level_xy[0] * downsample), round(level_xy[1] * downsample))
+        try:
+            return on_white(np.asarray(self._open_handle().read_region(corner, stored, size_px)))
+        except openslide.OpenSlideError as error:
+            raise _corrupt(self.path.name) from error
 
     def gives_stored_pixels(self, level_xy: tuple[int, int], level: int) -> bool:
         """Whether a region that begins there comes as it is stored, and not blended with neighbouring pixels."""
-        downsample = self._openslide_downsamples[level]
+        downsample = self._openslide_downsamples[self._scaled.stored[level]]
         return all(abs(at * downsample - round(at * downsample)) < 1e-6 for at in level_xy)
 
     def thumbnail(self, max_px: int) -> Pixels:
@@ -108,7 +124,7 @@ class OpenSlideReader:
         return overview(lambda corner, size: self.read_region(corner, level, size), self.levels[level].size_px, target)
 
     def reopen(self) -> OpenSlideReader:
-        return OpenSlideReader(self.path, self._given_mpp, self._why)
+        return OpenSlideReader(self.path, self._given_mpp, self._why, self)
 
     def close(self) -> None:
         if self._handle is not None:
@@ -127,30 +143,22 @@ class OpenSlideReader:
         self.close()
 
 
-def _levels(name: str, sizes: Sequence[tuple[int, int]], downsamples: Sequence[float]) -> tuple[Level, ...]:
+def _stored_levels(handle: openslide.OpenSlide, name: str, properties: Mapping[str, str]) -> list[StoredLevel]:
+    sizes, downsamples = handle.level_dimensions, handle.level_downsamples
     if not 1 <= len(sizes) <= MAX_LEVELS:
         raise CorruptSlideError(f"{name} claims {len(sizes)} levels")
     for width, height in sizes:
         if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX and width * height <= MAX_PIXELS):
             raise SlideTooLargeError(f"{name} claims a level of {width} x {height} px")
-    return tuple(
-        Level((int(size[0]), int(size[1])), true_downsample(sizes[0], size, downsample))
-        for size, downsample in zip(sizes, downsamples, strict=True)
-    )
+    return [
+        StoredLevel((int(size[0]), int(size[1])), downsample, _tile_px(properties, level))
+        for level, (size, downsample) in enumerate(zip(sizes, downsamples, strict=True))
+    ]
 
 
-def true_downsample(size_px: tuple[int, int], level_px: tuple[int, int], downsample: float) -> float:
-    """The whole number that a level's size is the rounded quotient of, where there is one; else OpenSlide's figure.
-
-    OpenSlide has the mean of both sides' quotients. 300 x 250 px reduced by 4 gives 75 x 62, for which it says 4.016.
-    """
-    whole = round(downsample)
-    if whole < 1 or abs(downsample - whole) > 0.05 * whole:
-        return downsample
-    for side, level_side in zip(size_px, level_px, strict=True):
-        if level_side not in (side // whole, -(-side // whole)):
-            return downsample
-    return float(whole)
+def _tile_px(properties: Mapping[str, str], level: int) -> tuple[int, int] | None:
+    sides = [number(properties.get(f"openslide.level[{level}].tile-{side}"), 1, 2**16) for side in ("width", "height")]
+    return None if sides[0] is None or sides[1] is None else (int(sides[0]), int(sides[1]))
 
 
 def _spacing(name: str, properties: Mapping[str, str], given: float | None) -> Spacing:

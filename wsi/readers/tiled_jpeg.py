@@ -193,8 +193,8 @@ def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
     """The directory of each of OpenSlide's levels, by its size."""
     directories = tiled_jpegs(fd)
     stored = []
-    for level in known.levels:
-        fitting = [tiles for tiles in directories if tiles.size_px == level.size_px]
+    for size_px in known.stored_sizes_px:
+        fitting = [tiles for tiles in directories if tiles.size_px == size_px]
         if len(fitting) != 1:
             raise FastPathDoubtError("its levels cannot be told apart")
         # OpenSlide paints such slides anew from finer levels, present tiles of coarser levels among them.

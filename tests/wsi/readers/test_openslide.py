@@ -13,7 +13,7 @@ from tests.conftest import SyntheticSlide
 from tests.contracts.reader import ReaderContract
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, MppImplausibleError, MppMissingError, SlideError
-from wsi.readers.openslide import true_downsample
+from wsi.readers.level_scale import true_downsample
 from wsi.slide import Slide
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion
