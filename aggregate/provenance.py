@@ -82,13 +82,15 @@ class TileRecord(_Record):
 
 @dataclass(frozen=True)
 class Provenance(_Record):
-    """All of it. `label` is the manifest's, if the model knows the class; `started` is ISO 8601 in UTC."""
+    """All of it. `label` is the manifest's, if the model knows the class; `reader` is what
+    was asked for, `auto` or a name; `started` is ISO 8601 in UTC."""
 
     pulmoscope: str = ""
     model: ModelRecord = field(default_factory=ModelRecord)
     config: Mapping[str, Any] = field(default_factory=dict)
     config_sha256: str = ""
     label: str = ""
+    reader: str = ""
     libraries: Mapping[str, Any] = field(default_factory=dict)
     python: str = ""
     started: str = ""

@@ -13,6 +13,13 @@ from typing import Any
 from aggregate.thresholds import DecisionRules
 from app.ledger.audit import current_user
 
+# Every field of RunConfig is in one group. What a result depends on is digested: a stored one stands only for the same.
+# The reader is compared by name, since the digests of older stores must stay. A manifest's mpp is digested too; its
+# label is only told in the result, and told anew where it is another one now (`app.batch.kept`).
+CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model")
+ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
+ONLY_THIS_RUN = ("out", "overwrite", "model_sha256", "who", "run_id")
+
 
 @dataclass(frozen=True)
 class RunConfig:

@@ -52,6 +52,7 @@ def run_slide(
         config=config.scientific(mpp),
         config_sha256=config.sha256(mpp),
         label=public_label(label, model.card.classes),
+        reader=config.reader,
         libraries={name: version(name) for name in _LIBRARIES},
         python=platform.python_version(),
         started=started.isoformat(timespec="seconds"),

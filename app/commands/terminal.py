@@ -53,7 +53,8 @@ def event_line(event: SlideFinished) -> str:
     if event.fate == "held":
         return f"{plain(event.job.slide_id)}: another run is at it"
     if event.fate == "kept":
-        return f"{slide_line(event.row)} [kept]"
+        anew = f"; told anew: {', '.join(event.changed)}" if event.changed else ""
+        return f"{slide_line(event.row)} [kept{anew}]"
     return slide_line(event.row) + (f" [redone: {', '.join(event.changed)}]" if event.changed else "")
 
 

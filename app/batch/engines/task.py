@@ -12,14 +12,13 @@ from aggregate import store
 from aggregate.provenance import Provenance
 from app.batch.engines.events import SlideOutcome
 from app.batch.inputs import SlideJob
+from app.batch.kept import label_changed, save_announced, tell_anew, what_changed
 from app.config import RunConfig
-from app.ledger.audit import AuditLog
 from app.ledger.locks import try_lock
 from app.ledger.records import SlideRow
 from app.pipeline import Progress, run_slide
 from classifier.model import TileModel, load_model
 from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError
-from wsi.fingerprint import fingerprint
 
 
 def process_slide(
@@ -74,20 +73,10 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
     store.clear_staging(config.out, job.slide_id)
     changed = ("overwrite",) if config.overwrite and target.exists() else what_changed(target, job, config, model)
     if changed == ():
-        return _kept(target, job)
+        return _kept(target, job, tell_anew(target, job, config, model))
     result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
     result = replace(result, slide=replace(result.slide, file=Path(job.file).name))
-    audit = AuditLog(config.out, config.who, config.run_id)
-    facts = {
-        "slide_sha256": result.slide.sha256,
-        "model_sha256": model.card.digest,
-        "config_sha256": config.sha256(job.mpp),
-    }
-    store.save(
-        result,
-        config.out,
-        announce=lambda digest: audit.record("run", job.slide_id, {**facts, "result_sha256": digest}, durable=True),
-    )
+    save_announced(result, config)
     summary = store.load_summary(target)
     return SlideOutcome(SlideRow.of_summary(job.file, summary), "ran", changed or (), _digests(target, summary))
 
@@ -100,33 +89,14 @@ def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> S
     target = store.result_path(config.out, job.slide_id)
     with contextlib.suppress(PulmoscopeError, OSError):
         if not config.overwrite and what_changed(target, job, config, model) == ():
-            return _kept(target, job)
+            # Where it tells what holds no longer, that run's lock must fall first.
+            return None if label_changed(target, job, model) else _kept(target, job)
     return None
 
 
-def _kept(target: Path, job: SlideJob) -> SlideOutcome:
+def _kept(target: Path, job: SlideJob, told_anew: tuple[str, ...] = ()) -> SlideOutcome:
     summary = store.load_summary(target)
-    return SlideOutcome(SlideRow.of_summary(job.file, summary), "kept", (), _digests(target, summary))
-
-
-def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:
-    """Why a stored result does not stand for this slide, model and configuration; empty where it does.
-
-    None where there is no result yet. Raises UnreadableFileError where the slide cannot be read.
-    """
-    if not target.exists():
-        return None
-    if store.verify(target):
-        return ("damage",)
-    summary = store.load_summary(target)
-    provenance = Provenance.from_dict(summary["provenance"])
-    same = {
-        "slide": summary["slide"]["sha256"] == fingerprint(job.path),
-        "model": provenance.model.sha256 == model.card.digest,
-        "configuration": provenance.config_sha256 == config.sha256(job.mpp)
-        and provenance.model.runtime == model.runtime,
-    }
-    return tuple(name for name, is_same in same.items() if not is_same)
+    return SlideOutcome(SlideRow.of_summary(job.file, summary), "kept", told_anew, _digests(target, summary))
 
 
 def _digests(target: Path, summary: Mapping[str, Any]) -> dict[str, str]:

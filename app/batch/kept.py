@@ -1,0 +1,85 @@
+"""Whether a stored result still stands for a slide, and whether all that it tells is still so.
+
+`app.config` says which options change a result and which only how fast it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aggregate import store
+from aggregate.provenance import Provenance
+from aggregate.result import SlideResult
+from app.batch.inputs import SlideJob
+from app.config import RunConfig
+from app.ledger.audit import AuditLog
+from classifier.model import TileModel
+from wsi.fingerprint import fingerprint
+from wsi.metadata import public_label
+
+
+def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:
+    """Why a stored result does not stand for this slide, model and configuration; empty where it does.
+
+    None where there is no result yet. Raises UnreadableFileError where the slide cannot be read.
+    """
+    if not target.exists():
+        return None
+    if store.verify(target):
+        return ("damage",)
+    summary = store.load_summary(target)
+    provenance = Provenance.from_dict(summary["provenance"])
+    same = {
+        "slide": summary["slide"]["sha256"] == fingerprint(job.path),
+        "model": provenance.model.sha256 == model.card.digest,
+        "configuration": provenance.config_sha256 == config.sha256(job.mpp)
+        and provenance.model.runtime == model.runtime,
+        "reader": _same_reader(summary, config.reader),
+    }
+    return tuple(name for name, is_same in same.items() if not is_same)
+
+
+def label_changed(target: Path, job: SlideJob, model: TileModel) -> bool:
+    """Whether the stored result tells another label than the manifest does now."""
+    told = store.load_summary(target)["provenance"].get("label", "")
+    return bool(told != public_label(job.label, model.card.classes))
+
+
+def tell_anew(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...]:
+    """Rewrites what a result only tells, where it is another thing now, and gives the names of that.
+
+    A word that somebody took out of the manifest must leave the store. Nothing is computed: the digest stays. The
+    caller holds the slide's lock. Raises StoreError.
+    """
+    if not label_changed(target, job, model):
+        return ()
+    result = store.load(target)
+    label = public_label(job.label, model.card.classes)
+    provenance = replace(result.provenance, label=label, absent=result.provenance.absent - {"label"})
+    save_announced(replace(result, provenance=provenance), config)
+    return ("label",)
+
+
+def save_announced(result: SlideResult, config: RunConfig) -> None:
+    """Stores a result, once the audit log knows of it. Raises OutputUnwritableError."""
+    audit = AuditLog(config.out, config.who, config.run_id)
+    facts = {
+        "slide_sha256": result.slide.sha256,
+        "model_sha256": result.provenance.model.sha256,
+        "config_sha256": result.provenance.config_sha256,
+    }
+    store.save(
+        result,
+        config.out,
+        announce=lambda digest: audit.record("run", result.slide_id, {**facts, "result_sha256": digest}, durable=True),
+    )
+
+
+def _same_reader(summary: Mapping[str, Any], asked: str) -> bool:
+    """Whether the reader asked for is that of the result. One that was stored before readers were told is taken to be
+    of `auto`, unless it was read by the very reader that is asked for now."""
+    before = summary["provenance"].get("reader")
+    return asked == (before or "auto") or (before is None and asked == summary["slide"]["backend"])
