@@ -5,6 +5,14 @@ const GROUND = "#eceff3";
 const NICE_STEPS = [5, 2, 1];
 const SCALE_BAR_MAX_PX = 150;
 const HATCH_PITCH_PX = 7;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+const TOLD = {
+  renewing: "The picture is being asked for again ...",
+  restarted: "pulmoscope was started again: what is shown here is no longer complete. Open the address that it printed.",
+  lost: "pulmoscope does not answer: what is shown here is not complete. Asking again ...",
+  unreadable: "Part of this slide cannot be shown: its file is gone, was changed, or is damaged there.",
+};
 
 const mounted = new Map();
 let loading;
@@ -71,15 +79,17 @@ class SlideView {
     this.cells = root.querySelector(".cells");
     this.bar = root.querySelector(".scale-bar");
     this.legend = root.querySelector(".legend");
+    this.notice = root.querySelector(".notice");
     this.pictures = {};
     root.querySelectorAll("button[data-do]").forEach((button) => {
       button.onclick = () => this.press(button.dataset.do);
     });
   }
 
-  async sync(data, onSpot) {
+  async sync(data, onSpot, onRenew) {
     this.data = data;
     this.onSpot = onSpot;
+    this.onRenew = onRenew;
     this.drawLegend();
     const OpenSeadragon = await loadOpenSeadragon(data.library);
     await laidOut(this.stage);
@@ -121,6 +131,7 @@ class SlideView {
       event.preventDefaultAction ||= ["r", "f"].includes(event.originalEvent.key.toLowerCase());
     });
     viewer.addHandler("canvas-click", (event) => this.click(event));
+    viewer.addHandler("tile-load-failed", ({ tile }) => this.mend(`/${tile.level}/${tile.x}_${tile.y}.jpg`));
     for (const name of ["canvas-press", "canvas-scroll", "canvas-key"]) {
       viewer.addHandler(name, () => (this.moved = true));
     }
@@ -136,6 +147,7 @@ class SlideView {
     const { width, height, tiles, tile_px, min_level, max_level } = this.data;
     this.viewer.element.parentElement.removeAttribute("data-loaded");
     this.moved = false;
+    this.tell(null);
     this.viewer.navigator.element.style.visibility = tiles ? "visible" : "hidden";
     const ground = plainGround();
     const source = tiles
@@ -160,6 +172,38 @@ class SlideView {
       report();
     });
     this.viewer.open({ width, height, tileOverlap: 0, ...source });
+  }
+
+  tell(what) {
+    this.notice.hidden = !what;
+    this.notice.textContent = what ? TOLD[what] : "";
+  }
+
+  // A tile is refused when its leave has run out: a new one is asked for. Where that is not it, the picture would stay
+  // blurred without a word: it is told.
+  async mend(place) {
+    if (this.mending || !this.data.tiles) return;
+    this.mending = true;
+    for (let pause = FIRST_PAUSE_MS; this.stage.isConnected; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      const trouble = await this.trouble(place);
+      if (trouble === "renewing") this.onRenew();
+      if (trouble !== "renewing" || pause > FIRST_PAUSE_MS) this.tell(trouble);
+      if (!trouble) this.item()?.reset();
+      if (!trouble || trouble === "unreadable") break;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    this.mending = false;
+  }
+
+  // What keeps a tile away, null where nothing does.
+  async trouble(place) {
+    const ask = (address) =>
+      fetch(new URL(address, document.baseURI), { cache: "no-store" }).then((answer) => answer.status, () => 0);
+    const status = await ask(this.data.tiles + place);
+    if (status === 200) return null;
+    if (status === 0) return "lost";
+    if (status !== 403) return "unreadable";
+    return (await ask("/_stcore/health")) === 200 ? "renewing" : "restarted";
   }
 
   item() {
@@ -287,7 +331,7 @@ class SlideView {
   }
 }
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
   // A viewer that has left the page would go on drawing for nobody.
   for (const [parent, view] of mounted) {
     if (parent !== parentElement && !view.stage.isConnected) {
@@ -296,5 +340,9 @@ export default function ({ parentElement, data, setStateValue }) {
     }
   }
   if (!mounted.has(parentElement)) mounted.set(parentElement, new SlideView(parentElement));
-  mounted.get(parentElement).sync(data, (spot) => setStateValue("spot", spot));
+  mounted.get(parentElement).sync(
+    data,
+    (spot) => setStateValue("spot", spot),
+    () => setTriggerValue("renew", true),
+  );
 }

@@ -5,6 +5,7 @@
 let sorting = { column: null, descending: false };
 let opened = null;
 const drawn = new WeakMap();
+const ANSWER_MS = 10_000;
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
@@ -110,7 +111,13 @@ export default function ({ parentElement, data, setTriggerValue }) {
     body.style.minHeight = `${body.clientHeight}px`;
     body.replaceChildren(note);
     setTriggerValue("open", opened);
-    setTimeout(() => root.isConnected && !drawn.has(root) && show(), 10_000);
+    setTimeout(() => {
+      if (!root.isConnected || drawn.has(root)) return;
+      show();
+      note.textContent = "pulmoscope does not answer. If it was started again, open the address that it printed.";
+      note.setAttribute("role", "alert");
+      body.prepend(note);
+    }, ANSWER_MS);
   };
   body.onclick = (event) => {
     const row = event.target.closest(".wl-row");

@@ -75,7 +75,14 @@ def show_slide(
         "legend": [asdict(item) for item in picture.legend],
         "spot": asdict(spot) if spot else None,
     }
-    _renderer()(key=_key(result.slide_id), data=data, default={"spot": None}, on_spot_change=lambda: None)
+    # `renew` has no value that counts: the page is drawn again, and that gives new leave for the tiles.
+    _renderer()(
+        key=_key(result.slide_id),
+        data=data,
+        default={"spot": None},
+        on_spot_change=lambda: None,
+        on_renew_change=lambda: None,
+    )
 
 
 @lru_cache

@@ -162,6 +162,7 @@ def page(chromium, server):
     page.on("websocket", lambda s: s.url.startswith(server.replace("http", "ws")) or outside.append(s.url))
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.complaints = complaints
     page.set_default_timeout(15_000)
     yield page
     page.close()
@@ -368,6 +369,58 @@ def test_without_its_slide_the_heatmap_stands_alone(page):
     page.keyboard.press("End")
     page.wait_for_timeout(500)
     assert seen(page, colours.rgb(colours.BACKGROUND_CLASS))[2] > 100
+
+
+def forgive_refusals(page):
+    """The browser logs each refused request; here they were asked for."""
+    asked_for = ("Tile %s failed to load", "responded with a status of 40")
+    page.complaints[:] = [text for text in page.complaints if not any(part in text for part in asked_for)]
+
+
+def test_tiles_whose_leave_ran_out_are_renewed(page):
+    """Refused until the page asked for new leave, as after twelve hours; then the sharp tiles come by themselves."""
+    refused, renewed, grants = [], [], []
+    page.on("websocket", lambda s: s.on("framesent", lambda _: refused and renewed.append(1)))
+
+    def answer(route):
+        address = route.request.url
+        grants.append(address.split("/tiles/")[1].split("/")[0])
+        deep = int(address.split("/")[-2]) >= 11
+        if deep and not renewed:
+            refused.append(1)
+            route.fulfill(status=403)
+        else:
+            route.continue_()
+
+    page.route("**/viewer/tiles/**", answer)
+    page.goto("/?slide=tissue")
+    view = page.get_by_test_id("slide-view")
+    page.locator(".frame[data-loaded]").wait_for()
+    for _ in range(40):
+        if refused:
+            break
+        page.get_by_role("button", name="Zoom in", exact=True).click()
+        page.wait_for_timeout(300)
+    page.locator(".frame[data-loaded]").wait_for()
+    for _ in range(100):
+        if renewed and view.get_by_role("alert").is_hidden():
+            break
+        page.wait_for_timeout(100)
+    assert refused and renewed and view.get_by_role("alert").is_hidden()
+    forgive_refusals(page)
+
+
+@pytest.mark.parametrize(("status", "told"), [(404, "cannot be shown"), (403, "was started again")])
+def test_a_picture_that_stays_incomplete_is_told(page, status, told):
+    page.goto("/?slide=tissue")
+    page.locator(".frame[data-loaded]").wait_for()
+    # 403 throughout: as after another launch on the same port, where nothing of the old one is let in.
+    page.route("**/viewer/tiles/**", lambda route: route.fulfill(status=status))
+    page.route("**/_stcore/health", lambda route: route.fulfill(status=403))
+    for _ in range(12):
+        page.get_by_role("button", name="Zoom in", exact=True).click()
+    page.get_by_test_id("slide-view").get_by_role("alert").filter(has_text=told).wait_for()
+    forgive_refusals(page)
 
 
 def test_an_upload_gets_its_pie_chart(page, results, tmp_path):
