@@ -14,6 +14,8 @@ _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
 _ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|(\\))")
 
+_MAX_TEXT = 200
+
 
 def escape(name: str) -> str:
     r"""`name` with nothing hidden in it, on one line and in UTF-8; `unescape` gives it back.
@@ -32,6 +34,16 @@ def unescape(text: str) -> str:
 def visible(text: str) -> str:
     """A sentence in which names may stand: the same escapes on one line, backslashes as they are."""
     return "".join(map(_shown, text))
+
+
+def plain(text: object, max_length: int = _MAX_TEXT) -> str:
+    """One line of visible text: control, bidirectional and other format characters are dropped, spaces joined.
+
+    Longer text ends in an ellipsis at `max_length` characters.
+    """
+    spaced = " ".join(str(text).split())
+    visible = "".join(mark for mark in spaced if unicodedata.category(mark)[0] != "C")
+    return visible if len(visible) <= max_length else f"{visible[: max_length - 1]}…"
 
 
 def _shown(mark: str) -> str:

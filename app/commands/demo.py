@@ -12,7 +12,8 @@ from app.batch.run_batch import Tally, run_batch
 from app.commands.report import write_reports
 from app.commands.terminal import reporter
 from app.config import RunConfig
-from app.presentation.words import RESEARCH_USE, class_title, percent
+from app.presentation.figures import percent
+from app.presentation.words import RESEARCH_USE, class_title
 from classifier.model import DEMO_MODEL, find_model
 from classifier.model_folder.files import read_card
 from wsi.errors import PulmoscopeError

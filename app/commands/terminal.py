@@ -14,7 +14,7 @@ from app.batch.run_batch import Tally
 from app.batch.run_log import finished_facts
 from app.commands.pace import Pace
 from app.ledger.records import SlideRow
-from app.presentation.words import plain
+from wsi.text import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.presentation.words import plain, share
+from app.presentation.figures import share
 from classifier.progress import Progress, ProgressCallback
-from wsi.text import escape
+from wsi.text import escape, plain
 
 if TYPE_CHECKING:
     from classifier.evaluation.evaluate import EvaluationPlan
@@ -56,7 +56,8 @@ def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationP
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
     """The main figures, a line each; the report holds the rest."""
-    from app.reports.evaluation.words import UNIT_WORDS, points, spoken
+    from app.presentation.figures import signed_points
+    from app.presentation.words import UNIT_WORDS, spoken
     from classifier.evaluation.shifts import worst_shift
 
     figures, baseline = evaluation.figures, evaluation.baseline
@@ -75,7 +76,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     told["not recognised"] = f"{share(evaluation.not_recognised)} of the tiles; accuracy on the others {known}"
     worst = worst_shift(evaluation.shifts)
     if worst:
-        told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {points(worst.difference)} points"
+        told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {signed_points(worst.difference)} points"
     for one in evaluation.foreign:
         told[f"foreign, {plain(one.name, 40)}"] = f"not recognised {share(one.not_recognised)}, AUROC {one.auroc}"
     if evaluation.readers:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.presentation import words
+from app.presentation import figures, words
 from app.presentation.colours import INK, NOT_RECOGNISED, class_colours, readable_on
 from app.presentation.tissue import TissueShare
 
@@ -129,7 +129,7 @@ def _pie_rows(classes: Sequence[str], probabilities: Sequence[float], background
     palette = class_colours(classes, background)
     rows = []
     for rank, (name, probability) in enumerate(zip(classes, probabilities, strict=True)):
-        title, percent = words.class_title(name), words.percent(probability)
+        title, percent = words.class_title(name), figures.percent(probability)
         rows.append(
             {
                 "title": title,
@@ -148,7 +148,7 @@ def _pie_rows(classes: Sequence[str], probabilities: Sequence[float], background
 def _bar_rows(shares: Sequence[TissueShare]) -> list[dict[str, Any]]:
     rows = [
         {
-            "legend": f"{words.share(item.fraction)}{_GAP}{item.title}",
+            "legend": f"{figures.share(item.fraction)}{_GAP}{item.title}",
             "fraction": item.fraction,
             "rank": rank,
             "colour": item.colour,

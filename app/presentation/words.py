@@ -7,12 +7,13 @@ format is that format's own duty.
 from __future__ import annotations
 
 import math
-import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
 from aggregate.result import UNDETERMINED, Decision
 from aggregate.thresholds import HIGH_CONFIDENCE, MODERATE_CONFIDENCE
+from app.presentation.figures import percent, points
+from wsi.text import plain
 
 RESEARCH_USE = (
     "For research use only. pulmoscope assists: its call is the output of a model, not a finding about a patient. "
@@ -20,10 +21,8 @@ RESEARCH_USE = (
 )
 PROBABILITY_NOTE = "These are a model's probabilities, calibrated on tiles and not on patients."
 CANNOT_TELL = "Cannot tell"
-MISSING = "–"  # noqa: RUF001 - an en dash marks an absent figure
 
 ConfidenceLevel = Literal["high", "moderate", "low", "none"]
-_MAX_TEXT = 200
 
 
 @dataclass(frozen=True)
@@ -110,14 +109,12 @@ def reason(code: str) -> Reason:
     )
 
 
-def plain(text: object, max_length: int = _MAX_TEXT) -> str:
-    """One line of visible text: control, bidirectional and other format characters are dropped, spaces joined.
+UNIT_WORDS = {"source_group": "source groups", "patient": "patients", "site": "sites"}
 
-    Longer text ends in an ellipsis at `max_length` characters.
-    """
-    spaced = " ".join(str(text).split())
-    visible = "".join(mark for mark in spaced if unicodedata.category(mark)[0] != "C")
-    return visible if len(visible) <= max_length else f"{visible[: max_length - 1]}…"
+
+def spoken(label: str) -> str:
+    """A class name as it reads in a sentence."""
+    return label.replace("_", " ")
 
 
 def class_title(name: str) -> str:
@@ -170,65 +167,6 @@ def confidence_in_words(decision: Decision) -> str:
 def mpp_source_in_words(source: str) -> str:
     """Where the pixel size was learned, to follow the figure."""
     return _MPP_SOURCES.get(source) or f"source: {plain(source)}"
-
-
-def percent(probability: float) -> str:
-    """A probability in per cent, one decimal near the ends; never certainty: ``>99.9%`` and ``<0.1%``."""
-    if not math.isfinite(probability):
-        return MISSING
-    if probability >= 0.9995:
-        return ">99.9%"
-    if probability < 0.0005:
-        return "<0.1%"
-    return f"{100 * probability:.0f}%" if 0.0995 <= probability < 0.9005 else f"{100 * probability:.1f}%"
-
-
-def share(fraction: float) -> str:
-    """A counted share in per cent. Unlike a probability it may be all or nothing, but only when it truly is."""
-    if fraction in (0.0, 1.0):
-        return f"{100 * fraction:.0f}%"
-    return percent(fraction)
-
-
-def points(difference: float) -> str:
-    """A difference of two probabilities in percentage points."""
-    if not math.isfinite(difference):
-        return MISSING
-    amount = 100 * difference
-    if amount >= 99.95:
-        return "more than 99.9 percentage points"
-    text = f"{amount:.0f}" if 9.95 <= amount < 90.05 else f"{amount:.1f}"
-    return f"{text} percentage point{'' if text == '1.0' else 's'}"
-
-
-def area(mm2: float) -> str:
-    """An area in mm², three significant digits at most."""
-    if not math.isfinite(mm2):
-        return MISSING
-    if 0 < mm2 < 0.01:
-        return "<0.01 mm²"
-    decimals = 0 if mm2 == 0 else 2 if mm2 < 10 else 1 if mm2 < 100 else 0
-    return f"{mm2:,.{decimals}f} mm²"
-
-
-def length(um: float) -> str:
-    """A length in mm, in µm below a tenth of one."""
-    return f"{um:g} µm" if um < 100 else f"{um / 1000:g} mm"
-
-
-def pixel_size(mpp: float) -> str:
-    """Micrometres per pixel, four significant digits."""
-    return f"{mpp:.4g} µm/px" if math.isfinite(mpp) else MISSING
-
-
-def duration(seconds: float) -> str:
-    """A time span as a person would say it: ``8.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    if not math.isfinite(seconds):
-        return MISSING
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _be(count: int) -> str:

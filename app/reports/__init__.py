@@ -9,7 +9,6 @@ from pathlib import Path
 
 from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
-from app.presentation.words import plain
 from app.reports.cohort import write_cohort_table
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
@@ -17,6 +16,7 @@ from app.reports.html_report import render_html
 from app.reports.json_report import render_json
 from app.reports.pdf_report import render_pdf
 from wsi.errors import OutputUnwritableError, StoreError, UsageError
+from wsi.text import plain
 
 __all__ = ["FORMATS", "MEDIA_TYPES", "render", "write_cohort", "write_report"]
 

@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from aggregate.result import UNDETERMINED
 from app.ledger.records import STATUSES, SlideRow, write_rows
-from app.presentation import words
+from app.presentation import figures, words
 from app.reports.html_report import environment
+from wsi.text import plain
 
 _FIRST_TO_READ = ("review", "failed", "done")
 
@@ -60,18 +61,18 @@ def render_cohort(rows: Sequence[SlideRow], classes: Sequence[str], formats: Seq
 def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str]) -> CohortLine:
     told = bool(row.call) and row.call != UNDETERMINED
     call = words.CANNOT_TELL if row.call == UNDETERMINED else words.class_title(row.call) if row.call else ""
-    failure = (words.plain(f"{row.error_code}: {row.message}"),) if row.status == "failed" else ()
+    failure = (plain(f"{row.error_code}: {row.message}"),) if row.status == "failed" else ()
     address = quote(row.slide_id, safe="")
     return CohortLine(
-        slide_id=words.plain(row.slide_id),
+        slide_id=plain(row.slide_id),
         status=row.status,
         call=call,
         probabilities=tuple(
-            words.percent(row.probabilities[name]) if told and name in row.probabilities else words.MISSING
+            figures.percent(row.probabilities[name]) if told and name in row.probabilities else figures.MISSING
             for name in classes
         ),
         reasons=tuple(words.reason(code).title for code in row.review_reasons) + failure,
-        tissue=words.MISSING if row.tissue_mm2 is None else words.area(row.tissue_mm2),
-        tiles=words.MISSING if row.tiles is None else f"{row.tiles:,}",
+        tissue=figures.MISSING if row.tissue_mm2 is None else figures.area(row.tissue_mm2),
+        tiles=figures.MISSING if row.tiles is None else f"{row.tiles:,}",
         links=() if row.status == "failed" else tuple((name, f"{address}.{name}") for name in formats),
     )

@@ -1,6 +1,6 @@
 """What a report for people says, in words: drawn up once from a result, laid out by the HTML and the PDF report.
 
-Every text here has passed `words.plain`; markup is for the layouts to escape.
+Every text here has passed `plain`; markup is for the layouts to escape.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, TypeGuard
 
 from aggregate.provenance import TileRecord
 from aggregate.result import UNDETERMINED, SlideResult
-from app.presentation import words
+from app.presentation import figures, words
 from app.presentation.colours import class_colours
 from app.presentation.tissue import TissueShare, tissue_shares
-from app.presentation.words import ConfidenceLevel, Reason, plain
+from app.presentation.words import ConfidenceLevel, Reason
+from wsi.text import plain
 
 _DRAWN_SLIDE = "This slide was drawn by a program."
 _DRAWN_TISSUE = "The model learned from drawn tissue only."
@@ -100,7 +101,7 @@ def synthetic_in_words(slide: bool, model: bool) -> str:
 def _probabilities(result: SlideResult) -> tuple[ClassProbability, ...]:
     palette = class_colours(result.classes, result.background)
     return tuple(
-        ClassProbability(words.class_title(name), words.percent(probability), palette[name])
+        ClassProbability(words.class_title(name), figures.percent(probability), palette[name])
         for name, probability in zip(result.classes, result.decision.probabilities, strict=True)
     )
 
@@ -114,20 +115,20 @@ def _index(number: float) -> str:
 
 
 _QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("tissue_mm2", "Tissue", words.area),
-    ("tumour_mm2", "Called tumour", words.area),
+    ("tissue_mm2", "Tissue", figures.area),
+    ("tumour_mm2", "Called tumour", figures.area),
     ("tiles", "Tiles", _count),
     ("tiles_voting", "Tiles that took part in the call", _count),
-    ("share_voting", "Tissue that took part in the call", words.share),
-    ("share_unfamiliar", "Tissue not recognised", words.share),
-    ("share_blur", "Tissue out of focus", words.share),
-    ("share_pen", "Tissue under pen", words.share),
-    ("share_dark", "Tissue with folds or dark artefacts", words.share),
-    ("share_edge", "Tissue at scan borders", words.share),
-    ("pen_mm2_on_slide", "Pen marks on the slide", words.area),
-    ("hotspot", "Highest tumour probability of a neighbourhood", words.percent),
-    ("scatter", "Tiles in or by tumour that differ from their neighbours", words.share),
-    ("second_type_share", "Tumour tiles of the second tumour type", words.share),
+    ("share_voting", "Tissue that took part in the call", figures.share),
+    ("share_unfamiliar", "Tissue not recognised", figures.share),
+    ("share_blur", "Tissue out of focus", figures.share),
+    ("share_pen", "Tissue under pen", figures.share),
+    ("share_dark", "Tissue with folds or dark artefacts", figures.share),
+    ("share_edge", "Tissue at scan borders", figures.share),
+    ("pen_mm2_on_slide", "Pen marks on the slide", figures.area),
+    ("hotspot", "Highest tumour probability of a neighbourhood", figures.percent),
+    ("scatter", "Tiles in or by tumour that differ from their neighbours", figures.share),
+    ("second_type_share", "Tumour tiles of the second tumour type", figures.share),
     ("entropy", "Mean entropy of the tiles (0 sure, 1 unsure)", _index),
 )
 
@@ -146,7 +147,7 @@ def _slide(result: SlideResult) -> Section:
     rows = (
         ("File", plain(slide.file)),
         ("Size", f"{width_px:,} by {height_px:,} px"),
-        ("Pixel size", f"{words.pixel_size(slide.mpp)}, {words.mpp_source_in_words(slide.mpp_source)}"),
+        ("Pixel size", f"{figures.pixel_size(slide.mpp)}, {words.mpp_source_in_words(slide.mpp_source)}"),
         ("Read with", plain(slide.backend)),
         *(
             (words.class_title(key), plain(value))
@@ -173,10 +174,10 @@ def _model(result: SlideResult) -> Section:
 def _tile_in_words(tile: TileRecord) -> str:
     if not tile.size_px:
         return ""
-    text = f"{tile.size_px} px at {words.pixel_size(tile.mpp)}"
+    text = f"{tile.size_px} px at {figures.pixel_size(tile.mpp)}"
     if tile.effective_mpp:
-        text += f" (read at {words.pixel_size(tile.effective_mpp)})"
-    return text + f", overlap {words.share(tile.overlap)}"
+        text += f" (read at {figures.pixel_size(tile.effective_mpp)})"
+    return text + f", overlap {figures.share(tile.overlap)}"
 
 
 def _training_in_words(training: Mapping[str, Any]) -> str:
@@ -193,7 +194,7 @@ def _run(result: SlideResult) -> Section:
     rows = [
         ("pulmoscope", _text(provenance.pulmoscope)),
         ("Run on", _when(provenance.started)),
-        ("Time taken", "" if provenance.seconds is None else words.duration(provenance.seconds)),
+        ("Time taken", "" if provenance.seconds is None else figures.duration(provenance.seconds)),
         ("Settings", _pairs(provenance.config, " = ")),
         ("Libraries", _pairs(provenance.libraries, " ")),
     ]

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from aggregate.result import SlideResult
-from app.presentation.words import plain
 from tiler.spec import TileQuality
 from wsi.csv_cells import csv_line, inert
+from wsi.text import plain
 
 _BEFORE = ("tile", "x_px", "y_px", "side_px")
 _AFTER = ("familiarity", "quality", "tissue_fraction", "votes", "call")

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from aggregate.result import SlideResult
-from app.presentation import charts, words
+from app.presentation import charts, figures
 from app.reports.content import describe
 from app.reports.heatmap_picture import draw_heatmap
 
@@ -37,7 +37,7 @@ def render_html(result: SlideResult) -> bytes:
         heatmap_base64=base64.b64encode(picture.png()).decode("ascii"),
         picture_px=round(_PICTURE_MAX_HEIGHT_PX * picture.pixels.shape[1] / picture.pixels.shape[0]),
         bar_percent=f"{100 * picture.bar_share:.3f}",
-        bar_length=words.length(picture.bar_um),
+        bar_length=figures.length(picture.bar_um),
         pie_svg=markupsafe.Markup(pie),
         tissue_svg=markupsafe.Markup(bar),
     ).encode("utf-8", "replace")

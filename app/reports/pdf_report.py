@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from aggregate.result import SlideResult
-from app.presentation import charts, words
+from app.presentation import charts, figures
 from app.presentation.colours import INK
 from app.reports.content import ReportContent, Section, describe
 from app.reports.heatmap_picture import HeatmapPicture, draw_heatmap
@@ -126,7 +126,7 @@ def _heatmap(picture: HeatmapPicture, max_width: float) -> list[Flowable]:
         heights=[4],
     )
     image = _image(picture.png(), width, height_px * scale)
-    return [image, Spacer(1, 5), bar, _text(words.length(picture.bar_um), size=8)]
+    return [image, Spacer(1, 5), bar, _text(figures.length(picture.bar_um), size=8)]
 
 
 def _key(content: ReportContent) -> Flowable:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.evaluation.intervals import Figure, Groups, share
+from classifier.evaluation.intervals import Figure, Groups, share_with_interval
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)
 MAX_POINTS = 120
@@ -78,7 +78,7 @@ def coverage_curve(probabilities: NDArray[np.floating], labels: NDArray[np.integ
         # The tolerance keeps 0.9 of ten tiles nine tiles.
         at = int(np.searchsorted(coverage, wanted - 1e-9))
         kept = confidence >= thresholds[at]
-        figure = share(right, groups, kept)
+        figure = share_with_interval(right, groups, kept)
         rows.append(CoverageRow(wanted, float(thresholds[at]), int(kept.sum()), float(coverage[at]), figure))
     shown = np.unique(np.linspace(0, len(coverage) - 1, MAX_POINTS).round().astype(int))
     return CoverageCurve(

@@ -17,7 +17,7 @@ from classifier.evaluation.baseline import colour_baseline
 from classifier.evaluation.coverage import coverage_curve
 from classifier.evaluation.findings import Evaluation
 from classifier.evaluation.foreign import find_foreign, judge_foreign, known_tiles
-from classifier.evaluation.intervals import FEW_GROUPS, Figure, Groups, share
+from classifier.evaluation.intervals import FEW_GROUPS, Figure, Groups, share_with_interval
 from classifier.evaluation.metrics import confusion_matrix, figures_with_intervals, reliability
 from classifier.evaluation.readers.calls import read_readings
 from classifier.evaluation.readers.study import study_readers
@@ -120,7 +120,7 @@ def evaluate_predictions(
         roc=roc_curves(probabilities, labels, card.classes),
         coverage=coverage_curve(probabilities, labels, units),
         not_recognised=float((~known).mean()),
-        recognised_accuracy=share(right, units, known),
+        recognised_accuracy=share_with_interval(right, units, known),
         warnings=(*listed.warnings, *_doubts(listed, chosen, units)),
     )
 

@@ -24,6 +24,7 @@ from tiler.quality import FOCUS_THRESHOLD, focus
 from tiler.spec import TileSpec
 from wsi.errors import DatasetError, SlideError, SlideTooLargeError
 from wsi.picture import read_picture
+from wsi.text import plain
 
 IMAGE_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 SUFFIXES = (*IMAGE_SUFFIXES, ".bmp", ".gif", ".webp", ".ppm", ".pgm")
@@ -74,7 +75,7 @@ def find_foreign(folder: Path) -> tuple[ForeignSet, ...]:
         raise DatasetError(f"{folder.name} is not a folder", hint="give a folder of images, or of folders of images")
     loose = ForeignSet(".", tuple(path for path in sorted(folder.iterdir()) if _is_image(path)))
     sets = [
-        ForeignSet(_printable(inner.name), tuple(path for path in sorted(inner.rglob("*")) if _is_image(path)))
+        ForeignSet(plain(inner.name, 60), tuple(path for path in sorted(inner.rglob("*")) if _is_image(path)))
         for inner in sorted(folder.iterdir())
         if inner.is_dir() and not inner.is_symlink() and not inner.name.startswith(".")
     ]
@@ -186,18 +187,13 @@ def _tiles_of_images(one: ForeignSet, size_px: int) -> Iterator[Pixels]:
 
 
 def _read_picture(path: Path) -> Pixels:
-    name = f"foreign image {_printable(path.name)}"
+    name = f"foreign image {plain(path.name, 60)}"
     try:
         return read_picture(path, IMAGE_FORMATS, MAX_IMAGE_PIXELS, name=name)
     except SlideTooLargeError as error:
         raise DatasetError(error.message, hint="cut it first") from error
     except SlideError as error:
         raise DatasetError(f"{name} cannot be read", hint="replace it or take it out of the folder") from error
-
-
-def _printable(name: str) -> str:
-    """A file's name can hold what a terminal would obey."""
-    return "".join(mark if mark.isprintable() else "?" for mark in name)[:60]
 
 
 def _is_image(path: Path) -> bool:

@@ -82,7 +82,7 @@ def figure_of(
         return Figure(value, *interval(of_sums(drawn_sums(values, groups))))
 
 
-def share(hits: NDArray[np.bool_], groups: Groups, among: NDArray[np.bool_] | None = None) -> Figure:
+def share_with_interval(hits: NDArray[np.bool_], groups: Groups, among: NDArray[np.bool_] | None = None) -> Figure:
     """The share of `hits` (n,), among those tiles that `among` (n,) marks; NaN where it marks none."""
     counted = np.ones(len(hits), np.bool_) if among is None else among
     return figure_of(np.stack([hits & counted, counted], axis=1), groups, lambda sums: sums[:, 0] / sums[:, 1])

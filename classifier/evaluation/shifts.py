@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.tile_list import TileSet
-from classifier.evaluation.intervals import Figure, Groups, difference, share
+from classifier.evaluation.intervals import Figure, Groups, difference, share_with_interval
 from classifier.model import TileModel, TilePredictions
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.stain import shift_stains
@@ -157,10 +157,10 @@ def shift_battery(
             ShiftResult(
                 name=shift.name,
                 title=shift.title,
-                accuracy=share(right, groups),
+                accuracy=share_with_interval(right, groups),
                 difference=difference(right, plainly_right, groups),
                 not_recognised=float((~known).mean()),
-                recognised_accuracy=share(right, groups, known),
+                recognised_accuracy=share_with_interval(right, groups, known),
             )
         )
     return tuple(results)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.reports.evaluation.words import spoken
+from app.presentation.words import spoken
 from classifier.evaluation.coverage import CoverageCurve
 from classifier.evaluation.metrics import ReliabilityBin
 from classifier.evaluation.roc import RocCurve

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
+from app.presentation.figures import decimal_share, ends, signed_points
+from app.presentation.words import UNIT_WORDS, spoken
 from app.reports.evaluation.charts import (
     coverage_chart,
     reliability_chart,
@@ -17,7 +19,6 @@ from app.reports.evaluation.charts import (
 )
 from app.reports.evaluation.html import chart, page, paragraph, section, table, table_of_marked
 from app.reports.evaluation.readers_section import readers_section
-from app.reports.evaluation.words import UNIT_WORDS, ends, percent, points, spoken
 from classifier.evaluation.findings import Evaluation
 from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS
 from classifier.evaluation.reporting_items import Answer, ReportingItem, Section
@@ -64,14 +65,16 @@ def report_html(evaluation: Evaluation) -> str:
 def _glance(evaluation: Evaluation) -> str:
     told = [
         (
-            percent(evaluation.figures["accuracy"].value),
+            decimal_share(evaluation.figures["accuracy"].value),
             f"accuracy, 95% interval {ends(evaluation.figures['accuracy'])}",
         ),
         (f"{evaluation.figures['ece'].value:.3f}", "expected calibration error"),
-        (percent(evaluation.not_recognised), "of the tiles not recognised"),
+        (decimal_share(evaluation.not_recognised), "of the tiles not recognised"),
     ]
     row = next(row for row in evaluation.coverage.rows if row.wanted == 0.9)
-    told.insert(1, (percent(row.accuracy.value), f"accuracy on the surest {percent(row.coverage)} of the tiles"))
+    told.insert(
+        1, (decimal_share(row.accuracy.value), f"accuracy on the surest {decimal_share(row.coverage)} of the tiles")
+    )
     worst = worst_shift(evaluation.shifts)
     if worst:
         told.append((f"{100 * worst.difference.value:+.1f} points", f"accuracy under the worst shift: {worst.title}"))
@@ -198,15 +201,15 @@ def _shifts(evaluation: Evaluation) -> str:
             (
                 one.title,
                 str(one.accuracy),
-                points(one.difference),
-                percent(one.not_recognised),
+                signed_points(one.difference),
+                decimal_share(one.not_recognised),
                 str(one.recognised_accuracy),
             ),
         )
         for one in evaluation.shifts
     ]
     header = ("shift", "accuracy", "difference, points", "not recognised", "accuracy among recognised")
-    named = f"The worst is {worst.title}: {points(worst.difference)} points." if worst else ""
+    named = f"The worst is {worst.title}: {signed_points(worst.difference)} points." if worst else ""
     return section(
         Section.SHIFTS,
         paragraph(
@@ -226,8 +229,8 @@ def _foreign(evaluation: Evaluation) -> str:
             f"{one.tiles:,}",
             str(one.auroc),
             str(one.auroc_with_focus),
-            percent(one.not_recognised),
-            percent(one.blurred),
+            decimal_share(one.not_recognised),
+            decimal_share(one.blurred),
         )
         for one in evaluation.foreign
     ]
@@ -238,7 +241,7 @@ def _foreign(evaluation: Evaluation) -> str:
             "Familiarity of the tiles judged above against what is none of the classes: sets made of those very tiles, "
             "and images from outside where they were given. AUROC: how often a judged tile is the more familiar one; "
             f"with focus: how often it is the one more fit to vote, being familiar and sharp. Of the judged tiles "
-            f"{percent(evaluation.not_recognised)} are not recognised. Images are taken pixel for pixel, "
+            f"{decimal_share(evaluation.not_recognised)} are not recognised. Images are taken pixel for pixel, "
             "whatever their scale; intervals are drawn over them too; a "
             "single one gives none. The check for blur is the tiler's own, made apart from familiarity."
         ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from app.presentation.figures import signed_points
 from app.reports.evaluation.html import paragraph, section, table
-from app.reports.evaluation.words import points
 from classifier.evaluation.readers.study import ReaderStudy
 from classifier.evaluation.reporting_items import Section
 
@@ -42,7 +42,7 @@ def _accuracies(study: ReaderStudy) -> str:
             f"{one.cases:,}",
             str(one.accuracy),
             f"{one.model_accuracy.value:.3f}",
-            points(one.model_minus_reader),
+            signed_points(one.model_minus_reader),
             f"{one.only_model_right}, {one.only_reader_right}",
             f"{one.mcnemar_p:.3f}" if one.mcnemar_p >= 0.001 else "<0.001",
         )

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideResult
-from app.presentation import charts, colours, words
+from app.presentation import charts, colours, figures, words
 from app.viewer.pages import parts
 from wsi.errors import PulmoscopeError
+from wsi.text import plain
 
 # Pie and legend side by side, in a column of a 1400 px screen.
 _PIE_SIZE_PX = (440, 236)
@@ -35,17 +36,17 @@ def key_figures(result: SlideResult) -> list[tuple[str, str]]:
     """(name, value) of what a person wants to know of slide, tissue and model; plain text."""
     slide, qc, model = result.slide, result.qc, result.provenance.model
     width, height = slide.size_px
-    figures = [
-        ("Tissue", words.area(qc.get("tissue_mm2", math.nan))),
+    told = [
+        ("Tissue", figures.area(qc.get("tissue_mm2", math.nan))),
         ("Tiles", f"{len(result.tiles.xy):,}, of which {int(result.tiles.votes.sum()):,} voted"),
-        ("Pixel size", f"{words.pixel_size(slide.mpp)}, {words.mpp_source_in_words(slide.mpp_source)}"),
+        ("Pixel size", f"{figures.pixel_size(slide.mpp)}, {words.mpp_source_in_words(slide.mpp_source)}"),
         ("Slide size", f"{width:,} by {height:,} px"),
-        ("Model", f"{words.plain(model.name or 'unknown')} {words.plain(model.version)}".strip()),
-        ("pulmoscope", words.plain(result.provenance.pulmoscope or "unknown")),
+        ("Model", f"{plain(model.name or 'unknown')} {plain(model.version)}".strip()),
+        ("pulmoscope", plain(result.provenance.pulmoscope or "unknown")),
     ]
     if "tumour_mm2" in qc:
-        figures.insert(1, ("Called tumour", words.area(qc["tumour_mm2"])))
-    return figures
+        told.insert(1, ("Called tumour", figures.area(qc["tumour_mm2"])))
+    return told
 
 
 def _show_call(result: SlideResult) -> None:

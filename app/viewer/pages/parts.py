@@ -8,13 +8,14 @@ import streamlit as st
 
 from app.presentation import words
 from app.viewer.pages.theme import STYLE
+from wsi.text import plain
 
 STATUS_WORDS = {"review": "To review", "done": "Done", "failed": "Failed"}
 
 
 def safe(text: object) -> str:
     """One line of visible text, escaped for HTML: names and messages come from outside."""
-    return html.escape(words.plain(text, max_length=400))
+    return html.escape(plain(text, max_length=400))
 
 
 def show_header(page: str) -> None:
@@ -53,5 +54,5 @@ def section(title: str) -> str:
 def show_error(line: str, hint: str = "") -> None:
     """One line of what went wrong and what to do; never a traceback."""
     # Backslashes keep Markdown from taking the text for anything but text.
-    text = words.plain(f"{line}; {hint}" if hint else line, max_length=500)
+    text = plain(f"{line}; {hint}" if hint else line, max_length=500)
     st.error("".join(f"\\{mark}" if mark in "\\`*_{}[]()#+!|<>~$:" else mark for mark in text))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from aggregate.result import SlideResult
-from app.presentation import colours, words
+from app.presentation import colours, figures, words
 from app.viewer import overlay
 from app.viewer.catalog import Entry, find_entry, load_result
 from app.viewer.pages import deep_zoom, evidence, findings, parts
@@ -130,7 +130,7 @@ def _show_reading(result: SlideResult, reading: Reading | None) -> None:
     if reading.probabilities is not None:
         told += [
             f'<span><i style="background:{palette[name]}"></i>{parts.safe(words.class_title(name))} '
-            f"<b>{parts.safe(words.percent(p))}</b></span>"
+            f"<b>{parts.safe(figures.percent(p))}</b></span>"
             for name, p in zip(result.classes, reading.probabilities, strict=True)
         ]
     told.append(f"<span>{parts.safe(_remark(reading))}</span>")

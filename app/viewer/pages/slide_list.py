@@ -14,6 +14,7 @@ from app.viewer.catalog import Entry, list_entries
 from app.viewer.pages import parts, worklist
 from app.viewer.pages.worklist import Cell, ListRow
 from app.viewer.site import Site
+from wsi.text import plain
 
 _ALL = "all"
 
@@ -56,11 +57,11 @@ def matching(entries: Sequence[Entry], text: str, status: str) -> list[Entry]:
 def list_row(entry: Entry) -> ListRow:
     """A slide as one line of the list; figures that are not known are left empty."""
     row = entry.row
-    status = parts.STATUS_WORDS.get(row.status, words.plain(row.status))
+    status = parts.STATUS_WORDS.get(row.status, plain(row.status))
     return ListRow(
         row.slide_id,
         {
-            "Slide": Cell(words.plain(row.slide_id)),
+            "Slide": Cell(plain(row.slide_id)),
             "Status": Cell(status, look=parts.chip_look(row.status)),
             "Call": Cell(_call(entry)),
             "Confidence": _confidence(entry),
@@ -109,7 +110,7 @@ def _figure(value: float | None, form: str) -> Cell:
 
 def _why(entry: Entry) -> str:
     if entry.row.status == "failed":
-        return words.plain(f"{entry.row.error_code}: {entry.row.message}", max_length=400)
+        return plain(f"{entry.row.error_code}: {entry.row.message}", max_length=400)
     return "; ".join(words.reason(code).title for code in entry.row.review_reasons)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.evaluation.intervals import Figure, Groups, difference, share
+from classifier.evaluation.intervals import Figure, Groups, difference, share_with_interval
 from classifier.evaluation.readers.agreement import cohen_kappa, fleiss_kappa, mcnemar_exact_p
 from classifier.evaluation.readers.calls import NOT_READ, Readings
 from wsi.errors import DatasetError
@@ -98,7 +98,7 @@ def study_readers(
     return ReaderStudy(
         kind=readings.kind,
         cases=len(cases.truth),
-        model_accuracy=share(cases.model == cases.truth, cases.units),
+        model_accuracy=share_with_interval(cases.model == cases.truth, cases.units),
         model_kappa_reference=cohen_kappa(cases.model, cases.truth, cases.classes, cases.units),
         readers=tuple(_reader(cases, column, name) for column, name in enumerate(readings.readers)),
         pairs=tuple(_pair(cases, readings.readers, i, j) for i, j in combinations(range(len(readings.readers)), 2)),
@@ -118,10 +118,10 @@ def _reader(cases: _Cases, column: int, name: str) -> ReaderResult:
     return ReaderResult(
         reader=name,
         cases=len(calls),
-        accuracy=share(right, units),
+        accuracy=share_with_interval(right, units),
         kappa_reference=cohen_kappa(calls, truth, cases.classes, units),
         kappa_model=cohen_kappa(calls, model, cases.classes, units),
-        model_accuracy=share(model_right, units),
+        model_accuracy=share_with_interval(model_right, units),
         model_minus_reader=difference(model_right, right, units),
         only_model_right=only_model,
         only_reader_right=only_reader,

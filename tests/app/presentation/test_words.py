@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregate.result import Decision
-from app.presentation import words
+from app.presentation import figures, words
+from wsi.text import plain
 
 REASON_CODES = [
     "low-margin",
@@ -43,24 +44,24 @@ def decision(*probabilities, call="adenocarcinoma", reasons=()):
         (0.0004, "<0.1%"),
         (0.0175, "1.8%"),
         (0.0996, "10%"),
-        (float("nan"), words.MISSING),
+        (float("nan"), figures.MISSING),
     ],
 )
 def test_percent(probability, text):
-    assert words.percent(probability) == text
+    assert figures.percent(probability) == text
 
 
 @given(st.floats(0, 1))
 def test_percent_is_never_certain_and_never_far_off(probability):
-    text = words.percent(probability)
+    text = figures.percent(probability)
     assert text not in ("0%", "0.0%", "100%", "100.0%")
     assert abs(float(text.strip("<>%")) / 100 - probability) <= 0.00501
 
 
 def test_only_a_true_whole_is_a_whole_share():
-    assert words.share(1.0) == "100%"
-    assert words.share(0.0) == "0%"
-    assert words.share(0.99999) == ">99.9%"
+    assert figures.share(1.0) == "100%"
+    assert figures.share(0.0) == "0%"
+    assert figures.share(0.99999) == ">99.9%"
 
 
 @pytest.mark.parametrize(
@@ -79,9 +80,9 @@ def test_class_titles(name, title):
 
 @given(st.text())
 def test_plain_text_is_one_short_visible_line(text):
-    plain = words.plain(text)
-    assert len(plain) <= 200
-    assert not any(mark < " " or mark in "\u202a\u202b\u202d\u202e\u2066\u2067\u200b\u200f" for mark in plain)
+    shown = plain(text)
+    assert len(shown) <= 200
+    assert not any(mark < " " or mark in "\u202a\u202b\u202d\u202e\u2066\u2067\u200b\u200f" for mark in shown)
 
 
 def test_every_review_reason_has_words():
@@ -129,15 +130,15 @@ def test_no_confidence_without_a_call():
 
 
 def test_figures():
-    assert words.area(0.004) == "<0.01 mm²"
-    assert words.area(0.0) == "0 mm²"
-    assert words.area(12.345) == "12.3 mm²"
-    assert words.area(1234.5) == "1,234 mm²"
-    assert words.length(500) == "0.5 mm"
-    assert words.length(50) == "50 µm"
-    assert words.pixel_size(0.25268) == "0.2527 µm/px"
-    assert words.duration(200.4) == "3 min 20 s"
-    assert words.points(0.0101) == "1.0 percentage point"
-    assert words.points(0.9981) == "99.8 percentage points"
-    assert words.points(0.9999) == "more than 99.9 percentage points"
+    assert figures.area(0.004) == "<0.01 mm²"
+    assert figures.area(0.0) == "0 mm²"
+    assert figures.area(12.345) == "12.3 mm²"
+    assert figures.area(1234.5) == "1,234 mm²"
+    assert figures.length(500) == "0.5 mm"
+    assert figures.length(50) == "50 µm"
+    assert figures.pixel_size(0.25268) == "0.2527 µm/px"
+    assert figures.duration(200.4) == "3 min 20 s"
+    assert figures.points(0.0101) == "1.0 percentage point"
+    assert figures.points(0.9981) == "99.8 percentage points"
+    assert figures.points(0.9999) == "more than 99.9 percentage points"
     assert words.mpp_source_in_words("objective-power") == "inferred from the objective power"

@@ -14,7 +14,7 @@ import pytest
 
 from app import reports
 from app.ledger.records import SlideRow, read_rows
-from app.presentation import words
+from app.presentation import figures, words
 from tests.results import CLASSES, make_result
 from wsi.errors import OutputUnwritableError, StoreError, UsageError
 
@@ -117,7 +117,7 @@ def test_page_needs_nothing_from_outside():
 def test_page_shows_figures_of_the_result():
     result = make_result()
     text = Page(html_of(result)).words
-    assert f"Tissue {words.area(result.qc['tissue_mm2'])}" in text
+    assert f"Tissue {figures.area(result.qc['tissue_mm2'])}" in text
     assert "Tiles 49" in text and "Tiles that took part in the call 43" in text
     assert "0.499 µm/px, stated by the slide file" in text
     assert "lung-v1 1.0.0" in text and "3,840 tiles of 466 source groups" in text
