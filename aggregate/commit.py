@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsi.files.writing import sync_file, sync_folder
+
 COMMIT = "commit.json"
 _FORMAT = 1
 
@@ -32,14 +34,14 @@ def seal(folder: Path, **facts: str) -> None:
     """Syncs every file of a staged folder to disk and writes `commit.json` with their digests and `facts`."""
     files = {}
     for path in _files(folder):
-        _sync(path)
+        sync_file(path)
         files[path.relative_to(folder).as_posix()] = _sha256(path)
-    for directory in sorted({path.parent for path in _files(folder)} | {folder}):
-        _sync(directory)
+    for directory in sorted({path.parent for path in _files(folder)} - {folder}):
+        sync_folder(directory)
     commit = folder / COMMIT
     commit.write_bytes(_canonical({"format": _FORMAT, "files": files, **facts}))
-    _sync(commit)
-    _sync(folder)
+    sync_file(commit)
+    sync_folder(folder)
 
 
 def publish(staged: Path, target: Path) -> None:
@@ -55,7 +57,7 @@ def publish(staged: Path, target: Path) -> None:
         _remove(aside)
     else:
         staged.rename(target)
-    _sync(target.parent)
+    sync_folder(target.parent)
 
 
 def is_committed(folder: Path) -> bool:
@@ -121,14 +123,6 @@ def _files(folder: Path) -> list[Path]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _remove(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,23 @@ from numpy.typing import NDArray
 from aggregate.provenance import Provenance
 
 UNDETERMINED = "undetermined"
+
+
+class SlideStatus(StrEnum):
+    """How a slide ended. The text is what stands in tables, logs and results."""
+
+    DONE = "done"
+    REVIEW = "review"  # done, and a person should look
+    FAILED = "failed"
+
+    @property
+    def needs_look(self) -> bool:
+        return self is not SlideStatus.DONE
+
+    @property
+    def reading_order(self) -> int:
+        """What a person should look at first comes first: 0, 1, 2."""
+        return (SlideStatus.REVIEW, SlideStatus.FAILED, SlideStatus.DONE).index(self)
 
 
 @dataclass(frozen=True)
@@ -93,6 +111,6 @@ class SlideResult:
         return self.heatmap.cell_px * self.provenance.tile.cells_per_side
 
     @property
-    def status(self) -> str:
+    def status(self) -> SlideStatus:
         """``review`` where a person should look, else ``done``."""
-        return "review" if self.decision.review_reasons else "done"
+        return SlideStatus.REVIEW if self.decision.review_reasons else SlideStatus.DONE

@@ -21,6 +21,7 @@ from aggregate.ome import image_attributes, label_attributes, label_pyramid, pyr
 from aggregate.provenance import Provenance
 from aggregate.result import Decision, Heatmap, SlideRecord, SlideResult, TileTable
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
+from wsi.files.writing import unwritable
 
 SUFFIX = ".zarr"
 STAGING = ".staging"
@@ -62,12 +63,23 @@ def save(result: SlideResult, out_dir: Path, announce: Callable[[str], None] | N
             announce(digest)
         commit.publish(staged, target)
     except OSError as error:
-        raise OutputUnwritableError(
-            f"cannot write {target.name}: {error.strerror or error}", hint="free space or choose another --out"
-        ) from error
+        raise unwritable(target.name, error) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return target
+
+
+def is_complete(path: Path) -> bool:
+    """Whether a result was committed here; whether it is still whole, `verify` says."""
+    return commit.is_committed(path)
+
+
+def stamp(path: Path) -> int:
+    """A number that changes when a result is written again; 0 where there is none."""
+    try:
+        return (path / commit.COMMIT).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def clear_staging(out_dir: Path, slide_id: str) -> None:
@@ -186,7 +198,7 @@ def _attributes(result: SlideResult) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "slide_id": result.slide_id,
-        "status": result.status,
+        "status": str(result.status),
         "classes": list(result.classes),
         "background": result.background,
         "call": decision.call,

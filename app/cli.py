@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from app import exit_codes
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
 from wsi.text import escape
@@ -40,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nstopped", err=True)
-        sys.exit(130)
+        sys.exit(exit_codes.STOPPED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output went away: no second complaint
-        sys.exit(1)
+        sys.exit(exit_codes.FAILURES)
     except Exception as error:
         if os.environ.get("PULMOSCOPE_DEBUG"):
             raise
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             f"pulmoscope: internal-error: {type(error).__name__}; set PULMOSCOPE_DEBUG=1 to see where, and report it",
             err=True,
         )
-        sys.exit(1)
+        sys.exit(exit_codes.FAILURES)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -149,7 +150,7 @@ def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: 
             click.echo(escape(str(path)))
         for problem in problems:
             click.echo(f"pulmoscope: {problem}", err=True)
-    return 1 if problems else 0
+    return exit_codes.FAILURES if problems else exit_codes.OK
 
 
 @cli.command()
@@ -212,7 +213,7 @@ def verify(results: Path, repair: bool, as_json: bool) -> int:
 
         repairs = repair_results(results, found)
     click.echo(report_of(found, repairs, as_json=as_json))
-    return 1 if found.broken or found.audit else 0
+    return exit_codes.FAILURES if found.broken or found.audit else exit_codes.OK
 
 
 @cli.command()

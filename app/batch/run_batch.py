@@ -8,7 +8,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aggregate.result import SlideStatus
 from aggregate.store import clear_staging, load_summary, result_path
+from app import exit_codes
 from app.batch.engines.events import Engine, Event, SlideFinished, SlideStarted
 from app.batch.engines.local import LocalEngine
 from app.batch.inputs import SlideJob
@@ -20,8 +22,6 @@ from app.ledger.records import SlideRow
 from app.ledger.table import SlideTable
 from wsi import __version__
 from wsi.errors import OutputUnwritableError, StoreError
-
-EXIT_OK, EXIT_FAILURES, EXIT_HELD = 0, 1, 75
 
 
 @dataclass
@@ -36,14 +36,14 @@ class Tally:
     held: int = 0
     undone: int = 0
 
-    def count(self, status: str) -> int:
+    def count(self, status: SlideStatus) -> int:
         return sum(row.status == status for row in self.rows)
 
     @property
     def exit_code(self) -> int:
-        if self.count("failed"):
-            return EXIT_FAILURES
-        return EXIT_HELD if self.held else EXIT_OK
+        if self.count(SlideStatus.FAILED):
+            return exit_codes.FAILURES
+        return exit_codes.HELD if self.held else exit_codes.OK
 
 
 def run_batch(
@@ -136,19 +136,19 @@ class _Books:
         slide_id = event.job.slide_id
         if event.fate == "kept":
             self._audit.record("kept", slide_id, event.digests)
-        elif event.row.status == "failed":
+        elif event.row.status is SlideStatus.FAILED:
             self._audit.record("failed", slide_id, {"error_code": event.row.error_code})
             _clear_leftovers(self._out, {slide_id})  # of a process that was lost
         self._table.add(event.row)
 
     def close(self, how: str, tally: Tally) -> None:
         self._table.merge()
-        counts = {status: tally.count(status) for status in ("done", "review", "failed")}
+        counts = {str(status): tally.count(status) for status in SlideStatus}
         self._log.write("run-ended", how=how, **counts, kept=tally.kept, held=tally.held, undone=tally.undone)
 
 
 def _is_failure(event: SlideFinished) -> bool:
-    return event.row.status == "failed" and event.fate != "held"
+    return event.row.status is SlideStatus.FAILED and event.fate != "held"
 
 
 def _count(tally: Tally, event: SlideFinished) -> None:
@@ -170,7 +170,7 @@ def _clear_leftovers(out: Path, slide_ids: set[str]) -> None:
 
 def _with_older_result(event: SlideFinished, out: Path) -> SlideFinished:
     """A failure, told apart from an older result of the same slide that still lies in the store."""
-    if event.row.status != "failed" or event.fate != "ran":
+    if event.row.status is not SlideStatus.FAILED or event.fate != "ran":
         return event
     try:
         summary = load_summary(result_path(out, event.row.slide_id))

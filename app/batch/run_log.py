@@ -9,7 +9,7 @@ from pathlib import Path
 from app.batch.engines.events import Event, SlideFinished, SlideStarted
 from app.ledger.lines import append_line
 from app.ledger.locks import lock
-from wsi.errors import OutputUnwritableError
+from wsi.files.writing import unwritable
 
 RUN_LOG = "run.jsonl"
 SCHEMA = 2  # of the lines; told by a run's first. Lines without it (schema 1) held every figure as text.
@@ -30,10 +30,7 @@ class RunLog:
             with lock(self._out, RUN_LOG):
                 append_line(self._out / RUN_LOG, line)
         except OSError as error:
-            raise OutputUnwritableError(
-                f"cannot write {self._out / RUN_LOG}: {error.strerror or error}",
-                hint="free space or choose another --out",
-            ) from error
+            raise unwritable(str(self._out / RUN_LOG), error) from error
 
     def tell(self, event: Event) -> None:
         """A slide's start or end; progress within a slide is not kept."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregate import store
+from aggregate.result import SlideStatus
 from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.commands.report import write_reports
@@ -69,7 +70,7 @@ def run_demo(out: Path, *, quiet: bool = False) -> DemoFigures:
     else:
         reporter(False).show(events, len(jobs))
     [row] = tally.rows
-    if row.status == "failed":
+    if row.status is SlideStatus.FAILED:
         raise PulmoscopeError(f"the demo did not run ({row.error_code}: {row.message})", hint="try `pulmoscope doctor`")
     written, _ = write_reports(results, reports, ["html", "json", "csv"])
     return DemoFigures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from aggregate.result import SlideStatus
 from aggregate.store import SUFFIX, load, result_path, stored_results
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from app.reports import FORMATS, write_cohort, write_report
@@ -56,5 +57,5 @@ def _table(results: Path) -> list[SlideRow]:
     return [
         row
         for row in read_rows(results / SLIDES_CSV)
-        if row.status == "failed" or result_path(results, row.slide_id).is_dir()
+        if row.status is SlideStatus.FAILED or result_path(results, row.slide_id).is_dir()
     ]

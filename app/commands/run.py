@@ -11,12 +11,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app import exit_codes
 from app.batch.engines.events import Engine, Event
 from app.batch.engines.local import LocalEngine
 from app.batch.engines.worker import WorkerProcess
 from app.batch.inputs import SlideJob, collect_jobs, shard
-from app.batch.run_batch import EXIT_FAILURES, Tally, run_batch
-from app.commands.terminal import EXIT_STOPPED, reporter
+from app.batch.run_batch import Tally, run_batch
+from app.commands.terminal import reporter
 from app.config import RunConfig
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import UsageError
@@ -93,9 +94,9 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
         with _stoppable() as stop_asked, contextlib.closing(events):
             show.show(_until(stop_asked, events), len(jobs))
     except KeyboardInterrupt:
-        stopped, code = "interrupted", EXIT_STOPPED
+        stopped, code = "interrupted", exit_codes.STOPPED
     if tally.undone and not stopped:
-        stopped, code = "a slide failed and --fail-fast was given", EXIT_FAILURES
+        stopped, code = "a slide failed and --fail-fast was given", exit_codes.FAILURES
     show.end(tally, escape(str(request.shown_out / SLIDES_CSV)), stopped=stopped)
     return tally.exit_code if code is None else code
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from aggregate.result import SlideStatus
 from app.batch.engines.events import Event, SlideFinished, SlideProgress
 from app.batch.run_batch import Tally
 from app.batch.run_log import finished_facts
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-_MARKS = {"done": ("✓", "green"), "review": ("◆", "yellow"), "failed": ("✗", "red")}
-EXIT_STOPPED = 130
+_MARKS = {
+    SlideStatus.DONE: ("✓", "green"),
+    SlideStatus.REVIEW: ("◆", "yellow"),
+    SlideStatus.FAILED: ("✗", "red"),
+}
 
 
 class Reporter(Protocol):
@@ -40,7 +44,7 @@ def reporter(as_json: bool) -> Reporter:
 def slide_line(row: SlideRow) -> str:
     """One slide's end on one line. What comes from outside has no control characters left."""
     name = plain(row.slide_id)
-    if row.status == "failed":
+    if row.status is SlideStatus.FAILED:
         return f"{name}: failed, {row.error_code}: {plain(row.message, 400)}"
     reasons = f" (look again: {', '.join(row.review_reasons)})" if row.review_reasons else ""
     p = row.probabilities.get(row.call)
@@ -59,7 +63,7 @@ def event_line(event: SlideFinished) -> str:
 
 
 def summary_line(tally: Tally) -> str:
-    parts = [f"{tally.count(status)} {status}" for status in ("done", "review", "failed")]
+    parts = [f"{tally.count(status)} {status}" for status in SlideStatus]
     if tally.kept:
         parts.append(f"{tally.kept} of them kept from an earlier run")
     if tally.held:
@@ -153,7 +157,7 @@ class Board:
         speed, left = self._pace.tiles_per_s(now_s), self._pace.seconds_left()
         return [
             f"{self._counts.total()}/{self._slides} slides",
-            *(f"{self._counts[status]} {status}" for status in ("done", "review", "failed")),
+            *(f"{self._counts[status]} {status}" for status in SlideStatus),
             *([f"{self._counts['held']} held"] if self._counts["held"] else []),
             "- tiles/s" if speed is None else f"{speed:.0f} tiles/s",
             "time left -" if left is None else f"time left {_clock(left)}",
@@ -175,7 +179,7 @@ class Board:
     def _headline_text(self, now_s: float) -> Text:
         from rich.text import Text
 
-        colours = {"done": "green", "review": "yellow", "failed": "red"}
+        colours = {str(status): colour for status, (_, colour) in _MARKS.items()}
         parts = [Text(part, style=colours.get(part.split()[-1], "")) for part in self.headline(now_s)]
         return Text("  ").join(parts)
 

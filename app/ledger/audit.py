@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from app.ledger.lines import append_line, last_line
 from app.ledger.locks import lock
-from wsi.errors import OutputUnwritableError
+from wsi.files.writing import unwritable
 
 AUDIT = "audit.jsonl"
 _FIRST = "0" * 64
@@ -57,9 +57,7 @@ class AuditLog:
             with lock(self._out, AUDIT):
                 append_line(path, _sealed({**body, "previous": _link(last_line(path))}), durable=durable)
         except OSError as error:
-            raise OutputUnwritableError(
-                f"cannot write {path}: {error.strerror or error}", hint="free space or choose another --out"
-            ) from error
+            raise unwritable(str(path), error) from error
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aggregate.result import SlideResult
-from wsi.csv_cells import as_written, csv_line, inert
+from aggregate.result import SlideResult, SlideStatus
+from wsi.files.csv_cells import as_written, csv_line, inert
+from wsi.files.writing import write_file
 
 SLIDES_CSV = "slides.csv"
-STATUSES = ("done", "review", "failed")
 _BEFORE = ("slide_id", "file", "status", "call")
 _AFTER = (
     "confidence",
@@ -36,7 +35,7 @@ class SlideRow:
 
     slide_id: str
     file: str
-    status: str
+    status: SlideStatus  # its text is taken too
     call: str = ""
     probabilities: dict[str, float] = field(default_factory=dict)  # class name -> probability
     confidence: float | None = None
@@ -49,12 +48,16 @@ class SlideRow:
     error_code: str = ""
     message: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a text that is no status."""
+        object.__setattr__(self, "status", SlideStatus(self.status))
+
     def cells(self, classes: Sequence[str]) -> dict[str, str]:
         """Column name -> text, for one line of the table; inert for a spreadsheet, whatever it holds."""
         return {
             "slide_id": inert(self.slide_id),
             "file": inert(self.file),
-            "status": inert(self.status),
+            "status": str(self.status),
             "call": inert(self.call),
             **{f"p_{name}": _number(self.probabilities.get(name), ".6f") for name in classes},
             "confidence": _number(self.confidence, ".6f"),
@@ -74,7 +77,7 @@ class SlideRow:
         return {
             "slide_id": self.slide_id,
             "file": self.file,
-            "status": self.status,
+            "status": str(self.status),
             "call": self.call or None,
             **{f"p_{name}": _finite(p) for name, p in self.probabilities.items()},
             "confidence": _finite(self.confidence),
@@ -117,7 +120,7 @@ class SlideRow:
         return cls._of_finished(
             slide_id=summary["slide_id"],
             file=file,
-            status=summary["status"],
+            status=SlideStatus(summary["status"]),
             call=summary["call"],
             probabilities=summary["probabilities"],
             confidence=summary["confidence"],
@@ -157,15 +160,15 @@ def columns(classes: Sequence[str]) -> tuple[str, ...]:
     return (*_BEFORE, *(f"p_{name}" for name in classes), *_AFTER)
 
 
+def table_bytes(rows: Iterable[SlideRow], classes: Sequence[str]) -> bytes:
+    """The table of `rows`, as the bytes of its file. What UTF-8 cannot hold is escaped: no row may spoil the others."""
+    lines = (csv_line(row.cells(classes).values()) for row in rows)
+    return "".join((csv_line(columns(classes)), *lines)).encode("utf-8", "backslashreplace")
+
+
 def write_rows(path: Path, rows: Iterable[SlideRow], classes: Sequence[str]) -> None:
-    """Writes the whole table beside `path` and moves it into place: a reader never sees half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        file.write(csv_line(columns(classes)))
-        file.writelines(csv_line(row.cells(classes).values()) for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Writes the whole table and moves it into place: a reader never sees half of it. Raises OSError."""
+    write_file(path, table_bytes(rows, classes))
 
 
 def read_rows(path: Path) -> list[SlideRow]:
@@ -180,7 +183,7 @@ def _row(cells: dict[str, str]) -> SlideRow:
     return SlideRow(
         slide_id=as_written(cells["slide_id"]),
         file=as_written(cells["file"]),
-        status=as_written(cells["status"]),
+        status=SlideStatus(as_written(cells["status"])),
         call=as_written(cells["call"]),
         probabilities={name[2:]: float(text) for name, text in cells.items() if name.startswith("p_") and text},
         confidence=_float(cells["confidence"]),

@@ -3,6 +3,7 @@ intervals. Writing the table for every row would cost the square of their number
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from pathlib import Path
 
 from app.ledger.lines import append_line
 from app.ledger.locks import lock
-from app.ledger.records import SLIDES_CSV, SlideRow, read_rows, write_rows
-from wsi.errors import OutputUnwritableError
+from app.ledger.records import SLIDES_CSV, SlideRow, read_rows, table_bytes
+from wsi.files.writing import unwritable, write_file
 
 JOURNAL = ".slides.journal"
 # Between two merges of one run: at least this, and so long that merging stays under a twentieth of the time.
@@ -34,7 +35,7 @@ class SlideTable:
             with lock(self._out, SLIDES_CSV):
                 append_line(self._out / JOURNAL, json.dumps(asdict(row)))
         except OSError as error:
-            raise _unwritable(self._out, error) from error
+            raise unwritable(str(self._out / SLIDES_CSV), error) from error
         if time.monotonic() >= self._due_s:
             self.merge()
 
@@ -56,10 +57,19 @@ def merge_rows(
     try:
         with lock(out, SLIDES_CSV):
             table = {row.slide_id: row for row in (*read_table(out), *rows) if row.slide_id not in without}
-            write_rows(out / SLIDES_CSV, (table[slide_id] for slide_id in sorted(table)), _all_classes(table, classes))
+            ordered = [table[slide_id] for slide_id in sorted(table)]
+            _write_if_changed(out / SLIDES_CSV, table_bytes(ordered, _all_classes(table, classes)))
             (out / JOURNAL).unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(out, error) from error
+        raise unwritable(str(out / SLIDES_CSV), error) from error
+
+
+def _write_if_changed(path: Path, content: bytes) -> None:
+    """Syncing costs more than reading: a table that says the same already stays as it is."""
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == content:
+            return
+    write_file(path, content)
 
 
 def read_table(out: Path) -> list[SlideRow]:
@@ -87,9 +97,3 @@ def _all_classes(table: dict[str, SlideRow], classes: tuple[str, ...]) -> tuple[
     """The model's classes, then those of rows that another model wrote."""
     others = sorted({name for row in table.values() for name in row.probabilities} - set(classes))
     return (*classes, *others)
-
-
-def _unwritable(out: Path, error: OSError) -> OutputUnwritableError:
-    return OutputUnwritableError(
-        f"cannot write {out / SLIDES_CSV}: {error.strerror or error}", hint="free space or choose another --out"
-    )

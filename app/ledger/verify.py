@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from aggregate.result import SlideStatus
 from aggregate.store import SUFFIX, committed_digest, load_summary, result_path, verify
 from app.ledger.audit import AUDIT, Chain, check_chain
 from app.ledger.records import SLIDES_CSV, SlideRow
@@ -70,7 +71,7 @@ def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
 def stored_rows(folder: Path) -> list[SlideRow]:
     """The rows of the table that say that there is a result. Raises UsageError if the table cannot be read."""
     try:
-        return [row for row in read_table(folder) if row.status != "failed"]
+        return [row for row in read_table(folder) if row.status is not SlideStatus.FAILED]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{folder / SLIDES_CSV} cannot be read ({type(error).__name__})",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -15,7 +13,8 @@ from app.reports.geojson_report import render_geojson
 from app.reports.html_report import render_html
 from app.reports.json_report import render_json
 from app.reports.pdf_report import render_pdf
-from wsi.errors import OutputUnwritableError, StoreError, UsageError
+from wsi.errors import StoreError, UsageError
+from wsi.files.writing import unwritable, write_file
 from wsi.text import plain
 
 __all__ = ["FORMATS", "MEDIA_TYPES", "render", "write_cohort", "write_report"]
@@ -69,23 +68,13 @@ def write_cohort(slides: Iterable[SlideResult | SlideRow], out_dir: Path, format
         out_dir.mkdir(parents=True, exist_ok=True)
         return write_cohort_table(rows, out_dir, formats)
     except OSError as error:
-        raise _unwritable(out_dir, error) from error
+        raise unwritable(out_dir.name, error) from error
 
 
 def _write(path: Path, content: bytes) -> Path:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_file(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
+        raise unwritable(path.name, error) from error
     return path
-
-
-def _unwritable(path: Path, error: OSError) -> OutputUnwritableError:
-    return OutputUnwritableError(
-        f"cannot write {plain(path.name)}: {error.strerror or error}", hint="free space or choose another --out"
-    )

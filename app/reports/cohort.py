@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from aggregate.result import UNDETERMINED
-from app.ledger.records import STATUSES, SlideRow, write_rows
+from aggregate.result import UNDETERMINED, SlideStatus
+from app.ledger.records import SlideRow, write_rows
 from app.presentation import figures, words
 from app.reports.html_report import environment
+from wsi.files.writing import write_file
 from wsi.text import plain
-
-_FIRST_TO_READ = ("review", "failed", "done")
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,19 @@ def write_cohort_table(rows: Sequence[SlideRow], out_dir: Path, formats: Sequenc
     classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
     table, page = out_dir / "cohort.csv", out_dir / "cohort.html"
     write_rows(table, rows, classes)
-    page.write_bytes(render_cohort(rows, classes, formats))
+    write_file(page, render_cohort(rows, classes, formats))
     return [table, page]
 
 
 def render_cohort(rows: Sequence[SlideRow], classes: Sequence[str], formats: Sequence[str]) -> bytes:
     """The page of a cohort, slides that a person should look at first, as UTF-8 HTML."""
-    ordered = sorted(rows, key=lambda row: (_FIRST_TO_READ.index(row.status), row.slide_id))
+    ordered = sorted(rows, key=lambda row: (row.status.reading_order, row.slide_id))
     counts = Counter(row.status for row in rows)
     page = environment().get_template("cohort.html")
     return page.render(
         lines=[_line(row, classes, formats) for row in ordered],
         classes=[words.class_title(name) for name in classes],
-        counts=[(status, counts[status]) for status in STATUSES],
+        counts=[(status, counts[status]) for status in SlideStatus],
         total=len(rows),
         research_use=words.RESEARCH_USE,
         note=words.PROBABILITY_NOTE,
@@ -61,7 +60,7 @@ def render_cohort(rows: Sequence[SlideRow], classes: Sequence[str], formats: Seq
 def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str]) -> CohortLine:
     told = bool(row.call) and row.call != UNDETERMINED
     call = words.CANNOT_TELL if row.call == UNDETERMINED else words.class_title(row.call) if row.call else ""
-    failure = (plain(f"{row.error_code}: {row.message}"),) if row.status == "failed" else ()
+    failure = (plain(f"{row.error_code}: {row.message}"),) if row.status is SlideStatus.FAILED else ()
     address = quote(row.slide_id, safe="")
     return CohortLine(
         slide_id=plain(row.slide_id),
@@ -74,5 +73,5 @@ def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str]) -> Coho
         reasons=tuple(words.reason(code).title for code in row.review_reasons) + failure,
         tissue=figures.MISSING if row.tissue_mm2 is None else figures.area(row.tissue_mm2),
         tiles=figures.MISSING if row.tiles is None else f"{row.tiles:,}",
-        links=() if row.status == "failed" else tuple((name, f"{address}.{name}") for name in formats),
+        links=() if row.status is SlideStatus.FAILED else tuple((name, f"{address}.{name}") for name in formats),
     )

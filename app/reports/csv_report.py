@@ -14,7 +14,7 @@ import numpy as np
 
 from aggregate.result import SlideResult
 from tiler.spec import TileQuality
-from wsi.csv_cells import csv_line, inert
+from wsi.files.csv_cells import csv_line, inert
 from wsi.text import plain
 
 _BEFORE = ("tile", "x_px", "y_px", "side_px")

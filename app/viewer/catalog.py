@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from aggregate import commit, store
-from aggregate.result import SlideResult
+from aggregate import store
+from aggregate.result import SlideResult, SlideStatus
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from wsi.errors import StoreError
 
 UPLOADS = "uploads"
-_ORDER = {"review": 0, "failed": 1, "done": 2}
 # A result holds every tile's features; a few are enough for the sessions that look at one slide each.
 _RESULTS_KEPT = 4
 
@@ -34,7 +33,7 @@ class Entry:
 
     @property
     def has_result(self) -> bool:
-        return commit.is_committed(self.result_path)
+        return store.is_complete(self.result_path)
 
     @property
     def uploaded(self) -> bool:
@@ -50,7 +49,7 @@ def list_entries(results: Path) -> list[Entry]:
     for folder in (results, results / UPLOADS):
         for entry in _entries(folder):
             found.setdefault(entry.row.slide_id, entry)
-    return sorted(found.values(), key=lambda entry: (_ORDER.get(entry.row.status, 1), entry.row.slide_id))
+    return sorted(found.values(), key=lambda entry: (entry.row.status.reading_order, entry.row.slide_id))
 
 
 def find_entry(results: Path, slide_id: str) -> Entry | None:
@@ -62,20 +61,12 @@ def load_result(entry: Entry) -> SlideResult:
     """The stored result of an entry, read again only when it changed. Raises StoreError, ResultAlteredError."""
     if not entry.has_result:
         raise StoreError(f"{entry.row.slide_id} has no stored result", hint="run the slide again")
-    return _load(entry.result_path, _stamp(entry.result_path))
+    return _load(entry.result_path, store.stamp(entry.result_path))
 
 
 @lru_cache(maxsize=_RESULTS_KEPT)
 def _load(path: Path, stamp: int) -> SlideResult:
     return store.load(path)
-
-
-def _stamp(path: Path) -> int:
-    """Changes when a result is written again; 0 where it is gone by now."""
-    try:
-        return (path / commit.COMMIT).stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _entries(folder: Path) -> Iterator[Entry]:
@@ -86,7 +77,7 @@ def _entries(folder: Path) -> Iterator[Entry]:
     # A result that was copied here without its table is a result all the same.
     for path in store.stored_results(folder):
         if path.name.removesuffix(store.SUFFIX) not in listed:
-            yield Entry(_row_of_stored(path, _stamp(path)), folder)
+            yield Entry(_row_of_stored(path, store.stamp(path)), folder)
 
 
 def _rows(table: Path) -> tuple[SlideRow, ...]:
@@ -112,4 +103,6 @@ def _row_of_stored(path: Path, stamp: int) -> SlideRow:
         summary = store.load_summary(path)
         return replace(SlideRow.of_summary(summary["slide"]["file"], summary), slide_id=slide_id)
     except (StoreError, KeyError, TypeError, ValueError):
-        return SlideRow(slide_id, "", "failed", error_code=StoreError.code, message="the stored result cannot be read")
+        return SlideRow(
+            slide_id, "", SlideStatus.FAILED, error_code=StoreError.code, message="the stored result cannot be read"
+        )

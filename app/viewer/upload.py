@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 from collections.abc import Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ from wsi.errors import (
     EmptyFileError,
     MppImplausibleError,
     MppMissingError,
-    OutputUnwritableError,
     SlideTooLargeError,
 )
+from wsi.files.writing import unwritable, write_file
 from wsi.spacing import PLAUSIBLE_MPP
 
 MAX_UPLOAD_MB = 64
@@ -99,17 +97,12 @@ def store_upload(image: bytes, mpp: float | None, folder: Path) -> Upload:
     suffix = check_image(image)
     slide_id = f"upload-{hashlib.sha256(f'{mpp:.6g} '.encode() + image).hexdigest()[:12]}"
     path = folder / f"{slide_id}{suffix}"
-    partial = folder / f".{slide_id}.{os.getpid()}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            partial.write_bytes(image)
-            partial.replace(path)
+            write_file(path, image)
     except OSError as error:
-        raise OutputUnwritableError(f"the upload cannot be stored: {error.strerror}", hint="free space") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        raise unwritable("the upload", error, hint="free space") from error
     return Upload(slide_id, path, mpp)
 
 

@@ -26,8 +26,9 @@ from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import meet_unfamiliar
 from classifier.model import TileModel, TilePredictions
 from classifier.progress import ProgressCallback, quiet
-from wsi.csv_cells import csv_line, inert
 from wsi.errors import DatasetError, OutputUnwritableError
+from wsi.files.csv_cells import csv_line, inert
+from wsi.files.writing import replace_file, write_file
 
 PREDICTIONS_FILE = "predictions.csv"
 METRICS_FILE = "metrics.json"
@@ -173,24 +174,18 @@ def _write(out: Path, evaluation: Evaluation, tiles: TileSet, predictions: TileP
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write_predictions(out / PREDICTIONS_FILE, tiles, predictions)
-        _write_text(out / METRICS_FILE, json.dumps(evaluation.to_dict(), indent=2) + "\n")
+        write_file(out / METRICS_FILE, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
     except OSError as error:
         raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
 
 
 def _write_predictions(path: Path, tiles: TileSet, predictions: TilePredictions) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        file.write(csv_line(["file", "class", "source_group", *(f"p_{name}" for name in tiles.classes), "familiarity"]))
+    with replace_file(path) as file:
+        header = ["file", "class", "source_group", *(f"p_{name}" for name in tiles.classes), "familiarity"]
+        file.write(csv_line(header).encode())
         for record, row, familiarity in zip(
             tiles.records, predictions.probabilities, predictions.familiarity, strict=True
         ):
             numbers = [f"{value:.6f}" for value in (*row, familiarity)]
-            file.write(csv_line([inert(record.file), inert(record.label), inert(record.group), *numbers]))
-    partial.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+            texts = [inert(text) for text in (record.file, record.label, record.group)]
+            file.write(csv_line([*texts, *numbers]).encode("utf-8", "backslashreplace"))

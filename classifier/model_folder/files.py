@@ -25,6 +25,7 @@ from classifier.model_folder.card import (
     ModelCard,
 )
 from wsi.errors import ModelDigestError, ModelError, ModelNotFoundError, UsageError
+from wsi.files.writing import write_file
 
 MIB = 2**20
 MAX_BYTES = {CARD_FILE: MIB, WEIGHTS_FILE: 128 * MIB, FAMILIARITY_FILE: 16 * MIB, LITERT_FILE: 64 * MIB}
@@ -91,9 +92,9 @@ def write_folder(folder: Path, card: ModelCard, contents: Mapping[str, bytes]) -
     folder.mkdir(parents=True, exist_ok=True)
     card = replace(card, files={name: hashlib.sha256(contents[name]).hexdigest() for name in sorted(contents)})
     for name, content in contents.items():
-        _write_file(folder / name, content)
+        write_file(folder / name, content)
     text = card.to_json().encode()
-    _write_file(folder / CARD_FILE, text)
+    write_file(folder / CARD_FILE, text)
     return replace(card, digest=hashlib.sha256(text).hexdigest())
 
 
@@ -154,15 +155,6 @@ def _read_file(folder: Path, name: str) -> bytes:
         if status.st_size > MAX_BYTES[name]:
             raise ModelError(f"{name} is larger than {MAX_BYTES[name] // MIB} MiB")
         return file.read(MAX_BYTES[name] + 1)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _refuse_constant(text: str) -> NoReturn:

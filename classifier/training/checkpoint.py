@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wsi.files.writing import replace_file
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,9 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    partial = path.with_name(f"{path.name}.partial")
     named = {f"array{i:04d}": array for i, array in enumerate(checkpoint.arrays)}
-    with partial.open("wb") as file:
+    with replace_file(path) as file:
         np.savez(file, config_digest=checkpoint.config_digest, epoch=checkpoint.epoch, **named)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_checkpoint(path: Path, config_digest: str) -> Checkpoint | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from aggregate.result import SlideStatus
 from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideProgress, SlideStarted, SlideWork
 from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.worker import WorkerProcess, start_worker
@@ -99,7 +100,9 @@ class _Worker:
         assert self.job is not None
         job, self.job = self.job, None
         self._restart()
-        row = SlideRow(job.slide_id, job.file, "failed", error_code=code, message=f"{Path(job.file).name} {message}")
+        row = SlideRow(
+            job.slide_id, job.file, SlideStatus.FAILED, error_code=code, message=f"{Path(job.file).name} {message}"
+        )
         return SlideFinished(job, row, "ran")
 
     def stop(self) -> None:

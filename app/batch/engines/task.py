@@ -10,6 +10,7 @@ from typing import Any
 
 from aggregate import store
 from aggregate.provenance import Provenance
+from aggregate.result import SlideStatus
 from app.batch.engines.events import SlideOutcome
 from app.batch.inputs import SlideJob
 from app.batch.kept import label_changed, save_announced, tell_anew, what_changed
@@ -28,7 +29,7 @@ def process_slide(
     try:
         with try_lock(config.out, job.slide_id) as ours:
             if not ours:
-                held = SlideOutcome(SlideRow(job.slide_id, job.file, "failed", error_code="held"), "held")
+                held = SlideOutcome(SlideRow(job.slide_id, job.file, SlideStatus.FAILED, error_code="held"), "held")
                 return _finished_elsewhere(job, config, model()) or held
             return _process(job, config, model(), progress)
     except OutputUnwritableError as error:
@@ -45,7 +46,7 @@ def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:
     """The row of a slide that failed. Under a pseudonym the message is ours alone: the original one names the file."""
     if job.pseudonymous and code != OutputUnwritableError.code:
         message = f"{job.file} failed; `pulmoscope info` on the original says more"
-    return SlideRow(job.slide_id, job.file, "failed", error_code=code, message=message)
+    return SlideRow(job.slide_id, job.file, SlideStatus.FAILED, error_code=code, message=message)
 
 
 class ModelCache:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from aggregate.result import SlideResult
+from aggregate.result import SlideResult, SlideStatus
 from app.presentation import colours, figures, words
 from app.viewer import overlay
 from app.viewer.catalog import Entry, find_entry, load_result
@@ -40,7 +40,7 @@ def show(site: Site, slide_id: str) -> None:
     result = load_result(entry)
     if result.slide.synthetic:
         st.html('<div class="ps-synthetic">SYNTHETIC slide: drawn by a program, not tissue of a person.</div>')
-    if entry.row.status == "failed":
+    if entry.row.status is SlideStatus.FAILED:
         parts.show_error(f"The last run of this slide failed ({entry.row.error_code}); this is an older result")
     left, right = st.columns([1.75, 1], gap="medium")
     file = site.slide_file(entry, result)
@@ -80,7 +80,7 @@ def picture(result: SlideResult, choice: LayerChoice) -> Picture:
 
 def _show_failure(entry: Entry) -> None:
     st.html(f'<div class="ps-slide">{parts.safe(entry.row.slide_id)}</div>')
-    if entry.row.status == "failed":
+    if entry.row.status is SlideStatus.FAILED:
         parts.show_error(f"{entry.row.error_code}: {entry.row.message}")
     else:
         parts.show_error("The stored result of this slide is not in the results folder", "run the slide again")

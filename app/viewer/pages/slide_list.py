@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from aggregate.result import UNDETERMINED
+from aggregate.result import UNDETERMINED, SlideStatus
 from app.presentation import words
 from app.viewer.catalog import Entry, list_entries
 from app.viewer.pages import parts, worklist
@@ -75,7 +75,7 @@ def list_row(entry: Entry) -> ListRow:
 
 
 def _show_counts(entries: Sequence[Entry]) -> None:
-    counts = Counter(entry.row.status for entry in entries)
+    counts = Counter[str](entry.row.status for entry in entries)
     told = " ".join(f"<span>{counts[name]} {parts.chip(name)}</span>" for name in parts.STATUS_WORDS if counts[name])
     total = "1 slide" if len(entries) == 1 else f"{len(entries)} slides"
     st.html(f'<div class="ps-counts"><b>{total}</b>{told}</div>')
@@ -109,7 +109,7 @@ def _figure(value: float | None, form: str) -> Cell:
 
 
 def _why(entry: Entry) -> str:
-    if entry.row.status == "failed":
+    if entry.row.status is SlideStatus.FAILED:
         return plain(f"{entry.row.error_code}: {entry.row.message}", max_length=400)
     return "; ".join(words.reason(code).title for code in entry.row.review_reasons)
 

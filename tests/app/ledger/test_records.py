@@ -7,7 +7,7 @@ import pytest
 from aggregate import store
 from app.ledger.records import SlideRow, columns, read_rows, write_rows
 from tests.results import make_result
-from wsi.csv_cells import FORMULA_STARTS
+from wsi.files.csv_cells import FORMULA_STARTS
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 DONE = SlideRow(
@@ -62,7 +62,6 @@ def test_no_text_cell_is_a_formula_and_each_is_read_back(tmp_path, start):
         DONE,
         slide_id=text,
         file=text,
-        status=text,
         call=text,
         review_reasons=(text, "pen"),
         mpp_source=text,

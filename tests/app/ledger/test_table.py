@@ -48,8 +48,8 @@ def test_the_latest_row_of_a_slide_counts(tmp_path):
 def test_a_thousand_rows_do_not_write_the_table_a_thousand_times(tmp_path, monkeypatch):
     prepare_locks(tmp_path)
     writes = []
-    original = table_of.write_rows
-    monkeypatch.setattr(table_of, "write_rows", lambda *args: writes.append(1) or original(*args))
+    original = table_of.write_file
+    monkeypatch.setattr(table_of, "write_file", lambda *args: writes.append(1) or original(*args))
     # No clock: as if all came at once.
     monkeypatch.setattr(table_of.time, "monotonic", lambda: 100.0)
     table = SlideTable(tmp_path, CLASSES)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsi.csv_cells import FORMULA_STARTS, as_written, csv_line, inert
+from wsi.files.csv_cells import FORMULA_STARTS, as_written, csv_line, inert
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])  # noqa: RUF001
