@@ -20,7 +20,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"training"}),
     ),
     "app": (
-        frozenset({"presentation", "ledger", "guard"}),
+        frozenset({"presentation", "ledger", "guard", "exit_codes"}),
         frozenset({"config"}),
         frozenset({"pipeline"}),
         frozenset({"batch"}),
