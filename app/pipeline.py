@@ -42,7 +42,11 @@ def run_slide(
     """Reads, predicts and sums up one slide. `mpp` is what was given for it. Raises SlideError, ModelError."""
     started, clock = datetime.now(UTC), time.perf_counter()
     spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
-    with open_slide(path, mpp=mpp, reader=config.reader) as slide, fingerprint_meanwhile(path) as sha256:
+    with (
+        open_slide(path, mpp=mpp, reader=config.reader) as slide,
+        slide.files.unchanged(),
+        fingerprint_meanwhile(path) as sha256,
+    ):
         survey = survey_slide(slide, spec)
         readings = predict_tiles(model, slide, survey.grid, threads=config.threads, progress=progress)
         record = describe(slide, sha256.result())

@@ -94,13 +94,13 @@ def write_series(folder: Path, series="1", *, size=512, names="{}-{}.dcm", seed=
     ]
 
 
-def write_vms(folder: Path, stem: str, size=256) -> Path:
+def write_vms(folder: Path, stem: str, size=512) -> Path:
     """A VMS of one JPEG with restart markers, with map and macro pictures; gives the index."""
     from PIL import Image
 
     named = {"ImageFile": f"{stem}.jpg", "MapFile": f"{stem}_map2.jpg", "MacroImage": f"{stem}_macro.jpg"}
     whole = drawn(size, size, 3)
-    for name, pixels in zip(named.values(), (whole, whole[::8, ::8], whole[::16, ::16]), strict=True):
+    for name, pixels in zip(named.values(), (whole, whole[::4, ::4], whole[::4, ::4]), strict=True):
         image = Image.fromarray(np.ascontiguousarray(pixels))
         image.save(folder / name, "JPEG", quality=90, subsampling="4:4:4", restart_marker_blocks=8)
     lines = [

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from wsi.identity import SlideFiles
 from wsi.spacing import Level, Spacing
 
 
@@ -15,6 +16,7 @@ class ArraySlide:
 
     def __init__(self, pixels, mpp=0.5, downsamples=(1,), bounds=None, source="slide"):
         self.path = Path("array.tif")
+        self.files = SlideFiles.of(())
         self.backend = "array"
         self._levels = [pixels if d == 1 else _shrunk(pixels, d) for d in downsamples]
         height, width = pixels.shape[:2]

@@ -9,6 +9,7 @@
     |   |-- UnreadableFileError    unreadable-file       (permissions, vanished disk)
     |   |-- UnsupportedSlideError  unsupported-format    (nothing here reads it)
     |   |-- CorruptSlideError      corrupt-slide         (opened, then broke)
+    |   |-- SlideChangedError      slide-changed         (replaced or written to while it was read)
     |   |-- SlideTooLargeError     slide-too-large       (would not fit in memory)
     |   |-- MppMissingError        mpp-missing
     |   |-- MppImplausibleError    mpp-implausible
@@ -86,6 +87,10 @@ class UnsupportedSlideError(SlideError):
 
 class CorruptSlideError(SlideError):
     code = "corrupt-slide"
+
+
+class SlideChangedError(SlideError):
+    code = "slide-changed"
 
 
 class SlideTooLargeError(SlideError):

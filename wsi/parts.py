@@ -6,11 +6,12 @@ Headers and short texts are read, no pixel; OpenSlide is not needed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 from wsi.errors import SlideError
+from wsi.identity import check_regular
 from wsi.readers import dicom_series, hamamatsu_index
 
 
@@ -24,12 +25,19 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     suffix = path.suffix.lower()
     others: Iterable[Path] = ()
     if suffix == ".mrxs":
-        others = (part for part in path.with_suffix("").rglob("*") if part.is_file())
+        others = _mirax_files(path)
     elif suffix in hamamatsu_index.SUFFIXES:
         others = hamamatsu_index.index_files(path)
     elif dicom_series.is_dicom(path):
         others = dicom_series.series_files(path)
     return tuple(sorted({path, *others}))
+
+
+def _mirax_files(path: Path) -> Iterator[Path]:
+    for part in path.with_suffix("").rglob("*"):
+        if part.exists() and not part.is_dir():
+            check_regular(part)
+            yield part
 
 
 def slides_of(paths: Iterable[Path]) -> dict[Path, Path]:

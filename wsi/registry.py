@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, UnsupportedSlideError, UsageError
+from wsi.identity import SlideFiles, open_regular
 from wsi.readers import image as image_reader
 from wsi.readers import openslide as openslide_reader
 from wsi.readers import tiled_jpeg as tiff_reader
@@ -36,18 +37,20 @@ def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "aut
     """The slide at `path` by the first reader that recognises and does not decline it, or by the reader of that name.
 
     `mpp` (um per px) goes before whatever the file says. Raises NotAFileError, EmptyFileError, UnreadableFileError,
-    UnsupportedSlideError, CorruptSlideError, SlideTooLargeError, MppMissingError, MppImplausibleError, UsageError.
+    UnsupportedSlideError, CorruptSlideError, SlideChangedError, SlideTooLargeError, MppMissingError,
+    MppImplausibleError, UsageError.
     """
     path = Path(path)
     if reader != "auto" and reader not in [known.name for known in READERS]:
         names = ", ".join(known.name for known in READERS)
         raise UsageError(f"no reader is called {reader!r}", hint=f"use auto, or one of {names}")
     check_file(path)
-    why = ""
+    seen, why = SlideFiles.of((path,)), ""
     for known in READERS:
         if reader in ("auto", known.name) and known.recognises(path):
             try:
-                return known.open(path, mpp, why)
+                with seen.unchanged():
+                    return known.open(path, mpp, why)
             except FastPathDoubtError as doubt:
                 why = str(doubt)
     if why:
@@ -71,7 +74,7 @@ def check_file(path: Path) -> None:
     if status.st_size == 0:
         raise EmptyFileError(f"{path.name} is empty", hint="copy it again")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.read(1)
     except OSError as error:
         raise UnreadableFileError(f"{path.name} cannot be read ({_reason(error)})") from error

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from wsi.identity import SlideFiles
 from wsi.spacing import Level, Spacing
 
 Pixels = NDArray[np.uint8]
@@ -27,6 +28,8 @@ class Slide(Protocol):
     """An open slide. Not thread-safe: each thread calls `reopen()` and closes what it got."""
 
     path: Path
+    files: SlideFiles
+    """All files that the slide is read from, as they were when it was opened."""
     backend: str
     """Name of the reader, e.g. ``openslide`` or ``image``."""
     size_px: tuple[int, int]
@@ -51,7 +54,7 @@ class Slide(Protocol):
         ...
 
     def reopen(self) -> Slide:
-        """The same slide on a handle of its own."""
+        """The same slide on a handle of its own. Raises SlideChangedError where a file is another one by now."""
         ...
 
     def close(self) -> None: ...

@@ -90,6 +90,12 @@ def test_other_dicom_and_damaged_dicom_stand_for_themselves(tmp_path: Path) -> N
     assert not {other, cut, fake} & set(slide_files(level0))
 
 
+def test_a_cut_copy_does_not_stand_for_the_slide(tmp_path: Path) -> None:
+    level0, *_ = write_series(tmp_path)
+    (tmp_path / "0.dcm").write_bytes(level0.read_bytes()[:-900])
+    assert set(slides_of(everything(tmp_path)).values()) == {level0}
+
+
 def test_the_pictures_of_a_vms_are_no_slides(tmp_path: Path) -> None:
     index = write_vms(tmp_path, "scan")
     stranger = tmp_path / "scan_other.jpg"

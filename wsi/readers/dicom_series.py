@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,18 +86,22 @@ def slide_of_instance(path: Path, beside: SeriesOfFolder) -> Path:
     volumes = _volumes(beside.get(header.series, ()))
     if not volumes and header.flavour != "VOLUME":
         volumes = _volumes_of_study(beside, header.study)
-    return max(sorted(volumes), key=lambda part: (not part.is_symlink(), _area(volumes[part])), default=path)
+    return max(sorted(volumes), key=lambda part: _rank(part, volumes[part]), default=path)
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[Path]:
-    """`path`, or a link to it in a folder that holds its series and nothing else, for as long as the `with` lasts.
+def alone(path: Path, files: Collection[Path]) -> Iterator[Path]:
+    """`path`, or a link to it in a folder that holds `files` and nothing else, for as long as the `with` lasts.
 
-    OpenSlide opens every file beside the one it is given: a damaged or hostile neighbour must not reach it.
+    `files` are those of the slide. OpenSlide opens every file beside a DICOM instance: a damaged or hostile neighbour
+    must not reach it, and a thousand of them take time. Files of other formats are left where they lie.
     """
-    files = series_files(path)
+    if not is_dicom(path):
+        yield path
+        return
+    names = {file.name for file in files}
     with os.scandir(path.parent) as entries:
-        crowded = any(entry.name not in {file.name for file in files} for entry in entries)
+        crowded = any(entry.name not in names for entry in entries)
     if not crowded:
         yield path
         return
@@ -125,8 +129,9 @@ def _volumes_of_study(beside: SeriesOfFolder, study: str) -> dict[Path, DicomHea
     return of_study[0] if study and len(of_study) == 1 else {}
 
 
-def _area(header: DicomHeader) -> int:
-    return header.size_px[0] * header.size_px[1]
+def _rank(path: Path, header: DicomHeader) -> tuple[bool, int, int]:
+    """The largest pixel matrix first; of several, the largest file: a copy may have been cut short."""
+    return not path.is_symlink(), header.size_px[0] * header.size_px[1], path.stat().st_size
 
 
 def series_of_folder(folder: Path) -> SeriesOfFolder:

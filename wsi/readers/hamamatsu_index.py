@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from wsi.identity import open_regular
+from wsi.identity import check_regular, open_regular
 
 SUFFIXES = (".vms", ".vmu")
 # A larger file is no list of names.
@@ -19,8 +19,11 @@ _PICTURES = (".jpg", ".jpeg", ".ngr", ".opt")
 def index_files(index: Path) -> tuple[Path, ...]:
     """The files that the slide is read from, `index` first; none outside its folder, not the macro picture.
 
-    Raises OSError, NotAFileError.
+    Raises OSError, and NotAFileError where one that it names is a pipe or the like: OpenSlide would wait for it.
     """
+    for part in _named(index, _NAMED):
+        if part.exists():
+            check_regular(part)
     return (index, *(part for part in _named(index, _READ) if part.is_file()))
 
 

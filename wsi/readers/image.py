@@ -18,6 +18,7 @@ import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
+from wsi.identity import SlideFiles
 from wsi.metadata import Metadata, is_synthetic
 from wsi.picture import open_picture
 from wsi.region import Pixels, clip, on_white, overview, shrink_to, white
@@ -44,6 +45,7 @@ class ImageReader:
     backend = "image"
 
     def __init__(self, path: Path, mpp: float | None = None) -> None:
+        self.files = SlideFiles.of((path,))
         with _opened(path) as image:
             size_px = _upright_size(image)
             spacing = _spacing(path.name, image, mpp)
@@ -88,7 +90,9 @@ class ImageReader:
         """A handle of its own on the same decoded pixels, which nothing writes to."""
         if self._source is None:
             raise ValueError("the slide is closed")
+        self.files.check()
         other = object.__new__(ImageReader)
+        other.files = self.files
         other._share(self.path, self.size_px, self.spacing, self.metadata, self._source)
         return other
 

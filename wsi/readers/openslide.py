@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from operator import sub
 from pathlib import Path
 from types import MappingProxyType
@@ -12,8 +13,11 @@ from typing import Self
 import numpy as np
 import openslide
 
-from wsi.errors import CorruptSlideError, SlideTooLargeError
+from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnreadableFileError
+from wsi.identity import SlideFiles
 from wsi.metadata import number, public_metadata
+from wsi.parts import slide_files
+from wsi.readers.dicom_series import alone
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.region import clip, on_white, overview, shrink_to, white
 from wsi.slide import Pixels
@@ -34,6 +38,14 @@ def recognises(path: Path) -> bool:
         return False
 
 
+def files_of(path: Path) -> SlideFiles:
+    """All files that OpenSlide reads for the slide, as they are now. Raises UnreadableFileError, NotAFileError."""
+    try:
+        return SlideFiles.of(slide_files(path))
+    except OSError as error:
+        raise UnreadableFileError(f"{path.name} cannot be read ({error.strerror})") from error
+
+
 class OpenSlideReader:
     """A slide opened by OpenSlide. Raises CorruptSlideError, SlideTooLargeError and the errors of `resolve_spacing`."""
 
@@ -49,12 +61,18 @@ class OpenSlideReader:
         self.path = path
         self._given_mpp = mpp
         self._why = why
+        self.files = files_of(path)
+        self._shown = ExitStack()
         try:
-            handle = openslide.OpenSlide(str(path))
+            handle = openslide.OpenSlide(str(self._shown.enter_context(alone(path, self.files.paths))))
             properties = dict(handle.properties)
             stored = _stored_levels(handle, path.name, properties)
         except (openslide.OpenSlideError, ValueError) as error:
+            self._shown.close()
             raise _corrupt(path.name) from error
+        except SlideError:
+            self._shown.close()
+            raise
         try:
             self._handle: openslide.OpenSlide | None = handle
             self._openslide_downsamples = [level.said for level in stored]
@@ -71,6 +89,7 @@ class OpenSlideReader:
             )
         except Exception:
             handle.close()
+            self._shown.close()
             raise
 
     def _scale(self, stored: list[StoredLevel], properties: Mapping[str, str]) -> ScaledLevels:
@@ -124,12 +143,14 @@ class OpenSlideReader:
         return overview(lambda corner, size: self.read_region(corner, level, size), self.levels[level].size_px, target)
 
     def reopen(self) -> OpenSlideReader:
+        self.files.check()
         return OpenSlideReader(self.path, self._given_mpp, self._why, self)
 
     def close(self) -> None:
         if self._handle is not None:
             self._handle.close()
         self._handle = None
+        self._shown.close()
 
     def _open_handle(self) -> openslide.OpenSlide:
         if self._handle is None:

@@ -19,6 +19,7 @@ import numpy as np
 import openslide
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError
+from wsi.identity import SlideFiles
 from wsi.readers.jpeg_tile import OddJpegError, decode_tile, shared_head
 from wsi.readers.openslide import MAX_REGION_PIXELS, OpenSlideReader
 from wsi.readers.tiff_directory import FastPathDoubtError, TiledJpeg, tiled_jpegs
@@ -59,6 +60,7 @@ class TiffJpegReader:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self._openslide: OpenSlideReader | None = None
             try:
+                self.files.check()  # what was opened twice must be one file
                 self._stored = _stored_levels(self._fd, known)
                 self._identity = object()
                 checked = self._verify(known)
@@ -72,6 +74,7 @@ class TiffJpegReader:
         self, slide: OpenSlideReader | TiffJpegReader, metadata: Mapping[str, str | float | int | bool]
     ) -> None:
         self.path: Path = slide.path
+        self.files: SlideFiles = slide.files
         self.size_px: Pair = slide.size_px
         self.levels: tuple[Level, ...] = slide.levels
         self.spacing: Spacing = slide.spacing
@@ -123,6 +126,7 @@ class TiffJpegReader:
                 pass  # OpenSlide is lenient with some damage, and has the words for the rest
         row, column = divmod(index, tiles.columns)
         if self._openslide is None:
+            self.files.check()
             self._openslide = OpenSlideReader(self.path, self._given_mpp)
         corner = (column * tiles.tile_px[0], row * tiles.tile_px[1])
         into[:] = self._openslide.read_region(corner, level, tiles.tile_px)
@@ -159,6 +163,7 @@ class TiffJpegReader:
         """A handle of its own that shares the decoded tiles."""
         if self._fd < 0:
             raise ValueError("the slide is closed")
+        self.files.check()
         other = object.__new__(TiffJpegReader)
         other._describe(self, self.metadata)
         other._given_mpp = self._given_mpp

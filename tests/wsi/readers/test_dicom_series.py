@@ -10,6 +10,8 @@ import openslide
 import pytest
 
 from tests.dicoms import drawn, write_instance, write_series
+from wsi import open_slide
+from wsi.errors import PulmoscopeError
 from wsi.readers.dicom_series import alone, read_header, series_files
 
 
@@ -46,7 +48,7 @@ def test_sequences_without_end_and_deflated_bombs_are_no_headers(tmp_path: Path)
 
 def test_a_series_without_neighbours_is_opened_where_it_lies(tmp_path: Path) -> None:
     level0, *_ = write_series(tmp_path)
-    with alone(level0) as shown:
+    with alone(level0, series_files(level0)) as shown:
         assert shown == level0
 
 
@@ -54,7 +56,7 @@ def test_neighbours_are_not_shown(tmp_path: Path) -> None:
     level0, *_ = write_series(tmp_path)
     os.mkfifo(tmp_path / "a-pipe.dcm")
     write_series(tmp_path, "2")
-    with alone(level0) as shown:
+    with alone(level0, series_files(level0)) as shown:
         assert shown.parent != tmp_path
         assert sorted(link.resolve() for link in shown.parent.iterdir()) == sorted(series_files(level0))
         with openslide.OpenSlide(str(shown)) as slide:
@@ -62,3 +64,46 @@ def test_neighbours_are_not_shown(tmp_path: Path) -> None:
             assert np.asarray(slide.read_region((0, 0), 1, (128, 128)))[..., 3].min() == 255
         folder = shown.parent
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("hostile", ["pipe", "garbage", "cut", "huge"])
+def test_a_hostile_neighbour_spoils_no_slide(tmp_path: Path, hostile: str) -> None:
+    level0, *_ = write_series(tmp_path)
+    neighbour = tmp_path / "0-bad.dcm"
+    whole = level0.read_bytes()
+    if hostile == "pipe":
+        os.mkfifo(neighbour)
+    elif hostile == "garbage":
+        neighbour.write_bytes(whole[:140] + b"\xff" * 4000)
+    elif hostile == "cut":
+        neighbour.write_bytes(whole[:700].replace(b".498.1.901", b".498.7.901"))
+    else:  # an element that claims 4 GB
+        neighbour.write_bytes(whole[:400] + b"\x09\x00\x10\x00OB\0\0\xf0\xff\xff\xff" + b"\0" * 5000)
+    with open_slide(level0) as slide, slide.reopen() as other:
+        assert slide.size_px == (512, 512)
+        assert np.array_equal(slide.read_region((0, 0), 1, (128, 128)), other.read_region((0, 0), 1, (128, 128)))
+        assert neighbour not in slide.files.paths
+
+
+def test_the_folder_of_links_goes_with_the_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "in").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    level0, *_ = write_series(tmp_path / "in")
+    (tmp_path / "in" / "note.txt").write_text("x")
+    with open_slide(level0):
+        assert len(list((tmp_path / "tmp").iterdir())) == 1
+    assert list((tmp_path / "tmp").iterdir()) == []
+    with pytest.raises(PulmoscopeError):
+        open_slide(level0, mpp=999.0)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_without_room_for_links_the_slide_is_read_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level0, *_ = write_series(tmp_path)
+    (tmp_path / "note.txt").write_text("x")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with open_slide(level0) as slide:
+        assert slide.size_px == (512, 512)
