@@ -1,4 +1,4 @@
-"""One digest over all files of a slide; which they are, `wsi.parts` knows. Reads bytes only; no pixel is decoded."""
+"""One digest over all files of a slide; which they are, `wsi.readers.slide_files` knows. Reads bytes only; no pixel is decoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threading import Event
 
 from wsi.errors import UnreadableFileError
 from wsi.identity import open_regular
-from wsi.parts import slide_files
+from wsi.readers.slide_files import slide_files
 
 _PIECE_BYTES = 1 << 20
 

@@ -12,7 +12,7 @@ import pytest
 
 from wsi.errors import NotAFileError, UnreadableFileError
 from wsi.fingerprint import fingerprint, fingerprint_meanwhile
-from wsi.parts import slide_files
+from wsi.readers.slide_files import slide_files
 
 
 def test_one_file_is_its_sha256(tmp_path: Path) -> None:

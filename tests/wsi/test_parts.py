@@ -11,8 +11,9 @@ from app.batch.inputs import collect_jobs
 from tests.dicoms import drawn, write_instance, write_series, write_vms
 from wsi import open_slide
 from wsi.errors import SlideError
-from wsi.parts import slide_files, slides_of
+from wsi.parts import slides_of
 from wsi.readers import dicom_series
+from wsi.readers.slide_files import slide_files
 
 
 def names(found: dict[Path, Path]) -> dict[str, str]:

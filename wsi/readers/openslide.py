@@ -16,9 +16,9 @@ import openslide
 from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnreadableFileError
 from wsi.identity import SlideFiles
 from wsi.metadata import number, public_metadata
-from wsi.parts import slide_files
 from wsi.readers.dicom_series import alone
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
+from wsi.readers.slide_files import slide_files
 from wsi.region import clip, on_white, overview, shrink_to, white
 from wsi.slide import Pixels
 from wsi.spacing import Spacing, resolve_spacing
