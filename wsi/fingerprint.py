@@ -1,4 +1,4 @@
-"""One digest over all files of a slide; which they are, `wsi.readers.slide_files` knows. Reads bytes only; no pixel is decoded."""
+"""One digest over all files of a slide. Reads bytes only; no pixel is decoded, and which files they are others know."""
 
 from __future__ import annotations
 
