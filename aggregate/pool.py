@@ -80,7 +80,10 @@ def pool(
 
 
 def normalised_entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Shannon entropy over the last axis, divided by that of equal probabilities: 0 certain, 1 undecided."""
+    """Shannon entropy over the last axis, divided by that of equal probabilities: 0 certain, 1 undecided.
+
+    (..., c) gives (...).
+    """
     p = np.clip(probabilities.astype(np.float64), 1e-12, 1.0)
     return -(p * np.log(p)).sum(axis=-1) / np.log(p.shape[-1])
 

@@ -16,7 +16,7 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
 
 
 def negative_log_likelihood(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Mean of -log p of the true class, natural logarithm."""
+    """Mean of -log p of the true class, natural logarithm. `probabilities` (n, c), `labels` (n,) class indices."""
     chosen = np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 

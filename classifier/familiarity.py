@@ -1,6 +1,6 @@
-"""How alike the training tissue a tile is, from its features: softmax cannot tell, it is surest on foreign input.
+"""Mahalanobis distance: how alike the training tissue a tile is, by its features. Softmax is surest on foreign input.
 
-Class-conditional Mahalanobis distance (Lee et al. 2018, arXiv:1807.03888) with a shrunk covariance that the classes
+Class-conditional (Lee et al. 2018, arXiv:1807.03888) with a shrunk covariance that the classes
 share (Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4). Prediction is numpy alone, the same for any runtime.
 """
 
@@ -40,6 +40,7 @@ class Familiarity:
         return nearest_distances(features, self.whitening, self.centres)
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """``whitening`` (d, d), ``centres`` (c, d) and ``threshold_distance`` (), as a model folder stores them."""
         return {
             "whitening": self.whitening,
             "centres": self.centres,

@@ -55,7 +55,7 @@ class TileModel:
         return self.predictions_of(*self.forward(tiles))
 
     def predictions_of(self, logits: NDArray[np.float32], features: NDArray[np.float32]) -> TilePredictions:
-        """Calibrated predictions of what `forward` gave."""
+        """Calibrated predictions of what `forward` gave: logits (n, c) and features (n, d)."""
         return TilePredictions(
             softmax(logits, self.card.temperature), features.astype(np.float16), self._familiarity.of(features)
         )

@@ -16,14 +16,14 @@ from classifier.dataset.tile_list import PATIENT, SOURCE_GROUP, UNITS, TileSet, 
 from classifier.evaluation.baseline import colour_baseline
 from classifier.evaluation.coverage import coverage_curve
 from classifier.evaluation.findings import Evaluation
-from classifier.evaluation.foreign import find_foreign, judge_foreign, known_tiles
+from classifier.evaluation.foreign import detect_foreign, find_foreign, in_distribution
 from classifier.evaluation.intervals import FEW_GROUPS, Figure, Groups, share_with_interval
 from classifier.evaluation.metrics import confusion_matrix, figures_with_intervals, reliability
 from classifier.evaluation.readers.calls import read_readings
 from classifier.evaluation.readers.study import study_readers
 from classifier.evaluation.roc import roc_curves
 from classifier.evaluation.shifts import shift_battery
-from classifier.evaluation.unfamiliar import meet_unfamiliar
+from classifier.evaluation.unfamiliar import detect_unfamiliar
 from classifier.model import TileModel, TilePredictions
 from classifier.progress import ProgressCallback, quiet
 from wsi.errors import DatasetError, OutputUnwritableError
@@ -79,9 +79,9 @@ def evaluate(
         results = shift_battery(model, chosen, progress, unshifted=predictions, units=units)
         evaluation = replace(evaluation, shifts=results)
     if plan.shifts or foreign:
-        known = known_tiles(chosen, model.card.tile, predictions.familiarity, units)
-        made = meet_unfamiliar(model, chosen, known, progress) if plan.shifts else ()
-        evaluation = replace(evaluation, foreign=(*made, *judge_foreign(model, foreign, known, progress)))
+        known = in_distribution(chosen, model.card.tile, predictions.familiarity, units)
+        made = detect_unfamiliar(model, chosen, known, progress) if plan.shifts else ()
+        evaluation = replace(evaluation, foreign=(*made, *detect_foreign(model, foreign, known, progress)))
     _write(out, evaluation, chosen, predictions)
     return evaluation
 

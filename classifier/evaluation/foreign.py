@@ -1,4 +1,4 @@
-"""Tissue and pictures that a model should not recognise: read from a folder, cut into tiles, and how well it tells.
+"""Out-of-distribution detection: pictures that a model should not recognise, cut into tiles, and how well it tells.
 
 Pixels are taken as they are: a picture has no mpp. Slides are no pictures; cut them first.
 """
@@ -45,7 +45,9 @@ class ForeignSet:
 
 @dataclass(frozen=True)
 class ForeignResult:
-    """How a set was met. `auroc`: the chance that a judged tile is more familiar than a foreign one (ties half);
+    """How well a set is told from the judged tiles.
+
+    `auroc`: the chance that a judged tile is more familiar than a foreign one (ties half);
     `auroc_with_focus` the same of the lower of familiarity and focus, since a tile votes only if it passes for both.
     `blurred`: the share that the tiler's own check for blur would have set aside before any vote."""
 
@@ -102,7 +104,7 @@ def cut_tiles(pixels: Pixels, size_px: int) -> Pixels:
 
 
 @dataclass(frozen=True)
-class Met:
+class ShownTiles:
     """What a model and the tiler thought of n tiles: familiarity and focus (n,), 0 to 1, and what intervals are drawn
     over: `units` (n,)."""
 
@@ -113,10 +115,11 @@ class Met:
 
     @property
     def trust(self) -> NDArray[np.floating]:
+        """(n,) the smaller of familiarity and focus: a tile is doubted for either."""
         return np.minimum(self.familiarity, self.focus)
 
 
-class Meeting:
+class TileCollector:
     """Collects what `model` and the tiler think of tiles that are shown in batches."""
 
     def __init__(self, model: TileModel) -> None:
@@ -131,29 +134,29 @@ class Meeting:
         self._focus.append(focus(tiles))
         self._units.append(units)
 
-    def met(self) -> Met:
+    def collected(self) -> ShownTiles:
         familiarity = np.concatenate(self._familiarity)
         unknown = float((familiarity < self._model.card.familiarity_threshold).mean())
-        return Met(familiarity, np.concatenate(self._focus), np.concatenate(self._units), unknown)
+        return ShownTiles(familiarity, np.concatenate(self._focus), np.concatenate(self._units), unknown)
 
 
-def judge_foreign(
-    model: TileModel, sets: tuple[ForeignSet, ...], known: Met, progress: ProgressCallback = quiet
+def detect_foreign(
+    model: TileModel, sets: tuple[ForeignSet, ...], known: ShownTiles, progress: ProgressCallback = quiet
 ) -> tuple[ForeignResult, ...]:
     """Each set against the `known`, judged tiles. Raises DatasetError."""
     total, done = sum(len(one.paths) for one in sets), 0
     results = []
     for one in sets:
-        meeting = Meeting(model)
+        collector = TileCollector(model)
         for number, tiles in enumerate(_tiles_of_images(one, model.card.tile.size_px)):
-            meeting.show(tiles, np.full(len(tiles), str(number)))
+            collector.show(tiles, np.full(len(tiles), str(number)))
             done += 1
             progress(Progress(f"foreign images, {one.name}: {done} of {total}", done / total))
-        results.append(met_set(one.name, len(one.paths), known, meeting.met()))
+        results.append(foreign_result(one.name, len(one.paths), known, collector.collected()))
     return tuple(results)
 
 
-def met_set(name: str, images: int, known: Met, foreign: Met) -> ForeignResult:
+def foreign_result(name: str, images: int, known: ShownTiles, foreign: ShownTiles) -> ForeignResult:
     """The figures of one set, with intervals over the units of the known tiles and the images of the foreign ones."""
     return ForeignResult(
         name=name,
@@ -166,10 +169,10 @@ def met_set(name: str, images: int, known: Met, foreign: Met) -> ForeignResult:
     )
 
 
-def known_tiles(tiles: TileSet, spec: TileSpec, familiarity: NDArray[np.floating], units: Groups) -> Met:
-    """The judged tiles as the other side of a meeting; `familiarity` and `units` (n,) are at hand already."""
+def in_distribution(tiles: TileSet, spec: TileSpec, familiarity: NDArray[np.floating], units: Groups) -> ShownTiles:
+    """The judged tiles as what foreign ones are compared with; `familiarity` and `units` (n,) are at hand already."""
     focused = np.concatenate([focus(pixels) for _, pixels in batches(tiles, spec)])
-    return Met(familiarity, focused, units, not_recognised=float("nan"))
+    return ShownTiles(familiarity, focused, units, not_recognised=float("nan"))
 
 
 def _auroc(known: NDArray[np.floating], units: Groups, foreign: NDArray[np.floating], images: Groups) -> Figure:

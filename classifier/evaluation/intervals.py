@@ -40,7 +40,7 @@ class Figure:
 
 
 def interval(drawn: NDArray[np.floating] | Sequence[float]) -> tuple[float, float]:
-    """Both ends of the middle 95% of `drawn` values; values that are not defined (NaN) are left out."""
+    """Both ends of the middle 95% of `drawn` (n,) values; values that are not defined (NaN) are left out."""
     values = np.asarray(drawn, np.float64)
     values = values[~np.isnan(values)]
     if not len(values):

@@ -39,7 +39,10 @@ def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray
 
 
 def area_under_curve(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks, ties counting half (Hanley and McNeil 1982); NaN with one class only."""
+    """Area under the ROC curve by ranks, ties counting half (Hanley and McNeil 1982); NaN with one class only.
+
+    `scores` and `positive` are (n,).
+    """
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return float("nan")

@@ -44,8 +44,8 @@ def roc_points(
 def thinned(
     x: NDArray[np.float64], y: NDArray[np.float64], most: int = MAX_POINTS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same rising curve with at most `most` points: first those on a straight line between their neighbours go,
-    which loses nothing, then points are taken at even steps along it. The ends always stay."""
+    """The same rising curve, `x` and `y` (n,), with at most `most` points: first those on a straight line between
+    their neighbours go, which loses nothing, then points are taken at even steps along it. The ends always stay."""
     if len(x) > 2:
         turn = np.diff(x[:-1]) * np.diff(y[1:]) - np.diff(x[1:]) * np.diff(y[:-1])
         bent = np.concatenate([[True], np.abs(turn) > 1e-12, [True]])

@@ -69,7 +69,7 @@ class ShiftResult:
 
 
 def stains(pixels: Pixels, *, haematoxylin: float = 1.0, eosin: float = 1.0) -> Pixels:
-    """Optical densities of the two stains times these factors."""
+    """Optical densities of the two stains times these factors. (h, w, 3) uint8 RGB, as in all that follow."""
     return shift_stains(pixels, np.array([haematoxylin, eosin, 1.0]), np.zeros(3))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.dataset.tile_list import TileSet, read_tile
-from classifier.evaluation.foreign import ForeignResult, Meeting, Met, met_set
+from classifier.evaluation.foreign import ForeignResult, ShownTiles, TileCollector, foreign_result
 from classifier.model import BATCH_TILES, TileModel
 from classifier.progress import Progress, ProgressCallback, quiet
 
@@ -70,22 +70,23 @@ UNFAMILIAR: tuple[tuple[str, View], ...] = (
 )
 
 
-def meet_unfamiliar(
-    model: TileModel, tiles: TileSet, known: Met, progress: ProgressCallback = quiet
+def detect_unfamiliar(
+    model: TileModel, tiles: TileSet, known: ShownTiles, progress: ProgressCallback = quiet
 ) -> tuple[ForeignResult, ...]:
     """Each set, made of `tiles`, against the `known` tiles. Raises DatasetError."""
     chosen = np.unique(np.linspace(0, len(tiles) - 1, min(MAX_TILES, len(tiles))).round().astype(int))
-    meetings = [Meeting(model) for _ in UNFAMILIAR]
+    collectors = [TileCollector(model) for _ in UNFAMILIAR]
     for start in range(0, len(chosen), BATCH_TILES):
         part = chosen[start : start + BATCH_TILES]
         pixels = [read_tile(tiles.records[i], model.card.tile) for i in part]
-        for (_, view), meeting in zip(UNFAMILIAR, meetings, strict=True):
-            meeting.show(np.stack(_views(view, pixels, part, model.card.tile.mpp)), tiles.groups[part])
+        for (_, view), collector in zip(UNFAMILIAR, collectors, strict=True):
+            collector.show(np.stack(_views(view, pixels, part, model.card.tile.mpp)), tiles.groups[part])
         done = (start + len(part)) / len(chosen)
         progress(Progress(f"what no model should recognise: {done:.0%}", done))
     names = [name for name, _ in UNFAMILIAR]
     return tuple(
-        met_set(name, len(chosen), known, meeting.met()) for name, meeting in zip(names, meetings, strict=True)
+        foreign_result(name, len(chosen), known, collector.collected())
+        for name, collector in zip(names, collectors, strict=True)
     )
 
 

@@ -34,11 +34,13 @@ class LiteRtRuntime:
         self._lock = threading.Lock()
 
     def forward(self, stacked: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """As `Runtime.forward`: logits (b, c) and features (b, d) of stacked fields (b, side, side, 3 * fields)."""
         with self._network() as network:
             network.run(stacked)
             return network.logits(), network.features()
 
     def activation_map(self, stacked: NDArray[np.uint8]) -> Floats:
+        """As `Runtime.activation_map`: (b, rows, columns, c) of the same batch."""
         with self._network() as network:
             network.run(stacked)
             return network.activation_map()

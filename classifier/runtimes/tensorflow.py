@@ -33,10 +33,12 @@ class TensorFlowRuntime:
         self._map = tf.function(lambda tiles: network(tiles, training=False)[2], input_signature=signature)
 
     def forward(self, stacked: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """As `Runtime.forward`: logits (b, c) and features (b, d) of stacked fields (b, side, side, 3 * fields)."""
         logits, features = self._forward(stacked)
         return logits.numpy(), features.numpy()
 
     def activation_map(self, stacked: NDArray[np.uint8]) -> Floats:
+        """As `Runtime.activation_map`: (b, rows, columns, c) of the same batch."""
         return self._map(stacked).numpy()
 
 

@@ -14,9 +14,9 @@ from classifier.dataset.predict import forward_tiles
 from classifier.dataset.split import TRAIN, VALIDATION, hold_out_groups
 from classifier.dataset.tile_list import TileSet, check_tiles, fill_splits, read_tile_set
 from classifier.evaluation.evaluate import Evaluation, evaluate_predictions
-from classifier.evaluation.foreign import known_tiles
+from classifier.evaluation.foreign import in_distribution
 from classifier.evaluation.shifts import shift_battery
-from classifier.evaluation.unfamiliar import meet_unfamiliar
+from classifier.evaluation.unfamiliar import detect_unfamiliar
 from classifier.model_folder.card import ModelCard
 from classifier.model_folder.files import refuse_finished, write_folder
 from classifier.progress import Progress, ProgressCallback, quiet
@@ -122,11 +122,11 @@ def _with_validation(packaged: Packaged, listed: TileSet, progress: ProgressCall
     model, groups = packaged.model, validation.groups
     predictions = model.predictions_of(*forward_tiles(model, validation))
     evaluation = evaluate_predictions(model, listed, validation, VALIDATION, predictions)
-    known = known_tiles(validation, card.tile, predictions.familiarity, groups)
+    known = in_distribution(validation, card.tile, predictions.familiarity, groups)
     evaluation = replace(
         evaluation,
         shifts=shift_battery(model, validation, progress, unshifted=predictions),
-        foreign=meet_unfamiliar(model, validation, known, progress),
+        foreign=detect_unfamiliar(model, validation, known, progress),
     )
     return replace(card, metrics={**card.metrics, VALIDATION: _told_on_card(evaluation)})
 

@@ -7,8 +7,15 @@ from sklearn.metrics import roc_auc_score
 
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.tile_list import read_tile_set
-from classifier.evaluation.foreign import MAX_TILES_PER_IMAGE, Met, cut_tiles, find_foreign, judge_foreign, known_tiles
-from classifier.evaluation.unfamiliar import UNFAMILIAR, meet_unfamiliar
+from classifier.evaluation.foreign import (
+    MAX_TILES_PER_IMAGE,
+    ShownTiles,
+    cut_tiles,
+    detect_foreign,
+    find_foreign,
+    in_distribution,
+)
+from classifier.evaluation.unfamiliar import UNFAMILIAR, detect_unfamiliar
 from classifier.model import load_model
 from tests.classifier.tiles import tiny_model, tiny_tiles
 from wsi.errors import DatasetError
@@ -57,9 +64,9 @@ def test_a_small_picture_is_enlarged_and_a_large_one_sampled():
 def test_noise_is_not_recognised(folder):
     model, tiles = load_model(tiny_model()), read_tile_set(tiny_tiles()).of_split("val")
     familiarity = model.predictions_of(*forward_tiles(model, tiles)).familiarity
-    known = known_tiles(tiles, model.card.tile, familiarity, tiles.groups)
+    known = in_distribution(tiles, model.card.tile, familiarity, tiles.groups)
     told = []
-    results = {one.name: one for one in judge_foreign(model, find_foreign(folder), known, told.append)}
+    results = {one.name: one for one in detect_foreign(model, find_foreign(folder), known, told.append)}
     noise = results["noise"]
     assert (noise.images, noise.tiles) == (4, 36)
     assert noise.not_recognised == 1.0
@@ -79,8 +86,8 @@ def test_known_tiles_against_themselves_are_a_coin_toss(tmp_path):
     for record in tiles.records:
         save(tmp_path / "same" / record.file, np.asarray(Image.open(record.path)))
     familiarity = model.predictions_of(*forward_tiles(model, tiles)).familiarity
-    known = known_tiles(tiles, model.card.tile, familiarity, tiles.groups)
-    [same] = judge_foreign(model, find_foreign(tmp_path), known)
+    known = in_distribution(tiles, model.card.tile, familiarity, tiles.groups)
+    [same] = detect_foreign(model, find_foreign(tmp_path), known)
     assert same.auroc.value == pytest.approx(0.5) and same.auroc.low < 0.5 < same.auroc.high
     assert same.not_recognised == pytest.approx((familiarity < model.card.familiarity_threshold).mean())
 
@@ -100,14 +107,16 @@ def test_what_cannot_be_read_is_named(tmp_path):
         find_foreign(tmp_path / "nowhere")
     (tmp_path / "set" / "broken.png").write_bytes(b"\x89PNG but not")
     with pytest.raises(DatasetError, match=r"foreign image broken.png cannot be read"):
-        judge_foreign(model, find_foreign(tmp_path), Met(np.ones(3), np.ones(3), np.array(["a", "b", "c"]), 0.0))
+        detect_foreign(
+            model, find_foreign(tmp_path), ShownTiles(np.ones(3), np.ones(3), np.array(["a", "b", "c"]), 0.0)
+        )
 
 
 def test_what_is_made_of_the_tiles_is_met_as_its_name_says():
     model, tiles = load_model(tiny_model()), read_tile_set(tiny_tiles()).of_split("val")
     familiarity = model.predictions_of(*forward_tiles(model, tiles)).familiarity
-    known = known_tiles(tiles, model.card.tile, familiarity, tiles.groups)
-    results = {one.name: one for one in meet_unfamiliar(model, tiles, known)}
+    known = in_distribution(tiles, model.card.tile, familiarity, tiles.groups)
+    results = {one.name: one for one in detect_unfamiliar(model, tiles, known)}
     assert len(results) == len(UNFAMILIAR) and all(one.tiles == len(tiles) for one in results.values())
     assert results["made: noise"].not_recognised == 1.0
     assert results["made: blank glass"].blurred == 0.0
