@@ -30,11 +30,17 @@ _GAP = "\u2002"
 
 
 def probability_pie(
-    classes: Sequence[str], probabilities: Sequence[float], background: str, *, legend_below: bool = False
+    classes: Sequence[str],
+    probabilities: Sequence[float],
+    background: str,
+    *,
+    legend_below: bool = False,
+    with_legend: bool = True,
 ) -> alt.Chart:
     """Pie chart of slide-level probabilities, a slice a class in the order of `classes`; its legend gives each figure.
 
-    The legend stands to the right of the pie, or below it where the chart's place is narrow.
+    The legend stands to the right of the pie, or below it where the chart's place is narrow; left out where the page
+    has one of its own.
     A grey disc that says so where they are not known (NaN).
     """
     import altair as alt
@@ -60,7 +66,9 @@ def probability_pie(
                 symbolType="square",
                 labelLimit=280,
                 rowPadding=7,
-            ),
+            )
+            if with_legend
+            else None,
         )
     )
     labels = base.mark_text(radius=PIE_PX * 0.31, fontSize=14, fontWeight="bold").encode(

@@ -5,6 +5,10 @@ const GROUND = "#eceff3";
 const NICE_STEPS = [5, 2, 1];
 const SCALE_BAR_MAX_PX = 150;
 const HATCH_PITCH_PX = 7;
+// What counts as bare glass on the screen, of 255.
+const GLASS_STEP_PX = 3;
+const GLASS_DARKEST = 205;
+const GLASS_COLOUR = 16;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 const TOLD = {
@@ -235,15 +239,20 @@ class SlideView {
     pen.scale(ratio, ratio);
     pen.imageSmoothingEnabled = false;
     const place = this.onScreen(this.data.placement);
+    const slide = this.onScreen({ x: 0, y: 0, width: this.data.width, height: this.data.height });
+    pen.save();
+    pen.beginPath();
+    // The cells at the edges reach beyond the slide; there is nothing there to speak of.
+    pen.rect(slide.x, slide.y, slide.width, slide.height);
+    pen.clip();
     pen.globalAlpha = this.data.opacity;
     this.paint(pen, this.pictures.layer?.picture, place);
     const silent = this.hatched(place, ratio);
     if (silent) {
       pen.setTransform(1, 0, 0, 1, 0, 0);
       pen.drawImage(silent, 0, 0);
-      pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     }
-    pen.globalAlpha = 1;
+    pen.restore();
     if (this.data.spot) this.outline(pen, this.onScreen(this.data.spot));
     this.drawScaleBar();
   }
@@ -279,6 +288,34 @@ class SlideView {
     pen.globalCompositeOperation = "source-in";
     pen.fillStyle = hatch(pen, ratio);
     pen.fillRect(0, 0, sheet.width, sheet.height);
+    const glass = this.data.tiles ? this.glass() : null;
+    if (glass) {
+      pen.globalCompositeOperation = "destination-out";
+      pen.imageSmoothingEnabled = true;
+      pen.drawImage(glass, 0, 0, sheet.width, sheet.height);
+    }
+    return sheet;
+  }
+
+  // Where the picture on the screen is bright and without colour, a few px coarser than the screen: a cell is as wide
+  // as a tile, and what is said of its tissue is not said of the glass beside it.
+  glass() {
+    const shown = this.viewer.drawer.canvas;
+    const sheet = document.createElement("canvas");
+    sheet.width = Math.ceil(shown.width / GLASS_STEP_PX);
+    sheet.height = Math.ceil(shown.height / GLASS_STEP_PX);
+    if (!sheet.width || !sheet.height) return null;
+    const pen = sheet.getContext("2d", { willReadFrequently: true });
+    pen.drawImage(shown, 0, 0, sheet.width, sheet.height);
+    const pixels = pen.getImageData(0, 0, sheet.width, sheet.height);
+    const { data } = pixels;
+    for (let i = 0; i < data.length; i += 4) {
+      const [low, high] = [Math.min(data[i], data[i + 1], data[i + 2]), Math.max(data[i], data[i + 1], data[i + 2])];
+      // Where nothing has been loaded yet, nothing is known.
+      const bare = data[i + 3] > 0 && low >= GLASS_DARKEST && high - low <= GLASS_COLOUR;
+      data[i + 3] = bare ? 255 : 0;
+    }
+    pen.putImageData(pixels, 0, 0);
     return sheet;
   }
 

@@ -13,16 +13,21 @@ from app.viewer.pages import parts
 from wsi.errors import PulmoscopeError
 from wsi.text import plain
 
-# Pie and legend side by side, in a column of a 1400 px screen.
-_PIE_SIZE_PX = (440, 236)
+# The pie with a hair of air. Its legend is text of the page, beside it or below as the column's width allows: a chart's
+# own legend is drawn over the pie where both do not fit.
+_PIE_SIZE_PX = charts.PIE_PX + 12
 
 
 def show_call(result: SlideResult) -> None:
     """Draws the call and the pie chart."""
     _show_call(result)
     if result.decision.call != UNDETERMINED:
-        pie = charts.probability_pie(result.classes, result.decision.probabilities, result.background)
-        st.altair_chart(pie, width=_PIE_SIZE_PX[0], height=_PIE_SIZE_PX[1])
+        pie = charts.probability_pie(
+            result.classes, result.decision.probabilities, result.background, with_legend=False
+        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="pie"):
+            st.altair_chart(pie, width=_PIE_SIZE_PX, height=_PIE_SIZE_PX)
+            st.html(_pie_legend(result), width="content")
 
 
 def show_details(result: SlideResult) -> None:
@@ -60,6 +65,17 @@ def _show_call(result: SlideResult) -> None:
         f"{parts.safe(words.call_title(decision))}</p>"
         f'<p class="ps-confidence">{parts.safe(words.confidence_in_words(decision))}</p>'
     )
+
+
+def _pie_legend(result: SlideResult) -> str:
+    palette = colours.class_colours(result.classes, result.background)
+    lines = "".join(
+        f'<div role="listitem"><i style="background:{palette[name]}"></i>'
+        f"<b>{parts.safe(words.percent(probability))}</b>"
+        f"<span>{parts.safe(words.class_title(name))}</span></div>"
+        for name, probability in zip(result.classes, result.decision.probabilities, strict=True)
+    )
+    return f'<div class="ps-pie" role="list" aria-label="Legend of the pie chart">{lines}</div>'
 
 
 def _show_reasons(result: SlideResult) -> None:

@@ -105,6 +105,10 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 [data-testid="stDownloadButton"] p { font-size: .84rem; }
 .ps-spot { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; padding: .55rem .9rem; border-radius: 8px;
   background: #F3F6F9; font-size: .9rem; }
+.ps-pie div { display: flex; align-items: baseline; gap: .5rem; margin: .25rem 0; font-size: .92rem; }
+.ps-pie i { flex: none; width: .8em; height: .8em; border-radius: 2px; }
+.ps-pie b { min-width: 3.4em; text-align: right; font-variant-numeric: tabular-nums; }
+.ps-pie span { overflow-wrap: anywhere; }
 .ps-evidence { display: grid; grid-template-columns: 1fr 1fr; gap: .3rem .8rem; max-width: 468px; margin-top: .3rem; }
 .ps-evidence figure { margin: 0; }
 .ps-evidence img { display: block; width: 100%; aspect-ratio: 1; border: 1px solid #D5DCE4; border-radius: 8px; }

@@ -90,11 +90,20 @@ def results(tmp_path_factory, ready_slide):
     store.save(marked, folder)
     run = run_slide(ready_slide.path, "tissue", load_model(DEMO_MODEL), RunConfig(out=folder, model=DEMO_MODEL))
     store.save(run, folder)
+    # Tissue without a call on a third of the slide, under cells that cover it all and reach beyond.
+    pixels = np.full((300, 400, 3), 245, np.uint8)
+    pixels[80:200, 100:250] = (200, 120, 160)
+    Image.fromarray(pixels).save(folder / "hatched.png")
+    store.save(
+        make_result("hatched", cells="uuu\nuuu", cell_px=150.0, origin_px=(-25, -25), size_px=(400, 300),
+                    file="hatched.png", mpp=0.5, call="undetermined"), folder
+    )  # fmt: skip
     store.save(make_result("alone", call="normal", probabilities=(0.1, 0.8, 0.1)), folder)
     rows = [
         SlideRow("marked", str(slide), "review", "adenocarcinoma", review_reasons=("little-tissue",)),
         SlideRow("alone", "/gone/alone.svs", "done", "normal"),
         SlideRow("broken", "/gone/broken.svs", "failed", error_code="corrupt-slide", message="broken.svs broke off"),
+        SlideRow("hatched", str(folder / "hatched.png"), "done", "undetermined"),
         SlideRow("tissue", str(ready_slide.path), "done", "adenocarcinoma"),
     ]
     write_rows(folder / "slides.csv", rows, CLASSES)
@@ -253,7 +262,7 @@ def test_the_list_opens_what_was_chosen_while_slides_are_added(page, growing, ho
 
 def test_the_list_is_used_by_keyboard_alone(page):
     page.goto("/")
-    wanted = shown_ids(page)[2]
+    wanted = shown_ids(page)[-2]
     focused = "document.activeElement.dataset.slideId"
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -264,7 +273,7 @@ def test_the_list_is_used_by_keyboard_alone(page):
     page.keyboard.press("End")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Shift+Tab")
-    assert page.evaluate(focused) == shown_ids(page)[1] and "slide=" not in page.url
+    assert page.evaluate(focused) == shown_ids(page)[-3] and "slide=" not in page.url
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/?slide={wanted}")
@@ -301,6 +310,45 @@ def test_slide_heatmap_and_pie_stand_side_by_side(page):
     assert call.inner_text() == "Adenocarcinoma"
     assert page.get_by_text("For research use only").is_visible()
     assert page.get_by_text("Little tissue", exact=True).is_visible()
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_the_pie_is_whole_and_beside_its_legend_at_every_width(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    open_slide_page(page, "marked")
+    pie = page.locator("[data-testid=stVegaLiteChart]")
+    drawn = pie.locator("canvas, svg").first.bounding_box()
+    box, legend = pie.bounding_box(), page.get_by_role("list", name="Legend of the pie chart").bounding_box()
+    assert drawn["width"] >= 220 and drawn["height"] >= 220
+    assert drawn["x"] >= box["x"] - 1 and drawn["x"] + drawn["width"] <= box["x"] + box["width"] + 1 <= width
+    beside = legend["x"] >= drawn["x"] + drawn["width"]
+    assert beside or legend["y"] >= drawn["y"] + drawn["height"]
+    assert legend["x"] + legend["width"] <= width
+    assert page.get_by_role("listitem").all_inner_texts()[0].split() == ["91.2%", "Adenocarcinoma"]
+
+
+def test_neither_glass_nor_what_lies_beyond_the_slide_is_hatched(page):
+    page.goto("/?slide=hatched")
+    page.locator(".frame[data-loaded]").wait_for()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+
+    def shot():
+        settle(page)
+        return cv2.imdecode(np.frombuffer(page.locator(".frame").screenshot(), np.uint8), cv2.IMREAD_COLOR).astype(int)
+
+    choose(page, "Call map")
+    hatched = shot()
+    choose(page, "Slide only")
+    tissue = seen(page, (200, 120, 160))
+    left, top, right, bottom = edges(tissue)
+    changed = np.abs(hatched - shot()).max(axis=2) > 25
+    changed[:, -160:] = False  # the overview in the corner
+    inside = changed[top:bottom, left:right]
+    assert inside.mean() > 0.9
+    outside = changed.copy()
+    outside[top - 5 : bottom + 5, left - 5 : right + 5] = False
+    assert outside.sum() == 0
 
 
 @pytest.mark.parametrize("zooms", [0, 4])
