@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from app.batch.ids import first_ids
+from app.batch.job import SlideJob, absolute
 from wsi import SLIDE_SUFFIXES
 from wsi.errors import UsageError
 from wsi.parts import slides_of
 from wsi.text import escape
 
-_MAX_ID = 100
 _WILD = re.compile(r"[*?\[]")
 _MANIFEST_COLUMNS = {"slide", "mpp", "label"}
 _MAX_MANIFEST_BYTES = 256 << 20
-
-
-@dataclass(frozen=True)
-class SlideJob:
-    """One slide to do. `file` is the path as it is told to people, by `wsi.text.escape`.
-
-    `problem` is set where it can't even be tried. `pseudonymous`: nothing of `path` may be told, in no message either.
-    """
-
-    path: Path
-    file: str
-    slide_id: str = ""
-    mpp: float | None = None
-    label: str = ""
-    problem: str = ""
-    pseudonymous: bool = False
 
 
 def collect_jobs(
@@ -54,15 +37,17 @@ def collect_jobs(
     if manifest is not None:
         found += _from_manifest(manifest)
     for job in _whole_slides(found):
-        jobs.setdefault(_absolute(job.path), replace(job, mpp=mpp if job.mpp is None else job.mpp))
+        jobs.setdefault(absolute(job.path), replace(job, mpp=mpp if job.mpp is None else job.mpp))
     if not jobs:
         named = ", ".join(str(path) for path in (*inputs, *([manifest] if manifest else [])))
         raise UsageError(f"no slide found in {named}", hint=f"slides end in {', '.join(sorted(SLIDE_SUFFIXES))}")
-    return _with_ids(sorted(jobs.values(), key=lambda job: job.file))
+    return first_ids(sorted(jobs.values(), key=lambda job: job.file))
 
 
-def shard(jobs: Sequence[SlideJob], text: str) -> list[SlideJob]:
-    """Part i of n of the jobs, from "i/n" with 1 <= i <= n: every slide falls into exactly one part."""
+def shard(jobs: Sequence[SlideJob], text: str | None) -> list[SlideJob]:
+    """Part i of n of the jobs, from "i/n" with 1 <= i <= n: every slide falls into exactly one part. None: all."""
+    if text is None:
+        return list(jobs)
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"--shard {text} is not i/n with i from 1 to n")
@@ -161,32 +146,3 @@ def _manifest_job(manifest: Path, number: int, row: dict[str, str | None]) -> Sl
         raise UsageError(f"manifest {manifest}, line {number}: mpp {mpp!r} is not a number") from None
     path = manifest.parent / slide
     return _job(path, mpp=given, label=(row.get("label") or "").strip())
-
-
-def _with_ids(jobs: Iterable[SlideJob]) -> list[SlideJob]:
-    """Slides of the same name in two folders stay apart: each gets a tail made of its path."""
-    jobs = list(jobs)
-    plain = [_plain_id(job.path) for job in jobs]
-    # File systems that ignore case would put A.zarr and a.zarr into one folder.
-    uses = Counter(name.casefold() for name in plain)
-    return [
-        replace(job, slide_id=name if uses[name.casefold()] == 1 else f"{name}-{_path_digest(job.path)}")
-        for job, name in zip(jobs, plain, strict=True)
-    ]
-
-
-def _plain_id(path: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).lstrip("._-")[:_MAX_ID]
-    if name == path.stem:
-        return name
-    # What was changed could now equal another slide's name.
-    return f"{name or 'slide'}-{hashlib.sha256(path.stem.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
-
-
-def _path_digest(path: Path) -> str:
-    return hashlib.sha256(str(_absolute(path)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-
-
-def _absolute(path: Path) -> Path:
-    """The path without `..` and links in its folders; the last part stays, so that a link is a slide of its own."""
-    return path.parent.resolve() / path.name

@@ -13,7 +13,7 @@ from typing import Any
 from aggregate import store
 from aggregate.provenance import Provenance
 from aggregate.result import SlideResult
-from app.batch.inputs import SlideJob
+from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.audit import AuditLog
 from classifier.model import TileModel

@@ -14,30 +14,44 @@ import hmac
 import os
 import secrets
 import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
-from app.batch.inputs import SlideJob
+from app.batch.ids import holds_another_slide
+from app.batch.job import SlideJob, absolute
 from wsi import SLIDE_SUFFIXES
 from wsi.errors import UsageError
 
 _KEY_BYTES = 32
 # 80 bits: among a million slides, two of one pseudonym have a chance of about 4e-13.
 _HEX_DIGITS = 20
+_HEADER = ("pseudonym", "original")
+_LOOKS = 20
 
 
 def pseudonymize(jobs: Sequence[SlideJob], key_file: Path, out: Path) -> list[SlideJob]:
     """The same jobs under pseudonyms; what is new goes into the map beside `key_file` before any slide is read.
 
-    The slide id decides the pseudonym, so one key gives one slide the same one in every run. The key is made where
-    there is none. Raises UsageError where key or map are unsafe: readable by others, or inside `out`.
+    The slide id decides the pseudonym, and the map keeps it: one key gives one slide the same one in every run, and no
+    other slide gets it. The key is made where there is none. Raises UsageError where key or map are unsafe: readable
+    by others, or inside `out`.
     """
     if key_file.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"--pseudonymize {key_file} lies in the output", hint="keep the key apart from the results")
     key = _read_or_make_key(key_file)
-    hidden = [_hidden(job, key) for job in jobs]
-    _extend_map(map_path(key_file), {new.slide_id: str(old.path) for new, old in zip(hidden, jobs, strict=True)})
+    path = map_path(key_file)
+    try:
+        with _open_map(path) as file:
+            pseudonyms = _Pseudonyms(key, csv.reader(file), jobs, out)
+            hidden = [_hidden(job, pseudonyms.of(job)) for job in jobs]
+            pseudonyms.write_new(file)
+    except OSError as error:
+        raise UsageError(f"cannot write the map {path}: {error.strerror}") from error
+    except csv.Error as error:
+        raise UsageError(f"the map {path} is no table of ours") from error
     # In the order of the pseudonyms: that of the names would tell something of them.
     return sorted(hidden, key=lambda job: job.slide_id)
 
@@ -46,9 +60,61 @@ def map_path(key_file: Path) -> Path:
     return key_file.with_name(f"{key_file.name}.map.csv")
 
 
-def _hidden(job: SlideJob, key: bytes) -> SlideJob:
-    name = job.slide_id.encode("utf-8", "surrogateescape")
-    slide_id = f"ps-{hmac.new(key, name, hashlib.sha256).hexdigest()[:_HEX_DIGITS]}"
+class _Pseudonyms:
+    """What the map knows, and what this run adds to it."""
+
+    def __init__(self, key: bytes, rows: Iterable[list[str]], jobs: Sequence[SlideJob], out: Path) -> None:
+        self._key = key
+        self._out = out
+        self._in_this_run = {str(absolute(job.path)) for job in jobs}
+        self._by_path: dict[str, str] = {}
+        self._owners: dict[str, set[str]] = {}
+        self._new: list[tuple[str, str]] = []
+        self._is_empty = True
+        for row in rows:
+            self._is_empty = False
+            if len(row) == 2 and tuple(row) != _HEADER:
+                self._learn(*row)
+
+    def of(self, job: SlideJob) -> str:
+        """The pseudonym of a job's slide, an old one or a new one."""
+        path = str(absolute(job.path))
+        if path in self._by_path:
+            return self._by_path[path]
+        pseudonym = self._make(job.slide_id)
+        if not self._may_have(pseudonym, job):
+            pseudonym = self._make(f"{job.slide_id}\0{path}")
+        self._learn(pseudonym, path)
+        self._new.append((pseudonym, path))
+        return pseudonym
+
+    def write_new(self, file: TextIO) -> None:
+        """Appends to the map and makes it last."""
+        writer = csv.writer(file, lineterminator="\n")
+        if self._is_empty:
+            writer.writerow(_HEADER)
+        writer.writerows(self._new)
+        file.flush()
+        os.fsync(file.fileno())
+
+    def _learn(self, pseudonym: str, path: str) -> None:
+        self._by_path[path] = pseudonym
+        self._owners.setdefault(pseudonym, set()).add(path)
+
+    def _may_have(self, pseudonym: str, job: SlideJob) -> bool:
+        """Whether the pseudonym is nobody's, or that of a slide that has moved: gone there, and the same here."""
+        owners = self._owners.get(pseudonym, set())
+        if any(owner in self._in_this_run or os.path.lexists(owner) for owner in owners):
+            # A map of before told paths as they were named, seen from wherever that was.
+            return owners == {str(job.path)}
+        return not owners or not holds_another_slide(self._out, pseudonym, job)
+
+    def _make(self, name: str) -> str:
+        digest = hmac.new(self._key, os.fsencode(name), hashlib.sha256).hexdigest()
+        return f"ps-{digest[:_HEX_DIGITS]}"
+
+
+def _hidden(job: SlideJob, slide_id: str) -> SlideJob:
     # A name's ending can be anything, a known one tells only the format.
     suffix = job.path.suffix.lower() if job.path.suffix.lower() in SLIDE_SUFFIXES else ""
     return replace(job, slide_id=slide_id, file=f"{slide_id}{suffix}", pseudonymous=True)
@@ -60,9 +126,11 @@ def _read_or_make_key(path: Path) -> bytes:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+                file.flush()
+                # Pseudonyms whose key was lost could never be given again.
+                os.fsync(file.fileno())
         _refuse_if_open_to_others(path)
-        text = path.read_text(encoding="ascii").strip()
-        key = bytes.fromhex(text)
+        key = bytes.fromhex(_text_of(path))
     except OSError as error:
         raise UsageError(f"--pseudonymize {path}: {error.strerror}") from error
     except ValueError:
@@ -72,24 +140,25 @@ def _read_or_make_key(path: Path) -> bytes:
     return key
 
 
+def _text_of(path: Path) -> str:
+    """The key as text. One that another run has just begun is waited for a moment."""
+    for _ in range(_LOOKS):
+        if text := path.read_text(encoding="ascii").strip():
+            return text
+        time.sleep(0.1)
+    return ""
+
+
 def _refuse_if_open_to_others(path: Path) -> None:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise UsageError(f"--pseudonymize {path} can be read by others", hint=f"chmod 600 {path}")
 
 
-def _extend_map(path: Path, originals: dict[str, str]) -> None:
-    """Adds what is not yet in the map; two runs at once wait for one another."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "r+", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            _refuse_if_open_to_others(path)
-            known = {tuple(row) for row in csv.reader(file)}
-            writer = csv.writer(file, lineterminator="\n")
-            if not known:
-                writer.writerow(("pseudonym", "original"))
-            writer.writerows(pair for pair in originals.items() if pair not in known)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UsageError(f"cannot write the map {path}: {error.strerror}") from error
+@contextlib.contextmanager
+def _open_map(path: Path) -> Iterator[TextIO]:
+    """The map, made where there is none; two runs at once wait for one another."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "r+", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _refuse_if_open_to_others(path)
+        yield file

@@ -13,7 +13,7 @@ from aggregate.store import clear_staging, load_summary, result_path
 from app import exit_codes
 from app.batch.engines.events import Engine, Event, SlideFinished, SlideStarted
 from app.batch.engines.local import LocalEngine
-from app.batch.inputs import SlideJob
+from app.batch.job import SlideJob
 from app.batch.run_log import SCHEMA, RunLog
 from app.config import RunConfig
 from app.ledger.audit import AuditLog

@@ -15,7 +15,9 @@ from app import exit_codes
 from app.batch.engines.events import Engine, Event
 from app.batch.engines.local import LocalEngine
 from app.batch.engines.worker import WorkerProcess
-from app.batch.inputs import SlideJob, collect_jobs, shard
+from app.batch.ids import settle_ids
+from app.batch.inputs import collect_jobs, shard
+from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
 from app.commands.terminal import reporter
 from app.config import RunConfig
@@ -117,13 +119,11 @@ def _checked_card(request: RunRequest) -> ModelCard:
 
 def _jobs(what: Selection, out: Path) -> list[SlideJob]:
     jobs = collect_jobs(what.inputs, what.manifest, mpp=what.mpp, skip=out)
-    if what.shard:
-        jobs = shard(jobs, what.shard)
     if what.key_file:
         from app.batch.pseudonyms import pseudonymize
 
-        jobs = pseudonymize(jobs, what.key_file, out)
-    return jobs
+        return pseudonymize(shard(jobs, what.shard), what.key_file, out)
+    return shard(settle_ids(jobs, out), what.shard)
 
 
 def _engine(options: EngineOptions, early: list[WorkerProcess]) -> Engine:

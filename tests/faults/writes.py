@@ -17,7 +17,8 @@ from pathlib import Path
 from aggregate.store import result_path, verify
 from app.batch.engines.events import Event, SlideStarted
 from app.batch.engines.task import ModelCache, process_slide
-from app.batch.inputs import SlideJob, collect_jobs
+from app.batch.inputs import collect_jobs
+from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from classifier.model import DEMO_MODEL

@@ -17,7 +17,7 @@ from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideSt
 from app.batch.engines.limits import memory_limit, silent
 from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.task import ModelCache, failed_row, process_slide
-from app.batch.inputs import SlideJob
+from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
 from wsi.errors import EngineError, UsageError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from app.batch.inputs import SlideJob
+from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
 

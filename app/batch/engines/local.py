@@ -17,7 +17,7 @@ from aggregate.result import SlideStatus
 from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideProgress, SlideStarted, SlideWork
 from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.worker import WorkerProcess, start_worker
-from app.batch.inputs import SlideJob
+from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
 

@@ -12,7 +12,7 @@ from aggregate import store
 from aggregate.provenance import Provenance
 from aggregate.result import SlideStatus
 from app.batch.engines.events import SlideOutcome
-from app.batch.inputs import SlideJob
+from app.batch.job import SlideJob
 from app.batch.kept import label_changed, save_announced, tell_anew, what_changed
 from app.config import RunConfig
 from app.ledger.locks import try_lock

@@ -7,7 +7,8 @@ from app.batch.engines import local
 from app.batch.engines.events import SlideFinished, SlideOutcome, SlideProgress
 from app.batch.engines.local import LocalEngine
 from app.batch.engines.slide_clock import SlideClock
-from app.batch.inputs import SlideJob, collect_jobs
+from app.batch.inputs import collect_jobs
+from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.records import SlideRow

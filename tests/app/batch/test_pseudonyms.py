@@ -1,13 +1,21 @@
 """Under pseudonyms nothing in the output, on the terminal or in a message tells a slide's name."""
 
 import csv
+import fcntl
+import hmac
+import os
 import shutil
 import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from app.batch.inputs import collect_jobs
 from app.batch.pseudonyms import map_path, pseudonymize
+from tests.conftest import REPOSITORY
 from tests.faults.common import start_run, table
 from wsi.errors import UsageError
 
@@ -66,3 +74,174 @@ def test_an_unsafe_key_is_refused(named, tmp_path):
     (tmp_path / "short").chmod(0o600)
     with pytest.raises(UsageError, match="is no key"):
         pseudonymize(jobs, tmp_path / "short", tmp_path / "out")
+
+
+# --- each of these tests lets one wrong line of the module not live
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.svs", "b.tif", "c.mustermann"):
+        (folder / name).write_bytes(b"x")
+    return collect_jobs([folder / name for name in ("a.svs", "b.tif", "c.mustermann")], None)
+
+
+def key_in(tmp_path, text="5a" * 32, mode=0o600):
+    path = tmp_path / "key"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o666])
+def test_a_key_or_a_map_that_anyone_else_may_touch_is_refused(jobs, tmp_path, mode):
+    key = key_in(tmp_path, mode=mode)
+    with pytest.raises(UsageError, match="chmod 600"):
+        pseudonymize(jobs, key, tmp_path / "out")
+    assert not map_path(key).exists()
+    key.chmod(0o600)
+    map_path(key).write_text("pseudonym,original\n")
+    map_path(key).chmod(mode)
+    with pytest.raises(UsageError, match="chmod 600"):
+        pseudonymize(jobs, key, tmp_path / "out")
+    assert map_path(key).read_text() == "pseudonym,original\n"
+
+
+@pytest.mark.parametrize(("digits", "ok"), [(62, False), (63, False), (64, True), (80, True)])
+def test_a_key_of_less_than_32_bytes_is_none(jobs, tmp_path, digits, ok):
+    key = key_in(tmp_path, "a" * digits)
+    if ok:
+        assert len(pseudonymize(jobs, key, tmp_path / "out")) == 3
+    else:
+        with pytest.raises(UsageError, match="is no key"):
+            pseudonymize(jobs, key, tmp_path / "out")
+
+
+def test_key_and_map_are_made_for_their_owner_alone(jobs, tmp_path):
+    before = os.umask(0)
+    try:
+        pseudonymize(jobs, tmp_path / "key", tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("key", "key.map.csv")} == {0o600}
+
+
+def test_a_key_in_the_output_is_refused_through_links_too(jobs, tmp_path):
+    (tmp_path / "out" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "out" / "deep")
+    (tmp_path / "out-link").symlink_to(tmp_path / "out")
+    (tmp_path / "key-link").symlink_to(tmp_path / "out" / "key")
+    for key, out in (("link/key", "out"), ("out/key", "out-link"), ("key-link", "out")):
+        with pytest.raises(UsageError, match="keep the key apart"):
+            pseudonymize(jobs, tmp_path / key, tmp_path / out)
+    assert not list(tmp_path.rglob("key"))
+
+
+def test_a_map_that_is_a_link_is_not_followed(jobs, tmp_path):
+    key = key_in(tmp_path)
+    (tmp_path / "elsewhere").write_text("")
+    (tmp_path / "elsewhere").chmod(0o600)
+    map_path(key).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="cannot write the map"):
+        pseudonymize(jobs, key, tmp_path / "out")
+    assert (tmp_path / "elsewhere").read_text() == ""
+
+
+def test_a_pseudonym_is_20_digits_of_the_hmac_and_tells_a_known_ending_only(jobs, tmp_path):
+    hidden = pseudonymize(jobs, key_in(tmp_path), tmp_path / "out")
+    expected = {
+        f"ps-{hmac.new(bytes.fromhex('5a' * 32), job.slide_id.encode(), 'sha256').hexdigest()[:20]}": job.path.suffix
+        for job in jobs
+    }
+    assert {job.slide_id: Path(job.file).suffix or ".mustermann" for job in hidden} == expected
+    assert all(job.file.removesuffix(Path(job.file).suffix) == job.slide_id and job.pseudonymous for job in hidden)
+
+
+def test_the_order_of_the_jobs_tells_nothing_of_the_names(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(20):
+        (folder / f"{i:02}.svs").touch()
+    hidden = pseudonymize(collect_jobs([folder], None), key_in(tmp_path), tmp_path / "out")
+    assert [job.slide_id for job in hidden] == sorted(job.slide_id for job in hidden)
+    assert [job.path.name for job in hidden] != sorted(job.path.name for job in hidden)
+
+
+def test_key_and_map_last_before_a_slide_is_read_and_the_map_is_locked(jobs, tmp_path, monkeypatch):
+    calls = []
+    fsync, flock = os.fsync, fcntl.flock
+
+    def seen(handle):
+        return Path(f"/proc/self/fd/{handle}").readlink().name
+
+    def watched_fsync(handle):
+        calls.append(("fsync", seen(handle), os.fstat(handle).st_size))
+        fsync(handle)
+
+    def watched_flock(file, how):
+        calls.append(("flock", seen(file.fileno()), how))
+        flock(file, how)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(fcntl, "flock", watched_flock)
+    pseudonymize(jobs, tmp_path / "key", tmp_path / "out")
+    size = map_path(tmp_path / "key").stat().st_size
+    assert calls == [
+        ("fsync", "key", 65),
+        ("flock", "key.map.csv", fcntl.LOCK_EX),
+        ("fsync", "key.map.csv", size),
+    ]
+
+
+def test_runs_that_race_make_one_key_and_one_map(tmp_path):
+    (tmp_path / "in").mkdir()
+    for i in range(40):
+        (tmp_path / "in" / f"{i:02}.svs").touch()
+    code = (
+        "import sys; from pathlib import Path; from app.batch.inputs import collect_jobs;"
+        "from app.batch.pseudonyms import pseudonymize; folder = Path(sys.argv[1]);"
+        "jobs = collect_jobs([folder / 'in'], None); sys.stdin.read(1);"
+        "pseudonymize(jobs, folder / 'key', folder / 'out')"
+    )
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=REPOSITORY, stdin=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in runs:
+        process.stdin.write(b"x")
+        process.stdin.close()
+    assert [process.wait(timeout=120) for process in runs] == [0, 0, 0, 0]
+    rows = map_path(tmp_path / "key").read_text().splitlines()
+    assert rows[0] == "pseudonym,original" and len(rows) == len(set(rows)) == 41
+
+
+def test_a_run_waits_for_the_map(jobs, tmp_path):
+    """A held lock holds a second run up: nothing is written until it falls."""
+    key = key_in(tmp_path)
+    map_path(key).touch(mode=0o600)
+    with map_path(key).open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        run = threading.Thread(target=pseudonymize, args=(jobs, key, tmp_path / "out"), daemon=True)
+        run.start()
+        run.join(0.5)
+        assert run.is_alive() and map_path(key).read_text() == ""
+    run.join(60)
+    assert len(map_path(key).read_text().splitlines()) == 4
+
+
+def test_two_slides_of_one_name_never_share_a_pseudonym_whenever_they_come(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "case.svs").write_text(folder)
+    key, out = key_in(tmp_path), tmp_path / "out"
+
+    def names(*folders):
+        jobs = collect_jobs([tmp_path / folder for folder in folders], None)
+        return {job.path.parent.name: job.slide_id for job in pseudonymize(jobs, key, out)}
+
+    one, two = names("one"), names("two")
+    assert one["one"] != two["two"] and names("one", "two") == one | two
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert names("moved")["moved"] == one["one"]

@@ -15,7 +15,8 @@ from PIL import Image
 from aggregate import store
 from app.batch.engines import events as told
 from app.batch.engines.local import LocalEngine
-from app.batch.inputs import SlideJob, collect_jobs
+from app.batch.inputs import collect_jobs
+from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.locks import prepare_locks, try_lock

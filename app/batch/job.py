@@ -1,0 +1,29 @@
+"""What a batch does with one slide: the job that engines carry to their workers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SlideJob:
+    """One slide to do. `file` is the path as it is told to people, by `wsi.text.escape`.
+
+    `problem` is set where it can't even be tried. `pseudonymous`: nothing of `path` may be told, in no message either.
+    """
+
+    path: Path
+    file: str
+    slide_id: str = ""
+    mpp: float | None = None
+    label: str = ""
+    problem: str = ""
+    pseudonymous: bool = False
+
+
+def absolute(path: Path) -> Path:
+    """The path without `..` and links in its folders; the last part stays, so that a link is a slide of its own."""
+    # Unlike Path.resolve(), this takes links in circles and names that are too long.
+    return Path(os.path.realpath(path.parent)) / path.name
