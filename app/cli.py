@@ -28,7 +28,13 @@ _MODEL = click.option("--model", default=None, metavar="NAME|DIR", help="Package
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 all well, 1 some slides failed, 2 wrong usage, 75 held elsewhere, 130 stopped."""
     from app.guard import check_packages
+    from wsi.process.child import trust_no_current_folder
+    from wsi.process.limits import no_core_files
+    from wsi.process.silence import fill_closed_streams
 
+    fill_closed_streams()
+    trust_no_current_folder()
+    no_core_files()
     try:
         check_packages()
         code = cli.main(args=argv, prog_name="pulmoscope", standalone_mode=False)
@@ -107,8 +113,9 @@ def demo(out: Path, as_json: bool) -> None:
 def run(inputs: tuple[Path, ...], model: str | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
     from app.batch.engines.worker import started_early
+    from app.commands.listeners import listeners_may_leave
 
-    with started_early(wanted=options["engine"] == "local") as workers:
+    with listeners_may_leave(), started_early(wanted=options["engine"] == "local") as workers:
         from app.commands.run import RunRequest, run_slides
 
         return run_slides(RunRequest.from_options(inputs, model=_model_name(model), **options), workers)

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from aggregate.store import save
-from app.batch.engines.tuning import tune_process
 from app.config import RunConfig
 from app.pipeline import run_slide
 from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
@@ -29,6 +28,7 @@ from tiler.stream import BATCH_SIZE, read_tiles
 from tiler.survey import survey_slide
 from wsi import Slide, open_slide
 from wsi.fingerprint import fingerprint
+from wsi.process.tuning import tune_process
 
 # A section of 14 x 12 mm, tissue all over; what a slide costs once weighs more on smaller ones.
 SIZE_PX = (56_000, 48_000)

@@ -18,12 +18,12 @@ import numpy as np
 import openslide
 from PIL import Image
 
-from app.batch.engines.tuning import tune_process
 from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
 from tiler import Grid, TileSpec, find_tissue, lay_grid
 from tiler.stream import BATCH_SIZE, read_tiles
 from wsi import Slide, open_slide
+from wsi.process.tuning import tune_process
 
 SIZE_PX = (14_336, 12_288)
 # Whole rows of the grid, as many as make about this many tiles.

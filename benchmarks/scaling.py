@@ -30,7 +30,7 @@ import json, resource, sys, time
 from pathlib import Path
 from aggregate.store import save
 from app.config import RunConfig
-from app.batch.engines.tuning import tune_process
+from wsi.process.tuning import tune_process
 from app.pipeline import run_slide
 from classifier.model import load_model
 slide, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -154,7 +154,8 @@ def _amounts(resources: tuple[str, ...]) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C, and a batch system's polite end (SIGTERM), raise KeyboardInterrupt and set the event.
+    """Ctrl-C, a batch system's polite end (SIGTERM) and a terminal that closes (SIGHUP) raise KeyboardInterrupt and set
+    the event. What is ignored (nohup) stays so.
 
     The event is for an interrupt that comes while Python cleans up an object, where exceptions are not passed on.
     """
@@ -164,7 +165,8 @@ def _stoppable() -> Iterator[threading.Event]:
         asked.set()
         raise KeyboardInterrupt
 
-    before = {by: signal.signal(by, stop) for by in (signal.SIGINT, signal.SIGTERM)}
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {by: signal.signal(by, stop) for by in ends if signal.getsignal(by) is not signal.SIG_IGN}
     try:
         yield asked
     finally:

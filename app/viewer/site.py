@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from classifier.model import PACKAGED
 from classifier.model_folder.card import CARD_FILE
 from classifier.model_folder.files import read_card
 from wsi.errors import PulmoscopeError
+from wsi.process.child import python_command
 
 MOUNT = "/viewer"
 
@@ -33,7 +33,7 @@ class Site:
     slides: tuple[Path, ...] = ()
     key: LaunchKey = field(default_factory=LaunchKey)
     signer: Signer = field(default_factory=lambda: Signer(secrets.token_bytes(32)))
-    program: tuple[str, ...] = (sys.executable, "-m", "app.cli")
+    program: tuple[str, ...] = field(default_factory=lambda: python_command("app.cli:main"))
     """The command line that predicts an upload, without its arguments."""
     prediction: threading.Lock = field(default_factory=threading.Lock)
     """Held while an upload is predicted: one at a time, so that the machine stays usable."""

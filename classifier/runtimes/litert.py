@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from classifier.model_folder.card import ModelCard
 from classifier.networks.shape import features_of
-from classifier.quiet import native_stderr_silenced
 from classifier.runtimes.runtime import Floats
 from wsi.errors import ModelError
+from wsi.process.silence import native_stderr_silenced
 
 LITERT_INT8 = "litert-int8"
 

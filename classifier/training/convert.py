@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.quiet import native_stderr_silenced
+from wsi.process.silence import native_stderr_silenced
 
 # Under this share of equal labels an int8 file must not stand in for the network.
 MIN_AGREEMENT = 0.99

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.batch.engines.events import Event, SlideFinished, SlideOutcome, SlideStarted, SlideWork
-from app.batch.engines.limits import memory_limit, silent
 from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.task import ModelCache, failed_row, process_slide
 from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
 from wsi.errors import EngineError, UsageError
+from wsi.process.limits import memory_limit, no_core_files
+from wsi.process.silence import silent
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -101,6 +102,7 @@ def do_slide(job: SlideJob, config: RunConfig, do: SlideWork = process_slide) ->
     because the slide still hangs in it; empty where all is well."""
     from distributed import get_worker
 
+    no_core_files()
     box: list[SlideOutcome] = []
     model = _model(config)
     with silent(), memory_limit(config.memory_gb):

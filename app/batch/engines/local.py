@@ -4,8 +4,6 @@ process that reads it costs itself alone. A lost worker is replaced; the parent 
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -84,9 +82,7 @@ class _Worker:
         try:
             message = self.connection.recv()
         except (EOFError, OSError):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._worker.process.wait(5)
-            yield self.lose("crashed", f"reading it ended its process ({_end_of(self._worker.process)})")
+            yield self.lose("crashed", f"reading it ended its process ({self._worker.end()})")
             return
         if isinstance(message, tuple):
             yield SlideProgress(self.job, *message)
@@ -120,10 +116,3 @@ class _Worker:
     def _restart(self) -> None:
         self._worker.kill()
         self._begin(start_worker())
-
-
-def _end_of(process: subprocess.Popen[bytes]) -> str:
-    code = process.returncode
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    return f"signal {signal.Signals(-code).name}"

@@ -7,63 +7,26 @@ options. Importing this module costs next to nothing.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from app.batch.engines.limits import die_with, memory_limit, silent
+from wsi.process.child import Child, parent_connection, start_child
+from wsi.process.limits import die_with, memory_limit, no_core_files
+from wsi.process.silence import silent
 
-# -P: the folder where the user stands holds slides, and maybe a file that is called as one of our modules.
-_PYTHON = (
-    "-P",
-    "-c",
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import app.batch.engines.worker as w; w.work()",
-)
-# NumPy's BLAS reads it once, when it is loaded. Its own threads, waiting for each other on two busy cores, made the
-# small products of a batch of tiles 60 times as dear as one thread does.
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # Between two progress reports of one slide.
 _REPORT_EVERY_S = 0.2
 
-
-@dataclass(frozen=True)
-class WorkerProcess:
-    """It wants to be sent a RunConfig with a SlideWork or None, then SlideJobs; it answers each with (tiles done,
-    tiles) and a SlideOutcome."""
-
-    process: subprocess.Popen[bytes]
-    connection: Connection
-
-    def dismiss(self) -> None:
-        """Ends it politely: what it is at is finished first, for two seconds at most."""
-        self.connection.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(2)
-        self.kill()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.connection.close()
+WorkerProcess = Child
+"""It wants to be sent a RunConfig with a SlideWork or None, then SlideJobs; it answers each with (tiles done, tiles)
+and a SlideOutcome."""
 
 
 def start_worker() -> WorkerProcess:
-    ours, theirs = socket.socketpair()
-    with theirs, _interrupts_held():
-        process = subprocess.Popen(
-            [sys.executable, *_PYTHON, json.dumps(sys.path), str(theirs.fileno()), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-        )
-    return WorkerProcess(process, Connection(ours.detach()))
+    return start_child(f"{__name__}:{work.__name__}")
 
 
 @contextlib.contextmanager
@@ -77,25 +40,14 @@ def started_early(wanted: bool) -> Iterator[list[WorkerProcess]]:
             worker.kill()
 
 
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """A process started in here has Ctrl-C blocked for good: it is the parent's to handle, from the first moment."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 # --- in the worker process
 
 
 def work() -> None:
     """Does the slides that it is sent, until the parent closes the connection or is gone."""
-    connection, parent = Connection(int(sys.argv[2])), int(sys.argv[3])
+    connection, parent = parent_connection()
     die_with(parent)
-    for name in _ONE_THREAD:
-        os.environ.setdefault(name, "1")
+    no_core_files()
     with silent(), contextlib.suppress(EOFError, OSError):
         _serve(connection)
     # Results are on disk; there is nothing that taking the libraries down in order would save.
@@ -104,7 +56,7 @@ def work() -> None:
 
 def _serve(connection: Connection) -> None:
     from app.batch.engines.task import ModelCache, process_slide
-    from app.batch.engines.tuning import tune_process
+    from wsi.process.tuning import tune_process
 
     tune_process()
     # The store is wanted last, and takes longest to load.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,7 +14,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PROGRAM = (sys.executable, "-m", "app.viewer.explain.process")
+from wsi.process.child import child_environment, python_command
+
+PROGRAM = "app.viewer.explain.process:main"
 _ANSWERS_KEPT = 64
 _TIMEOUT_S = 60.0
 
@@ -60,8 +61,8 @@ class Answer:
 class Explainer:
     """One process, one question at a time; safe to share among threads. It is replaced when it dies or hangs."""
 
-    def __init__(self, program: tuple[str, ...] = PROGRAM, timeout_s: float = _TIMEOUT_S) -> None:
-        self._program = program
+    def __init__(self, program: tuple[str, ...] | None = None, timeout_s: float = _TIMEOUT_S) -> None:
+        self._program = program or python_command(PROGRAM)
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
         self._answers: OrderedDict[Question, Answer] = OrderedDict()
@@ -116,6 +117,7 @@ class Explainer:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
+            env=child_environment(),
         )
         return self._process
 

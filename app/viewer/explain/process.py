@@ -1,4 +1,4 @@
-"""The process that explains tiles: `python -m app.viewer.explain.process` answers questions, one JSON line each.
+"""The process that explains tiles: it answers questions, one JSON line each.
 
 Inference and slide files stay out of the server's own process, as for uploads. It ends when its questions do.
 """
@@ -12,7 +12,6 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from app.batch.engines.limits import memory_limit, silent
 from app.viewer.explain.ask import Answer, Question
 from app.viewer.explain.picture import paint_evidence
 from app.viewer.overlay import encode_png
@@ -20,19 +19,25 @@ from classifier.explain import explain
 from classifier.model import TileModel, load_model
 from tiler.stream import read_tile_at
 from wsi.errors import ModelDigestError, PulmoscopeError
+from wsi.process.limits import allow_cpu_seconds, memory_limit, no_core_files
+from wsi.process.silence import silent
 from wsi.slide import Pixels
 
 _MEMORY_GB = 4.0
+# On all cores together; who asks waits a minute at most.
+_CPU_S = 120.0
 
 
 def main() -> None:
     """Answers until the questions end. Only answers go to the real standard output."""
+    no_core_files()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers, silent():
-        from app.batch.engines.tuning import tune_process
+        from wsi.process.tuning import tune_process
 
         tune_process()
         with memory_limit(_MEMORY_GB):
             for line in sys.stdin:
+                allow_cpu_seconds(_CPU_S)
                 answers.write(answer(Question(**json.loads(line))).to_line() + "\n")
                 answers.flush()
 
@@ -71,7 +76,3 @@ def _model(folder: str, sha256: str) -> TileModel:
 
 def _base64_png(pixels: Pixels) -> str:
     return base64.b64encode(encode_png(pixels)).decode()
-
-
-if __name__ == "__main__":
-    main()
