@@ -39,7 +39,7 @@ class SlideRecord:
     size_px: tuple[int, int]  # (width, height) of level 0
     mpp: float
     mpp_source: str
-    sha256: str  # wsi.fingerprint
+    sha256: str  # wsi.files.fingerprint
     backend: str
     synthetic: bool
     metadata: Mapping[str, str | float | int | bool]

@@ -19,7 +19,7 @@ from app.config import RunConfig
 from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileSpec, map_tiles, survey_slide
 from wsi import Slide, __version__, open_slide
-from wsi.fingerprint import fingerprint_meanwhile
+from wsi.files.fingerprint import fingerprint_meanwhile
 from wsi.metadata import public_label
 from wsi.spacing import ReadPlan
 

@@ -27,7 +27,7 @@ from tiler.quality import blur_flags
 from tiler.stream import BATCH_SIZE, read_tiles
 from tiler.survey import survey_slide
 from wsi import Slide, open_slide
-from wsi.fingerprint import fingerprint
+from wsi.files.fingerprint import fingerprint
 from wsi.process.tuning import tune_process
 
 # A section of 14 x 12 mm, tissue all over; what a slide costs once weighs more on smaller ones.

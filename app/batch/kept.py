@@ -17,7 +17,7 @@ from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.audit import AuditLog
 from classifier.model import TileModel
-from wsi.fingerprint import fingerprint
+from wsi.files.fingerprint import fingerprint
 from wsi.metadata import public_label
 
 

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from wsi.errors import NotAFileError, UnreadableFileError
-from wsi.fingerprint import fingerprint, fingerprint_meanwhile
+from wsi.files.fingerprint import fingerprint, fingerprint_meanwhile
 from wsi.readers.slide_files import slide_files
 
 
