@@ -21,7 +21,7 @@ from app.ledger.locks import lock, prepare_locks
 from app.ledger.slide_ids import SLIDE_IDS, add_slide_ids, read_slide_ids
 from app.ledger.table import read_table
 from wsi.errors import OutputUnwritableError, PulmoscopeError
-from wsi.fingerprint import fingerprint
+from wsi.files.fingerprint import fingerprint
 from wsi.text import unescape
 
 _MAX_ID = 100
