@@ -15,7 +15,11 @@ _GOLDEN_TURN = 0.618034
 
 NOT_RECOGNISED = "#8A8F98"
 POOR_QUALITY = "#C9CDD3"
-INK = "#1D2733"
+INK, FAINT, GRID = "#1D2733", "#566070", "#E3E7ED"  # text and axes; lesser text and lines; the grid of a chart
+
+# Of curves, which stand for no class: darkest first; dashes tell them apart in print.
+CURVE_COLOURS = ("#0072B2", "#D55E00", "#007A5A", "#8A4F7D", "#9A6A00", "#3B3B3B")
+CURVE_DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2")
 
 
 def class_colours(classes: Sequence[str], background: str) -> dict[str, str]:

@@ -10,16 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from app.presentation.colours import CURVE_COLOURS, CURVE_DASHES, FAINT, GRID, INK
 from app.presentation.words import spoken
 from classifier.evaluation.coverage import CoverageCurve
 from classifier.evaluation.metrics import ReliabilityBin
 from classifier.evaluation.roc import RocCurve
 from classifier.evaluation.shifts import ShiftResult
-
-# Okabe and Ito's colours, told apart by colour-blind readers, darkest first; dashes tell them apart in print.
-COLOURS = ("#0072b2", "#d55e00", "#007a5a", "#8a4f7d", "#9a6a00", "#3b3b3b")
-DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2")
-INK, FAINT, GRID = "#1d2530", "#566070", "#e3e7ed"
 
 Range = tuple[float, float]
 
@@ -74,7 +70,7 @@ def roc_chart(curves: Sequence[RocCurve], x: Range = (0.0, 1.0), y: Range = (0.0
     inside = [axes.line([(0, 0), (1, 1)], FAINT, "3 4", 1)]
     legend = []
     for i, curve in enumerate(curves):
-        colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
+        colour, dash = CURVE_COLOURS[i % len(CURVE_COLOURS)], CURVE_DASHES[i % len(CURVE_DASHES)]
         inside.append(axes.line(zip(curve.false_positive_rate, curve.sensitivity, strict=True), colour, dash))
         called = curve.called_false_positive_rate, curve.called_sensitivity
         if not any(map(math.isnan, called)):
@@ -91,12 +87,12 @@ def coverage_chart(curve: CoverageCurve) -> str:
     lowest = min([*curve.accuracy, *(row.accuracy.low for row in curve.rows if not math.isnan(row.accuracy.low))])
     axes = _Axes((0.0, 1.0), (min(0.95, math.floor(lowest * 20) / 20), 1.0))
     parts = [axes.frame("share of tiles judged (coverage)", "accuracy on them")]
-    parts.append(axes.line(zip(curve.coverage, curve.accuracy, strict=True), COLOURS[0]))
+    parts.append(axes.line(zip(curve.coverage, curve.accuracy, strict=True), CURVE_COLOURS[0]))
     for row in curve.rows:
         if not math.isnan(row.accuracy.low):
             ends = [(row.coverage, row.accuracy.low), (row.coverage, row.accuracy.high)]
-            parts.append(axes.line(ends, COLOURS[0], width=1.2))
-        parts.append(axes.dot(row.coverage, row.accuracy.value, COLOURS[0]))
+            parts.append(axes.line(ends, CURVE_COLOURS[0], width=1.2))
+        parts.append(axes.dot(row.coverage, row.accuracy.value, CURVE_COLOURS[0]))
     return _svg(axes.left + axes.width + 16, axes.top + axes.height + 46, "Accuracy against coverage", "".join(parts))
 
 
@@ -107,9 +103,11 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> str:
         axes.frame("mean probability of the call", "share that was right"),
         axes.line([(0, 0), (1, 1)], FAINT, "3 4", 1),
     ]
-    parts.append(axes.line([(one.confidence, one.accuracy) for one in bins], COLOURS[0], width=1.2))
+    parts.append(axes.line([(one.confidence, one.accuracy) for one in bins], CURVE_COLOURS[0], width=1.2))
     most = max((one.tiles for one in bins), default=1)
-    parts += [axes.dot(one.confidence, one.accuracy, COLOURS[0], 3 + 7 * math.sqrt(one.tiles / most)) for one in bins]
+    parts += [
+        axes.dot(one.confidence, one.accuracy, CURVE_COLOURS[0], 3 + 7 * math.sqrt(one.tiles / most)) for one in bins
+    ]
     return _svg(axes.left + axes.width + 16, axes.top + axes.height + 46, "Reliability diagram", "".join(parts))
 
 
@@ -131,9 +129,9 @@ def shift_chart(results: Sequence[ShiftResult]) -> str:
         parts.append(_text(axes.left - 10, axes.py(y) + 4, one.title, "end"))
         if not math.isnan(one.difference.low):
             parts.append(
-                axes.line([(100 * one.difference.low, y), (100 * one.difference.high, y)], COLOURS[0], width=1.6)
+                axes.line([(100 * one.difference.low, y), (100 * one.difference.high, y)], CURVE_COLOURS[0], width=1.6)
             )
-        parts.append(axes.dot(100 * one.difference.value, y, COLOURS[0]))
+        parts.append(axes.dot(100 * one.difference.value, y, CURVE_COLOURS[0]))
     parts.append(_text(axes.left + axes.width / 2, bottom + 36, "change in accuracy, points", "middle"))
     return _svg(axes.left + axes.width + 16, bottom + 44, "Change in accuracy under each shift", "".join(parts))
 
