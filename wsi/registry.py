@@ -6,12 +6,14 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, UnsupportedSlideError, UsageError
 from wsi.identity import SlideFiles, open_regular
 from wsi.readers import image as image_reader
 from wsi.readers import openslide as openslide_reader
 from wsi.readers import tiled_jpeg as tiff_reader
+from wsi.readers.examine import Advice, examine
 from wsi.readers.tiff_directory import FastPathDoubtError
 from wsi.slide import Slide
 
@@ -45,7 +47,23 @@ def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "aut
         names = ", ".join(known.name for known in READERS)
         raise UsageError(f"no reader is called {reader!r}", hint=f"use auto, or one of {names}")
     check_file(path)
-    seen, why = SlideFiles.of((path,)), ""
+    seen = SlideFiles.of((path,))
+    advice = examine(path, image_reader.MAX_PIXELS)
+    if advice.page is not None and advice.why and reader not in ("auto", "image"):
+        raise UnsupportedSlideError(
+            f"the reader {reader} would misread {path.name}: {advice.why}", hint="use --reader auto"
+        )
+    slide = _opened(path, mpp, reader, advice, seen)
+    if advice.other_images:
+        slide.metadata = MappingProxyType({**slide.metadata, "other_images": advice.other_images})
+    return slide
+
+
+def _opened(path: Path, mpp: float | None, reader: str, advice: Advice, seen: SlideFiles) -> Slide:
+    if advice.page is not None and reader in ("auto", "image"):
+        with seen.unchanged():
+            return image_reader.ImageReader(path, mpp, advice.page, advice.why)
+    why = ""
     for known in READERS:
         if reader in ("auto", known.name) and known.recognises(path):
             try:

@@ -17,10 +17,11 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from wsi.errors import CorruptSlideError, UnsupportedSlideError
+from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
 from wsi.identity import SlideFiles
 from wsi.metadata import Metadata, is_synthetic
 from wsi.picture import open_picture
+from wsi.readers.features import unsupported
 from wsi.region import Pixels, clip, on_white, overview, shrink_to, white
 from wsi.spacing import Level, Spacing, mpp_from_tiff_resolution, resolve_spacing
 
@@ -40,17 +41,20 @@ def recognises(path: Path) -> bool:
 
 
 class ImageReader:
-    """An image file. Raises CorruptSlideError, SlideTooLargeError and the errors of `resolve_spacing`."""
+    """An image file. Raises CorruptSlideError, UnsupportedSlideError, SlideTooLargeError and the errors of
+    `resolve_spacing`."""
 
     backend = "image"
 
-    def __init__(self, path: Path, mpp: float | None = None) -> None:
+    def __init__(self, path: Path, mpp: float | None = None, page: int | None = None, why: str = "") -> None:
+        """`page` is that of a TIFF whose directories were found whole; `why` says in a few words why OpenSlide does not
+        read the file."""
         self.files = SlideFiles.of((path,))
-        with _opened(path) as image:
+        with _opened(path, page) as image:
             size_px = _upright_size(image)
             spacing = _spacing(path.name, image, mpp)
-            metadata = _public(image)
-        self._share(path, size_px, spacing, metadata, _LazyPixels(path, size_px))
+            metadata = _public(image) | ({"reader": f"{self.backend} ({why})"} if why else {})
+        self._share(path, size_px, spacing, metadata, _LazyPixels(path, size_px, page))
 
     def _share(
         self,
@@ -109,8 +113,9 @@ class ImageReader:
 class _LazyPixels:
     """The image's pixels, decoded once, whichever thread asks first."""
 
-    def __init__(self, path: Path, size_px: tuple[int, int]) -> None:
+    def __init__(self, path: Path, size_px: tuple[int, int], page: int | None) -> None:
         self._path = path
+        self._page = page
         self._size_px = size_px
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
@@ -119,7 +124,7 @@ class _LazyPixels:
         """The whole image, (height, width, 3), shared by all who ask: not to be written to. Raises SlideError."""
         with self._lock:
             if self._pixels is None:
-                with _opened(self._path) as image:
+                with _opened(self._path, self._page) as image:
                     pixels = _upright_rgb(self._path, image)
                 if pixels.shape[1::-1] != self._size_px:
                     raise _corrupt(self._path)
@@ -128,14 +133,23 @@ class _LazyPixels:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path, page: int | None) -> Iterator[Image.Image]:
     """The image as `open_picture` gives it; one that began well and is none after all is damaged."""
     try:
         with open_picture(path, FORMATS, MAX_PIXELS) as image:
+            if page:
+                image.seek(page)
+                if image.width * image.height > MAX_PIXELS:
+                    raise SlideTooLargeError(
+                        f"{path.name} has a page of more than {MAX_PIXELS // 1_000_000} million pixels in one piece",
+                        hint="crop it, or convert it to a tiled pyramid",
+                    )
             yield image
     except UnsupportedSlideError as error:
-        if isinstance(error.__cause__, UnidentifiedImageError):
+        if isinstance(error.__cause__, UnidentifiedImageError) and page is None:
             raise _corrupt(path) from error
+        if isinstance(error.__cause__, UnidentifiedImageError):
+            raise unsupported(path.name, "a layout of pixels that is no picture's") from error
         raise
 
 
@@ -164,7 +178,12 @@ def _upright_rgb(path: Path, image: Image.Image) -> Pixels:
     if mode in _SIXTEEN_BIT or mode == "I":
         return _grey_16(path, np.asarray(upright))
     if upright.has_transparency_data:
-        return on_white(np.asarray(upright.convert("RGBA")))
+        rgba = np.asarray(upright.convert("RGBA"))
+        if rgba[..., 3].max() == 0:
+            raise UnsupportedSlideError(
+                f"every pixel of {path.name} is fully transparent", hint="save it without its alpha channel"
+            )
+        return on_white(rgba)
     return np.array(upright.convert("RGB"))
 
 
@@ -188,6 +207,8 @@ def _check_jpeg(path: Path) -> None:
 def _spacing(name: str, image: Image.Image, given: float | None) -> Spacing:
     """From the density in the header, which Pillow gives in px per inch for all three formats."""
     dpi = image.info.get("dpi") or (0.0, 0.0)
+    if image.format == "TIFF" and ExifTags.Base.XResolution not in image.tag_v2:  # type: ignore[attr-defined]
+        dpi = (0.0, 0.0)  # what Pillow still remembers of the page before
     mpp = tuple(mpp_from_tiff_resolution(float(value), _INCH) for value in dpi)
     stated = (mpp[0], mpp[1]) if len(mpp) == 2 and mpp[0] and mpp[1] else None
     return resolve_spacing(name, given=given, tiff_resolution=stated)

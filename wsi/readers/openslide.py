@@ -17,6 +17,7 @@ from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, Unread
 from wsi.identity import SlideFiles
 from wsi.metadata import number, public_metadata
 from wsi.readers.dicom_series import alone
+from wsi.readers.features import explained
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.slide_files import slide_files
 from wsi.region import clip, on_white, overview, shrink_to, white
@@ -47,7 +48,8 @@ def files_of(path: Path) -> SlideFiles:
 
 
 class OpenSlideReader:
-    """A slide opened by OpenSlide. Raises CorruptSlideError, SlideTooLargeError and the errors of `resolve_spacing`."""
+    """A slide opened by OpenSlide. Raises CorruptSlideError, UnsupportedSlideError for features that OpenSlide does not
+    read, SlideTooLargeError and the errors of `resolve_spacing`."""
 
     backend = "openslide"
 
@@ -69,7 +71,7 @@ class OpenSlideReader:
             stored = _stored_levels(handle, path.name, properties)
         except (openslide.OpenSlideError, ValueError) as error:
             self._shown.close()
-            raise _corrupt(path.name) from error
+            raise explained(path.name, error) from error
         except SlideError:
             self._shown.close()
             raise
@@ -128,7 +130,7 @@ class OpenSlideReader:
         try:
             return on_white(np.asarray(self._open_handle().read_region(corner, stored, size_px)))
         except openslide.OpenSlideError as error:
-            raise _corrupt(self.path.name) from error
+            raise explained(self.path.name, error) from error
 
     def gives_stored_pixels(self, level_xy: tuple[int, int], level: int) -> bool:
         """Whether a region that begins there comes as it is stored, and not blended with neighbouring pixels."""
@@ -206,8 +208,3 @@ def _bounds(properties: Mapping[str, str], size_px: tuple[int, int]) -> tuple[in
     x, y, width, height = (math.floor(value) for value in stated if value is not None)
     part = clip((x, y), (width, height), size_px) if min(width, height) > 0 else None
     return whole if part is None else (*part[1], *part[2])
-
-
-def _corrupt(name: str) -> CorruptSlideError:
-    """OpenSlide's own words are left out: they may hold the path or text from the file."""
-    return CorruptSlideError(f"{name} is damaged: OpenSlide cannot read it", hint="copy or scan it again")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,12 +32,16 @@ _SCALARS = frozenset((_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, 
 )
 _JPEG = 7
 _PHOTOMETRICS: dict[int | None, Photometric] = {2: "rgb", 6: "ycbcr"}
-# Field type -> numpy code: BYTE, SHORT, LONG, UNDEFINED, LONG8. Nothing else can hold what is read here.
-_CODES = {1: "u1", 3: "u2", 4: "u4", 7: "u1", 16: "u8"}
+# Field type -> numpy code: BYTE, ASCII, SHORT, LONG, UNDEFINED, IFD, LONG8, IFD8. Nothing else can hold what is read.
+_CODES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 7: "u1", 13: "u4", 16: "u8", 18: "u8"}
 
 
 class FastPathDoubtError(Exception):
     """Why the fast path leaves a file alone: a few words of ours, never text from the file."""
+
+
+class TruncatedTiffError(FastPathDoubtError):
+    """A directory that ought to be there lies beyond the end of the file."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class TiledJpeg:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     code: str
     count: int
     place: int
@@ -66,7 +70,7 @@ class _Entry:
 
 
 @dataclass(frozen=True)
-class _File:
+class TiffFile:
     fd: int
     size: int
     order: str  # "<" or ">"
@@ -74,7 +78,7 @@ class _File:
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         if offset < 0 or length < 0 or offset + length > self.size:
-            raise FastPathDoubtError("a directory points beyond the file")
+            raise TruncatedTiffError("a directory points beyond the file")
         data = os.pread(self.fd, length, offset)
         if len(data) != length:
             raise FastPathDoubtError("the file ends early")
@@ -83,6 +87,14 @@ class _File:
     def unpack(self, form: str, offset: int) -> tuple[Any, ...]:
         return struct.unpack(self.order + form, self.bytes_at(offset, struct.calcsize("<" + form)))
 
+    def values(self, entry: Entry, most: int = _MAX_TILES) -> NDArray[np.uint64]:
+        """(n,) the first `most` values of a field; there is at least one."""
+        count = min(entry.count, most)
+        if count < 1:
+            raise FastPathDoubtError("a field of no sensible length")
+        data = self.bytes_at(entry.place, count * int(entry.code[1]))
+        return np.frombuffer(data, self.order + entry.code).astype(np.uint64)
+
 
 def tiled_jpegs(fd: int) -> tuple[TiledJpeg, ...]:
     """The tiled directories of the TIFF open at `fd`, in file order; stripped ones (thumbnail, label) are passed over.
@@ -90,20 +102,23 @@ def tiled_jpegs(fd: int) -> tuple[TiledJpeg, ...]:
     Raises FastPathDoubtError where the file is no TIFF, is damaged, or has a tiled directory in another layout than
     8-bit interleaved JPEG.
     """
-    file, offset = _opened(fd)
+    file, offset = open_tiff(fd)
+    tiled = (entries for entries in read_directories(file, offset) if _TILE_OFFSETS in entries)
+    return tuple(_tiled_jpeg(file, entries) for entries in tiled)
+
+
+def read_directories(file: TiffFile, offset: int) -> Iterator[dict[int, Entry]]:
+    """The directories of the chain that begins at `offset`. Raises FastPathDoubtError, TruncatedTiffError."""
     seen: set[int] = set()
-    found = []
     while offset:
         if offset in seen or len(seen) >= _MAX_DIRECTORIES:
             raise FastPathDoubtError("its directories run in a circle")
         seen.add(offset)
         entries, offset = _entries(file, offset)
-        if _TILE_OFFSETS in entries:
-            found.append(_tiled_jpeg(file, entries))
-    return tuple(found)
+        yield entries
 
 
-def _opened(fd: int) -> tuple[_File, int]:
+def open_tiff(fd: int) -> tuple[TiffFile, int]:
     """The file by its header, and the place of its first directory."""
     size = os.fstat(fd).st_size
     magic = os.pread(fd, 4, 0)
@@ -112,15 +127,15 @@ def _opened(fd: int) -> tuple[_File, int]:
         raise FastPathDoubtError("not a TIFF")
     [version] = struct.unpack(order + "H", magic[2:])
     if version == 42:
-        file = _File(fd, size, order, big=False)
+        file = TiffFile(fd, size, order, big=False)
         return file, file.unpack("I", 4)[0]
-    file = _File(fd, size, order, big=True)
+    file = TiffFile(fd, size, order, big=True)
     if version != 43 or file.unpack("HH", 4) != (8, 0):
         raise FastPathDoubtError("not a TIFF")
     return file, file.unpack("Q", 8)[0]
 
 
-def _entries(file: _File, offset: int) -> tuple[dict[int, _Entry], int]:
+def _entries(file: TiffFile, offset: int) -> tuple[dict[int, Entry], int]:
     """The fields of one directory that can be read here, by tag, and the place of the next directory."""
     head, row, form, room = ("Q", 20, "HHQ", 8) if file.big else ("H", 12, "HHI", 4)
     [count] = file.unpack(head, offset)
@@ -137,12 +152,12 @@ def _entries(file: _File, offset: int) -> tuple[dict[int, _Entry], int]:
         place = start + at + row - room
         if values * int(code[1]) > room:
             [place] = file.unpack("Q" if file.big else "I", place)
-        entries[tag] = _Entry(code, values, place)
+        entries[tag] = Entry(code, values, place)
     [following] = file.unpack("Q" if file.big else "I", start + count * row)
     return entries, following
 
 
-def _tiled_jpeg(file: _File, entries: Mapping[int, _Entry]) -> TiledJpeg:
+def _tiled_jpeg(file: TiffFile, entries: Mapping[int, Entry]) -> TiledJpeg:
     value = {tag: _scalar(file, entries[tag]) for tag in _SCALARS if tag in entries}
     if value.get(_COMPRESSION) != _JPEG:
         raise FastPathDoubtError("its tiles are not JPEG")
@@ -164,13 +179,13 @@ def _tiled_jpeg(file: _File, entries: Mapping[int, _Entry]) -> TiledJpeg:
     return TiledJpeg(size, tile, photometric, _tables(file, entries), offsets, lengths)
 
 
-def _scalar(file: _File, entry: _Entry) -> int:
+def _scalar(file: TiffFile, entry: Entry) -> int:
     if entry.count != 1:
         raise FastPathDoubtError("a field of no sensible length")
     return int.from_bytes(file.bytes_at(entry.place, int(entry.code[1])), "little" if file.order == "<" else "big")
 
 
-def _array(file: _File, entries: Mapping[int, _Entry], tag: int, count: int) -> NDArray[np.uint64]:
+def _array(file: TiffFile, entries: Mapping[int, Entry], tag: int, count: int) -> NDArray[np.uint64]:
     """(count,) values of a field. A count that differs is refused before any memory is asked for."""
     entry = entries.get(tag)
     if entry is None or entry.count != count:
@@ -179,7 +194,7 @@ def _array(file: _File, entries: Mapping[int, _Entry], tag: int, count: int) -> 
     return np.frombuffer(data, file.order + entry.code).astype(np.uint64)
 
 
-def _tables(file: _File, entries: Mapping[int, _Entry]) -> bytes:
+def _tables(file: TiffFile, entries: Mapping[int, Entry]) -> bytes:
     entry = entries.get(_JPEG_TABLES)
     if entry is None:
         return b""

@@ -77,7 +77,7 @@ def test_sixteen_bit_grey_is_scaled_by_its_full_range(tmp_path: Path) -> None:
 
 def test_floating_point_is_no_picture(tmp_path: Path) -> None:
     path = save(tmp_path, Image.fromarray(np.ones((20, 20), np.float32)), "a.tif")
-    with pytest.raises(UnsupportedSlideError, match="measured values"):
+    with pytest.raises(UnsupportedSlideError, match="float samples"):
         pixels_of(path)
 
 
@@ -124,7 +124,7 @@ def test_printers_density_is_no_measurement(tmp_path: Path, name: str, dpi: int)
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_truncated_image_is_corrupt(picture: Path, share: float) -> None:
     picture.write_bytes(picture.read_bytes()[: int(picture.stat().st_size * share)])
-    with pytest.raises(CorruptSlideError, match="is damaged"):
+    with pytest.raises(CorruptSlideError, match="is damaged|is incomplete"):
         pixels_of(picture)
 
 

@@ -1,0 +1,159 @@
+"""A look at a file before any reader: what is no slide or no longer one, and which page of a TIFF is the slide.
+
+OpenSlide takes the first directory of a TIFF that it does not know, Pillow the first page. Neither asks whether that is
+a label, the smallest level, or what is left of a file that was cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import openslide
+
+from wsi.errors import CorruptSlideError, UnsupportedSlideError
+from wsi.identity import open_regular
+from wsi.readers import features
+from wsi.readers.tiff_directory import FastPathDoubtError, TruncatedTiffError
+from wsi.readers.tiff_pages import JPEG, TiffPage, looks_like_tiff, read_pages
+
+# Endings of formats that are never one plain picture.
+_SLIDES_ONLY = frozenset((".mrxs", ".ndpi", ".vms", ".vmu", ".scn", ".svs", ".svslide", ".bif", ".czi", ".dcm"))
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+# OpenSlide's names of the formats whose pixels are tiles of a TIFF's own directories.
+_TIFF_VENDORS = frozenset(("aperio", "generic-tiff", "huron", "leica", "philips", "trestle", "ventana"))
+# A label or macro picture is smaller beside the slide, another section is not.
+_LEAST_OTHER_SHARE = 0.1
+_MAX_BITS = 16
+# What the image reader decodes: none, CCITT, LZW, JPEG, Deflate, PackBits, LZMA, Zstandard, WebP.
+_IMAGE_COMPRESSIONS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001))
+
+
+@dataclass(frozen=True)
+class Advice:
+    """`page` is the page of a TIFF that must be read as a plain image, None where OpenSlide's choice is right;
+    `why` says why; `other_images` counts further pictures of the slide's size that are not read."""
+
+    page: int | None = None
+    why: str = ""
+    other_images: int = 0
+
+
+def examine(path: Path, max_image_pixels: int) -> Advice:
+    """How to read the file. `max_image_pixels` is what a plain image may have.
+
+    Raises CorruptSlideError for what is cut short, UnsupportedSlideError for what nothing here reads as it should.
+    """
+    vendor = _vendor(path)
+    if vendor is None:
+        _check_parts(path)
+    if not looks_like_tiff(path) or vendor not in (None, *_TIFF_VENDORS):
+        return Advice()
+    try:
+        pages = read_pages(path)
+    except TruncatedTiffError as error:
+        if vendor in (None, "generic-tiff"):
+            raise _incomplete(path) from error
+        return Advice()
+    except (FastPathDoubtError, OSError):
+        return Advice()  # whoever reads it finds the words
+    if not pages:
+        return Advice()
+    return _advice(path, vendor, pages, max_image_pixels)
+
+
+def _vendor(path: Path) -> str | None:
+    try:
+        vendor = openslide.OpenSlide.detect_format(str(path))
+    except openslide.OpenSlideError:
+        return None
+    return None if vendor is None else str(vendor)
+
+
+def _check_parts(path: Path) -> None:
+    """Of a file that OpenSlide does not know: whether it is what is left of a slide, or a picture named as one."""
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs":
+        folder = path.with_suffix("")
+        lacking = "is missing" if not folder.is_dir() else "has no Slidedat.ini that can be read"
+        raise CorruptSlideError(
+            f"{path.name} is incomplete: its folder {folder.name} {lacking}", hint="copy the folder beside the file"
+        )
+    with open_regular(path) as file:
+        plain = file.read(8).startswith(_PICTURES)
+    if plain and suffix in _SLIDES_ONLY:
+        raise UnsupportedSlideError(
+            f"{path.name} is named as a slide but holds a plain picture",
+            hint="copy the slide again, or rename it to .jpg or .png where a picture is meant",
+        )
+
+
+def _advice(path: Path, vendor: str | None, pages: Sequence[TiffPage], max_image_pixels: int) -> Advice:
+    main = max(pages, key=lambda page: page.pixels)
+    _check_features(path, main)
+    why, others = _what_openslide_misses(vendor, pages, main), 0
+    if vendor in (None, "generic-tiff"):
+        _check_planes(path, main, pages)
+        if (vendor is None or why) and not main.complete:
+            raise _incomplete(path)
+        others = sum(_is_another(page, main) for page in pages)
+    as_image = vendor is None or (bool(why) and vendor == "generic-tiff")
+    if as_image and main.compression not in _IMAGE_COMPRESSIONS:
+        raise features.unsupported(path.name, features.compression(main.compression))
+    if vendor is None:
+        return Advice(main.number, "", others)
+    if not why:
+        return Advice(other_images=others)
+    if vendor == "generic-tiff" and main.pixels <= max_image_pixels:
+        return Advice(main.number, why, others)
+    if why == _OPACITY and main.extra:
+        return Advice(other_images=others)  # OpenSlide knows opacity that is told as such
+    hint = "save it again with the full resolution first, upright, in three colours"
+    if why == _ORDER:
+        hint = f"which of its {len(pages)} images is meant? {hint}"
+    raise UnsupportedSlideError(f"{path.name} cannot be read as it should: {why}", hint=hint)
+
+
+_ORDER = "its first image is not its full resolution"
+_TURNED = "its tiles are stored turned or mirrored (TIFF Orientation)"
+_OPACITY = "it has a fourth channel"
+
+
+def _what_openslide_misses(vendor: str | None, pages: Sequence[TiffPage], main: TiffPage) -> str:
+    """Why OpenSlide would show something else than the slide; "" where it does not."""
+    seen = pages[0] is main or (main.tiled and main.reduced)
+    if vendor == "generic-tiff" and not seen:
+        return _ORDER
+    # Each tile would be turned in itself while its place is not. JPEG tiles are taken as stored.
+    if 2 <= main.orientation <= 8 and main.compression != JPEG:
+        return _TURNED
+    return _OPACITY if main.samples == 4 else ""
+
+
+def _check_features(path: Path, page: TiffPage) -> None:
+    if page.sample_format in features.SAMPLE_FORMATS:
+        raise features.unsupported(path.name, features.SAMPLE_FORMATS[page.sample_format])
+    if page.bits > _MAX_BITS:
+        raise features.unsupported(path.name, f"samples of {page.bits} bits")
+    if page.samples > 4 or (page.samples == 2 and page.extra == 0):
+        raise features.unsupported(path.name, f"{page.samples} channels", hint="export its colours as 8-bit RGB")
+
+
+def _check_planes(path: Path, main: TiffPage, pages: Sequence[TiffPage]) -> None:
+    planes = pages[0].focal_planes
+    if planes > 1 and sum(page.size_px == main.size_px for page in pages) > 1:
+        raise features.unsupported(path.name, f"{planes} focal planes", hint="export one focal plane")
+
+
+def _is_another(page: TiffPage, main: TiffPage) -> bool:
+    """Whether a page shows something else than `main` does, as large as a section is."""
+    if page is main or page.reduced or page.pixels < _LEAST_OTHER_SHARE * main.pixels:
+        return False
+    ratios = [whole / max(side, 1) for whole, side in zip(main.size_px, page.size_px, strict=True)]
+    a_level = min(ratios) > 1.5 and abs(ratios[0] / ratios[1] - 1) < 0.02 and abs(ratios[0] - round(ratios[0])) < 0.02
+    return not a_level
+
+
+def _incomplete(path: Path) -> CorruptSlideError:
+    return CorruptSlideError(f"{path.name} is incomplete: the file was cut short", hint="copy it again")

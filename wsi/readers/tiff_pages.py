@@ -1,0 +1,120 @@
+"""What a TIFF holds in all: its pages with what matters for choosing one, and what is wrong with a file cut short.
+
+Directories only, with bounds on everything; no pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsi.identity import open_regular
+from wsi.readers.tiff_directory import Entry, TiffFile, open_tiff, read_directories
+from wsi.region import Pair
+
+JPEG, RGB, YCBCR = 7, 2, 6
+_REDUCED, _MASK = 1, 4
+_OLD_REDUCED = 2  # of the tag that NewSubfileType replaced
+_MAX_DESCRIPTION_BYTES = 1 << 20
+_TAGS = {
+    "subfile": 254,
+    "old_subfile": 255,
+    "width": 256,
+    "height": 257,
+    "bits": 258,
+    "compression": 259,
+    "photometric": 262,
+    "orientation": 274,
+    "samples": 277,
+    "tile_width": 322,
+    "extra": 338,
+    "sample_format": 339,
+}
+_DESCRIPTION, _X_RESOLUTION = 270, 282
+_PLACES = ((324, 325), (273, 279))  # offsets and lengths of tiles, of strips
+
+
+@dataclass(frozen=True)
+class TiffPage:
+    """One directory of the main chain; `number` is its place there. Fields are those of TIFF 6.0, 0 where absent."""
+
+    number: int
+    size_px: Pair
+    reduced: bool
+    tiled: bool
+    compression: int
+    photometric: int
+    samples: int
+    bits: int
+    sample_format: int
+    orientation: int
+    extra: int
+    """Meaning of the first sample beyond the colours: 0 not told, 1 and 2 opacity."""
+    description: str
+    complete: bool
+    """Whether all its tiles or strips lie inside the file."""
+
+    @property
+    def pixels(self) -> int:
+        return self.size_px[0] * self.size_px[1]
+
+    @property
+    def focal_planes(self) -> int:
+        """As OME-XML or ImageJ tell; 1 where nothing is told."""
+        told = [int(z) for z in re.findall(r'\bSizeZ="(\d{1,6})"', self.description)]
+        if self.description.startswith("ImageJ"):
+            told += [int(z) for z in re.findall(r"^slices=(\d{1,6})\s*$", self.description, re.MULTILINE)]
+        return max(told, default=1)
+
+
+def read_pages(path: Path) -> tuple[TiffPage, ...]:
+    """The pages of a TIFF in file order; masks are left out. Raises FastPathDoubtError, TruncatedTiffError and what
+    `open_regular` does."""
+    with open_regular(path) as opened:
+        file, offset = open_tiff(opened.fileno())
+        pages = [_page(file, number, entries) for number, entries in enumerate(read_directories(file, offset))]
+        return tuple(page for page in pages if page is not None)
+
+
+def looks_like_tiff(path: Path) -> bool:
+    with open_regular(path) as file:
+        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _page(file: TiffFile, number: int, entries: dict[int, Entry]) -> TiffPage | None:
+    first = {name: int(file.values(entries[tag], most=1)[0]) for name, tag in _TAGS.items() if tag in entries}
+    subfile = first.get("subfile", 0)
+    if subfile & _MASK:
+        return None
+    return TiffPage(
+        number=number,
+        size_px=(first.get("width", 0), first.get("height", 0)),
+        reduced=bool(subfile & _REDUCED) or first.get("old_subfile") == _OLD_REDUCED,
+        tiled="tile_width" in first,
+        compression=first.get("compression", 1),
+        photometric=first.get("photometric", 0),
+        samples=first.get("samples", 1),
+        bits=first.get("bits", 1),
+        sample_format=first.get("sample_format", 1),
+        orientation=first.get("orientation", 1),
+        extra=first.get("extra", 0),
+        description=_text(file, entries),
+        complete=_complete(file, entries),
+    )
+
+
+def _text(file: TiffFile, entries: dict[int, Entry]) -> str:
+    entry = entries.get(_DESCRIPTION)
+    if entry is None:
+        return ""
+    return file.bytes_at(entry.place, min(entry.count, _MAX_DESCRIPTION_BYTES)).decode("utf-8", "replace")
+
+
+def _complete(file: TiffFile, entries: dict[int, Entry]) -> bool:
+    for offsets, lengths in _PLACES:
+        if offsets in entries and lengths in entries and entries[offsets].count == entries[lengths].count:
+            start, size = (file.values(entries[tag]) for tag in (offsets, lengths))
+            stored = size > 0
+            return bool((start[stored] + size[stored] <= file.size).all())
+    return True
