@@ -124,7 +124,7 @@ def test_printers_density_is_no_measurement(tmp_path: Path, name: str, dpi: int)
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_truncated_image_is_corrupt(picture: Path, share: float) -> None:
     picture.write_bytes(picture.read_bytes()[: int(picture.stat().st_size * share)])
-    with pytest.raises(CorruptSlideError, match="is damaged|is incomplete"):
+    with pytest.raises(CorruptSlideError, match=r"is damaged|is incomplete"):
         pixels_of(picture)
 
 
