@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregate.doubts import Doubts
 from aggregate.pool import Pooled, normalised_entropy
 from aggregate.result import UNDETERMINED, Decision
 from aggregate.thresholds import DecisionRules
@@ -28,9 +29,11 @@ class TissueShares:
 def decide(
     pooled: Pooled,
     shares: TissueShares,
+    doubts: Doubts,
     classes: tuple[str, ...],
     rules: DecisionRules,
     *,
+    background: str,
     mpp_inferred: bool,
     enlarged: bool,
 ) -> Decision:
@@ -39,21 +42,15 @@ def decide(
     The call is the most probable class, or `undetermined` where more than `undetermined_unfamiliar_share` of the
     tissue is none that the model has learned, or less than `undetermined_voting_share` of it could be judged.
     """
-    probabilities = pooled.probabilities
-    determined = (
-        bool(np.isfinite(probabilities).all())
-        and shares.unfamiliar <= rules.undetermined_unfamiliar_share
-        and shares.voting >= rules.undetermined_voting_share
-    )
-    if np.isfinite(probabilities).all():
-        confidence = 1.0 - float(normalised_entropy(probabilities))
-        second, first = np.sort(probabilities)[-2:]
-        margin = float(first - second)
-    else:
-        confidence = margin = float("nan")
+    call = _call(pooled, shares, classes, rules)
+    negative = call == background
+    confidence, margin = _certainty(pooled) if call != UNDETERMINED else (float("nan"), float("nan"))
     conditions: Mapping[str, bool] = {
-        UNDETERMINED: not determined,
+        UNDETERMINED: call == UNDETERMINED,
         "unfamiliar-tissue": shares.unfamiliar > rules.unfamiliar_share,
+        "unjudged-area": doubts.unjudged.tiles >= rules.unjudged_tiles,
+        "partial-negative": negative and shares.voting < rules.negative_voting_share,
+        "tumour-like-tiles": negative and doubts.tumour_like.tiles > 0,
         "low-margin": margin < rules.low_margin,
         "scattered": pooled.scatter > rules.scattered_share and pooled.disagreeing_tiles >= rules.scattered_tiles,
         "mixed-types": pooled.second_type_share >= rules.mixed_share
@@ -66,9 +63,26 @@ def decide(
         "low-resolution": enlarged,
     }
     return Decision(
-        call=classes[int(np.argmax(probabilities))] if determined else UNDETERMINED,
-        probabilities=tuple(float(p) for p in probabilities),
+        call=call,
+        probabilities=tuple(float(p) for p in pooled.probabilities),
         confidence=confidence,
         margin=margin,
         review_reasons=tuple(code for code, applies in conditions.items() if applies),
+        negative=negative,
+        judged_share=shares.voting,
     )
+
+
+def _call(pooled: Pooled, shares: TissueShares, classes: tuple[str, ...], rules: DecisionRules) -> str:
+    determined = (
+        bool(np.isfinite(pooled.probabilities).all())
+        and shares.unfamiliar <= rules.undetermined_unfamiliar_share
+        and shares.voting >= rules.undetermined_voting_share
+    )
+    return classes[int(np.argmax(pooled.probabilities))] if determined else UNDETERMINED
+
+
+def _certainty(pooled: Pooled) -> tuple[float, float]:
+    """Confidence and margin, see `Decision`."""
+    second, first = np.sort(pooled.probabilities)[-2:]
+    return 1.0 - float(normalised_entropy(pooled.probabilities)), float(first - second)

@@ -83,7 +83,8 @@ class Decision:
     """The slide-level call. `call` is a class name or `undetermined`; probabilities follow the classes' order.
 
     `confidence` is 1 - H(p) / log(c), 0 to 1 (H: entropy); `margin` the distance of the two largest probabilities.
-    Undetermined results keep their probabilities as NaN where no tile voted.
+    Both are NaN where there is no call. The probabilities are then those of the tiles that voted, NaN if none did.
+    A `negative` calls the background; it holds for the `judged_share` of the tissue, 0 to 1 (None: not known).
     """
 
     call: str
@@ -91,6 +92,8 @@ class Decision:
     confidence: float
     margin: float
     review_reasons: tuple[str, ...]
+    negative: bool = False
+    judged_share: float | None = None
 
 
 @dataclass(frozen=True)

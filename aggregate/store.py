@@ -287,4 +287,6 @@ def _decision(attributes: Mapping[str, Any]) -> Decision:
         confidence=_number(attributes["confidence"]),
         margin=_number(attributes["margin"]),
         review_reasons=tuple(attributes["review_reasons"]),
+        negative=attributes["call"] == attributes["background"],
+        judged_share=attributes["qc"].get("share_voting"),
     )

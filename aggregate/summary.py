@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.decision import TissueShares, decide
+from aggregate.doubts import Doubts, find_doubts
 from aggregate.heatmap import build_heatmap
 from aggregate.pool import Pooled, pool
 from aggregate.provenance import Provenance
@@ -40,20 +41,31 @@ def summarise(
     """The result of one slide. A tile votes when its quality is good and its familiarity reaches the threshold."""
     grid, predictions = survey.grid, readings.predictions
     recognised = predictions.familiarity >= card.familiarity_threshold
+    background = card.classes.index(card.background)
     votes = recognised & (readings.quality == TileQuality.GOOD)
     shares = _tissue_shares(survey, readings.quality, recognised, votes)
     pooled = pool(
         predictions.probabilities[votes],
         grid.cell[votes],
         grid.tissue_fraction[votes],
-        background=card.classes.index(card.background),
+        background=background,
         cells_per_side=grid.cells_per_side,
+    )
+    doubts = find_doubts(
+        grid,
+        votes,
+        readings.quality,
+        1.0 - predictions.probabilities[:, background],
+        unjudged_tiles=rules.unjudged_tiles,
+        tumour_like=rules.tumour_like,
     )
     decision = decide(
         pooled,
         shares,
+        doubts,
         card.classes,
         rules,
+        background=card.background,
         mpp_inferred=slide.mpp_source not in ("given", "slide"),
         enlarged=grid.plan.enlarged,
     )
@@ -63,7 +75,7 @@ def summarise(
         card.background,
         slide,
         decision,
-        _quality_figures(survey, shares, pooled, int(votes.sum()), slide.mpp),
+        {**_quality_figures(survey, shares, pooled, int(votes.sum()), slide.mpp), **_places(doubts)},
         _tile_table(grid, readings, votes),
         build_heatmap(grid, predictions.probabilities, votes, slide.mpp),
         provenance,
@@ -90,6 +102,19 @@ def _quality_figures(
         "scatter": pooled.scatter,
         "second_type_share": pooled.second_type_share,
         "entropy": pooled.entropy,
+    }
+
+
+def _places(doubts: Doubts) -> dict[str, float]:
+    """What a person should look at and where, level-0 px; NaN where there is nothing."""
+    return {
+        "unjudged_areas": float(doubts.unjudged_areas),
+        "unjudged_tiles": doubts.unjudged.tiles,
+        "unjudged_x_px": doubts.unjudged.x_px,
+        "unjudged_y_px": doubts.unjudged.y_px,
+        "tumour_like_tiles": doubts.tumour_like.tiles,
+        "tumour_like_x_px": doubts.tumour_like.x_px,
+        "tumour_like_y_px": doubts.tumour_like.y_px,
     }
 
 

@@ -41,9 +41,15 @@ class DecisionRules:
     undetermined_unfamiliar_share: float = 0.50
     undetermined_voting_share: float = 0.25
     blur_share: float = 0.10
-    pen_share: float = 0.02
+    pen_share: float = 0.0
     dark_share: float = 0.05
     little_tissue_mm2: float = 0.50
+    # A connected area without a vote from this size on could hold a tumour that would count as one.
+    unjudged_tiles: float = 4.0
+    # A negative is told as partial where less of the tissue than this could be judged.
+    negative_voting_share: float = 0.90
+    # A voting tile that is tumour from here on is named where the slide is not.
+    tumour_like: float = 0.90
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)

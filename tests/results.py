@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,11 @@ def make_result(
             bounds_px=bounds_px,
             metadata=dict(metadata if metadata is not None else {"vendor": "aperio"}),
         ),
-        decision=_decision(call, probabilities, reasons),
+        decision=replace(
+            _decision(call, probabilities, reasons),
+            negative=call == background,
+            judged_share=(qc or {}).get("share_voting"),
+        ),
         qc=dict(qc if qc is not None else _qc(letters, tiles, cell_px * mpp)),
         tiles=tiles,
         heatmap=_heatmap(letters, len(classes), origin_px, cell_px, mpp),

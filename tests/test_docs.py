@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from aggregate import thresholds
+from aggregate.doubts import Doubts, Place
 from aggregate.thresholds import DecisionRules
 from app.cli import cli
 from app.presentation.words import REASONS
-from tests.aggregate.test_decision import CLEAN, CLEAR, decided
+from tests.aggregate.test_decision import CLEAN, CLEAR, NEGATIVE, decided
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,13 +35,20 @@ def test_every_reason_is_told(text):
 
 def test_every_reason_that_a_decision_gives_has_words():
     worst = decided(
+        doubts=Doubts(unjudged=Place(9.0, 0.0, 0.0), tumour_like=Place(1.0, 0.0, 0.0)),
         pooled=replace(CLEAR, scatter=1.0, disagreeing_tiles=99.0, second_type_share=0.5),
         shares=replace(CLEAN, unfamiliar=0.9, voting=0.0, blur=1.0, pen=1.0, dark=1.0, tissue_mm2=0.0),
         mpp_inferred=True,
         enlarged=True,
         low_margin=1.1,
     )
-    assert set(worst.review_reasons) == set(REASONS)
+    negative = decided(
+        pooled=NEGATIVE,
+        shares=replace(CLEAN, voting=0.5),
+        doubts=Doubts(tumour_like=Place(1.0, 0.0, 0.0)),
+        low_margin=1.1,
+    )
+    assert {*worst.review_reasons, *negative.review_reasons} == set(REASONS)
 
 
 def thresholds_told() -> dict[str, float]:
@@ -62,8 +70,11 @@ def test_the_thresholds_told_are_those_in_force():
         "unfamiliar-tissue": f"{rules.unfamiliar_share:.0%}",
         "low-margin": f"{rules.low_margin:.2f}",
         "scattered": f"{rules.scattered_share:.0%}",
+        "unjudged-area": f"{rules.unjudged_tiles:g} tiles",
+        "partial-negative": f"{rules.negative_voting_share:.0%}",
+        "tumour-like-tiles": f"{rules.tumour_like:g}",
         "little-tissue": f"{rules.little_tissue_mm2:g} mm2",
-        "blur": f"{rules.blur_share:.0%}, {rules.pen_share:.0%}, {rules.dark_share:.0%}",
+        "blur": f"{rules.blur_share:.0%}, {rules.dark_share:.0%}",
     }.items():
         [line] = [line for line in POOLING.splitlines() if line.startswith(f"| `{reason}`")]
         assert figure in line

@@ -15,6 +15,7 @@ from app.batch.run_batch import Tally
 from app.batch.run_log import finished_facts
 from app.commands.pace import Pace
 from app.ledger.records import SlideRow
+from app.presentation.figures import percent
 from wsi.text import plain
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def slide_line(row: SlideRow) -> str:
         return f"{name}: failed, {row.error_code}: {plain(row.message, 400)}"
     reasons = f" (look again: {', '.join(row.review_reasons)})" if row.review_reasons else ""
     p = row.probabilities.get(row.call)
-    figure = f" {p:.2f}" if p is not None else ""
+    # Never certainty: a score of 0.999 is not a 1.
+    figure = f" {percent(p)}" if p is not None else ""
     return f"{name}: {row.call}{figure}{reasons}"
 
 

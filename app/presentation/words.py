@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from aggregate.result import UNDETERMINED, Decision
+from aggregate.result import UNDETERMINED, Decision, SlideResult
 from aggregate.thresholds import HIGH_CONFIDENCE, MODERATE_CONFIDENCE
 from app.presentation.figures import percent, points
 from wsi.text import plain
@@ -19,7 +19,7 @@ RESEARCH_USE = (
     "For research use only. pulmoscope assists: its call is the output of a model, not a finding about a patient. "
     "A qualified person looks at the slide and decides."
 )
-PROBABILITY_NOTE = "These are a model's probabilities, calibrated on tiles and not on patients."
+PROBABILITY_NOTE = "These are scores (tumour: of the most suspicious spot), calibrated on tiles and not on patients."
 CANNOT_TELL = "Cannot tell"
 
 ConfidenceLevel = Literal["high", "moderate", "low", "none"]
@@ -50,6 +50,24 @@ REASONS: dict[str, Reason] = {
         "Tissue that the model does not know",
         "A notable share of the tissue is unlike anything that the model learned from. It took no part in the call.",
         "Look at the hatched areas yourself: the model says nothing about them.",
+    ),
+    "unjudged-area": Reason(
+        "An area could not be judged",
+        "Connected tissue of four tiles or more took no part in the call: the model does not know it, or it is of poor "
+        "quality. A tumour that the model does not recognise would lie in such an area.",
+        "Look at the area yourself, first of all where the call is that nothing was found; its place is told.",
+    ),
+    "partial-negative": Reason(
+        "Only part of the tissue was found free of tumour",
+        "The call says that no tumour was found, but it holds for the tissue that could be judged, and that is not "
+        "nearly all.",
+        "Read the rest of the slide without the model.",
+    ),
+    "tumour-like-tiles": Reason(
+        "Single tiles look like tumour",
+        "The call says that no tumour was found, yet at least one tile looks like tumour to the model. Its neighbours "
+        "do not, so it was outvoted. Most such tiles are errors, and some are small tumours.",
+        "Look at the tile at high magnification; its place is told.",
     ),
     UNDETERMINED: Reason(
         "The model cannot tell",
@@ -124,8 +142,8 @@ def class_title(name: str) -> str:
 
 
 def call_title(decision: Decision) -> str:
-    """The call as a heading, e.g. ``Adenocarcinoma`` or ``Cannot tell``."""
-    return CANNOT_TELL if decision.call == UNDETERMINED else class_title(decision.call)
+    """The call as a heading, e.g. ``Adenocarcinoma``, ``Normal in the 93% that could be judged``, ``Cannot tell``."""
+    return CANNOT_TELL if decision.call == UNDETERMINED else class_title(decision.call) + _as_far_as_judged(decision)
 
 
 def call_in_words(decision: Decision) -> str:
@@ -135,7 +153,31 @@ def call_in_words(decision: Decision) -> str:
     title = class_title(decision.call)
     # An abbreviation such as "SCLC" or "NOS" keeps its capitals inside the sentence.
     inside = title if title[1:2].isupper() else title[0].lower() + title[1:]
-    return f"The model calls this slide {inside}."
+    return f"The model calls this slide {inside}{_as_far_as_judged(decision)}."
+
+
+def _as_far_as_judged(decision: Decision) -> str:
+    """A negative says nothing about tissue that could not be judged, and says so; a tumour is one wherever it is."""
+    judged = decision.judged_share
+    if not decision.negative or judged is None or judged >= 1.0:
+        return ""
+    # Rounded down: 99.6% is not all.
+    return f" in the {math.floor(100 * judged + 1e-9)}% that could be judged"
+
+
+def places_in_words(result: SlideResult) -> list[tuple[str, str]]:
+    """(what, where) for the reasons that have a place on the slide, e.g. ``12 tiles around x 31,200, y 8,900 px``."""
+    places = [
+        ("unjudged-area", "Largest area without a call", "unjudged", "{tiles} around {at}"),
+        ("tumour-like-tiles", "Look like tumour", "tumour_like", "{tiles}, the surest at {at}"),
+    ]
+    told = []
+    for code, title, key, text in places:
+        tiles, x, y = (result.qc.get(f"{key}_{of}", math.nan) for of in ("tiles", "x_px", "y_px"))
+        if code in result.decision.review_reasons and all(map(math.isfinite, (tiles, x, y))):
+            count = f"{tiles:,.0f} tile{'' if round(tiles) == 1 else 's'}"
+            told.append((title, text.format(tiles=count, at=f"x {x:,.0f}, y {y:,.0f} px")))
+    return told
 
 
 def confidence_level(decision: Decision) -> ConfidenceLevel:
@@ -155,13 +197,17 @@ def confidence_in_words(decision: Decision) -> str:
     if level == "none":
         return "No confidence is stated, since no call is made."
     lead = max(p for p in decision.probabilities if math.isfinite(p))
-    count = len(decision.review_reasons)
+    count, scale = len(decision.review_reasons), "on a scale from 0 (all classes alike) to 1"
     look_again = "" if not count else f" There {_be(count)} to look again."
     return (
-        f"{level.capitalize()} confidence: the leading class has a probability of {percent(lead)}, "
-        f"{points(decision.margin)} ahead of the next; {decision.confidence:.2f} on a scale from 0 (all classes "
-        f"alike) to 1.{look_again} {PROBABILITY_NOTE}"
+        f"{level.capitalize()} confidence: the leading class has a score of {percent(lead)}, "
+        f"{points(decision.margin)} ahead of the next; {_never_one(decision.confidence)} {scale}."
+        f"{look_again} {PROBABILITY_NOTE}"
     )
+
+
+def _never_one(confidence: float) -> str:
+    return ">0.99" if confidence >= 0.995 else f"{confidence:.2f}"
 
 
 def mpp_source_in_words(source: str) -> str:

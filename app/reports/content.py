@@ -126,7 +126,7 @@ _QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("share_dark", "Tissue with folds or dark artefacts", figures.share),
     ("share_edge", "Tissue at scan borders", figures.share),
     ("pen_mm2_on_slide", "Pen marks on the slide", figures.area),
-    ("hotspot", "Highest tumour probability of a neighbourhood", figures.percent),
+    ("hotspot", "Tumour score of the hottest neighbourhood", figures.percent),
     ("scatter", "Tiles in or by tumour that differ from their neighbours", figures.share),
     ("second_type_share", "Tumour tiles of the second tumour type", figures.share),
     ("entropy", "Mean entropy of the tiles (0 sure, 1 unsure)", _index),
@@ -135,10 +135,8 @@ _QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 def _tissue_and_tiles(result: SlideResult) -> Section:
     known = ((title, result.qc.get(key), written) for key, title, written in _QC)
-    return Section(
-        "Tissue and tiles",
-        tuple((title, written(value)) for title, value, written in known if value is not None and math.isfinite(value)),
-    )
+    told = [(title, written(value)) for title, value, written in known if value is not None and math.isfinite(value)]
+    return Section("Tissue and tiles", (*told, *words.places_in_words(result)))
 
 
 def _slide(result: SlideResult) -> Section:

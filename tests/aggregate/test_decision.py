@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aggregate.decision import DecisionRules, TissueShares, decide
+from aggregate.doubts import Doubts, Place
 from aggregate.pool import Pooled
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
@@ -11,8 +12,15 @@ CLEAR = Pooled(np.array([0.96, 0.02, 0.02]), 0.98, 300.0, 0.02, 3.0, 0.0, 0.1)
 CLEAN = TissueShares(tissue_mm2=50.0, voting=0.95, unfamiliar=0.03, blur=0.01, pen=0.0, dark=0.0, edge=0.02)
 
 
-def decided(pooled=CLEAR, shares=CLEAN, mpp_inferred=False, enlarged=False, **rules):
-    return decide(pooled, shares, CLASSES, DecisionRules(**rules), mpp_inferred=mpp_inferred, enlarged=enlarged)
+NO_DOUBTS = Doubts()
+NEGATIVE = replace(CLEAR, probabilities=np.array([0.02, 0.96, 0.02]), hotspot=0.04, tumour_tiles=0.0)
+
+
+def decided(pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, mpp_inferred=False, enlarged=False, **rules):
+    return decide(
+        pooled, shares, doubts, CLASSES, DecisionRules(**rules),
+        background="normal", mpp_inferred=mpp_inferred, enlarged=enlarged,
+    )  # fmt: skip
 
 
 def test_a_clear_slide_has_a_call_and_no_reason():
@@ -33,6 +41,7 @@ def test_a_clear_slide_has_a_call_and_no_reason():
         ({"shares": replace(CLEAN, pen=0.05)}, "pen"),
         ({"shares": replace(CLEAN, dark=0.1)}, "artefact"),
         ({"shares": replace(CLEAN, tissue_mm2=0.2)}, "little-tissue"),
+        ({"doubts": Doubts(unjudged=Place(4.0, 10.0, 20.0))}, "unjudged-area"),
         ({"mpp_inferred": True}, "mpp-inferred"),
         ({"enlarged": True}, "low-resolution"),
     ],
@@ -78,3 +87,27 @@ def test_confidence_runs_from_undecided_to_certain():
     assert undecided.confidence == pytest.approx(0.0, abs=1e-9)
     assert certain.confidence == pytest.approx(1.0, abs=1e-6)
     assert certain.call == "squamous_cell_carcinoma"
+
+
+def test_no_call_no_confidence():
+    decision = decided(shares=replace(CLEAN, unfamiliar=0.6, voting=0.4))
+    assert np.isnan(decision.confidence) and np.isnan(decision.margin) and not decision.negative
+
+
+def test_a_negative_holds_for_what_was_judged():
+    decision = decided(pooled=NEGATIVE, shares=replace(CLEAN, voting=0.93))
+    assert decision.call == "normal" and decision.negative and decision.judged_share == 0.93
+    assert decision.review_reasons == ()
+    assert not decided(shares=replace(CLEAN, voting=0.93)).negative
+
+
+def test_a_negative_over_part_of_the_tissue_is_told_and_a_tumour_is_not():
+    partly = replace(CLEAN, voting=0.85)
+    assert decided(pooled=NEGATIVE, shares=partly).review_reasons == ("partial-negative",)
+    assert decided(shares=partly).review_reasons == ()
+
+
+def test_tiles_that_look_like_tumour_are_named_where_they_are_outvoted():
+    one = Doubts(tumour_like=Place(1.0, 5.0, 5.0))
+    assert decided(pooled=NEGATIVE, doubts=one).review_reasons == ("tumour-like-tiles",)
+    assert decided(doubts=one).review_reasons == ()

@@ -21,26 +21,34 @@ GOOD = TileQuality.GOOD
 FAR = 0.1
 
 
-def summed_up(familiarity, quality, tissue=None, p=(0.9, 0.05, 0.05), mpp_source="slide", read_px=64, tile_px=64):
-    """The result of a row of tiles of 64 level-0 px at 2 um per px."""
-    n = len(familiarity)
-    xy = np.column_stack([64 * np.arange(n), np.zeros(n)]).astype(np.int32)
-    tissue = np.ones(n, np.float32) if tissue is None else np.array(tissue, np.float32)
-    grid = Grid(
-        plan=ReadPlan(level=0, read_px=read_px, tile_px=tile_px, mpp=2.0, span_px=64.0),
-        shape=(1, n),
-        origin_px=(0, 0),
+def grid_of(tissue_cells, *, origin_px=(0, 0), cells_per_side=1, tissue=None, read_px=64, tile_px=64):
+    """A grid of cells of 64 level-0 px at 2 um per px, with a tile from each cell that holds tissue and has room."""
+    rows, columns = tissue_cells.shape
+    cell = np.argwhere(tissue_cells).astype(np.int32)
+    cell = cell[(cell <= np.array([rows, columns]) - cells_per_side).all(axis=1)]
+    n, span_px = len(cell), 64.0 * cells_per_side
+    xy = (cell[:, ::-1] * 64 + np.array(origin_px)).astype(np.int32)
+    return Grid(
+        plan=ReadPlan(level=0, read_px=read_px, tile_px=tile_px, mpp=2.0, span_px=span_px),
+        shape=(rows, columns),
+        origin_px=origin_px,
         cell_px=64.0,
-        cells_per_side=1,
+        cells_per_side=cells_per_side,
         xy=xy,
         level_xy=xy,
-        cell=np.column_stack([np.zeros(n), np.arange(n)]).astype(np.int32),
-        tissue_fraction=tissue,
+        cell=cell,
+        tissue_fraction=np.ones(n, np.float32) if tissue is None else np.array(tissue, np.float32),
         quality=np.zeros(n, np.uint8),
-        tissue_cells=np.ones((1, n), bool),
+        tissue_cells=tissue_cells,
     )
+
+
+def summed_up(familiarity, quality, tissue=None, p=(0.9, 0.05, 0.05), mpp_source="slide", read_px=64):
+    """The result of a row of tiles; `p` is theirs, (c,) or (n, c)."""
+    n = len(familiarity)
+    grid = grid_of(np.ones((1, n), bool), tissue=tissue, read_px=read_px)
     predictions = TilePredictions(
-        probabilities=np.tile(np.array(p, np.float32), (n, 1)),
+        probabilities=np.broadcast_to(np.array(p, np.float32), (n, 3)).copy(),
         features=np.zeros((n, 4), np.float16),
         familiarity=np.array(familiarity, np.float32),
     )
@@ -97,3 +105,29 @@ def test_where_nobody_votes_there_is_no_call():
     result = summed_up([FAR] * 3, [GOOD] * 3)
     assert result.decision.call == "undetermined" and result.qc["share_voting"] == 0.0
     assert np.isnan(result.qc["hotspot"]) and result.qc["tumour_mm2"] == 0.0
+
+
+SURE_NORMAL, SURE_TUMOUR = (0.01, 0.98, 0.01), (0.95, 0.03, 0.02)
+
+
+def test_an_area_without_a_vote_is_told_with_its_place():
+    result = summed_up([0.9] * 12 + [FAR] * 5 + [0.9] * 13, [GOOD] * 30, p=SURE_NORMAL)
+    assert result.decision.call == "normal"
+    assert result.decision.review_reasons == ("unjudged-area", "partial-negative")
+    assert result.qc["unjudged_areas"] == 1.0 and result.qc["unjudged_tiles"] == 5.0
+    assert (result.qc["unjudged_x_px"], result.qc["unjudged_y_px"]) == (14.5 * 64, 32.0)
+
+
+def test_a_tumour_tile_that_is_outvoted_is_told_with_its_place():
+    p = [SURE_NORMAL] * 30
+    p[7] = SURE_TUMOUR
+    result = summed_up([0.9] * 30, [GOOD] * 30, p=p)
+    assert result.decision.call == "normal" and "tumour-like-tiles" in result.decision.review_reasons
+    assert result.qc["tumour_like_tiles"] == 1.0
+    assert (result.qc["tumour_like_x_px"], result.qc["tumour_like_y_px"]) == (7.5 * 64, 32.0)
+
+
+def test_a_clean_negative_has_no_reason_and_no_place():
+    result = summed_up([0.9] * 30, [GOOD] * 30, p=SURE_NORMAL)
+    assert result.decision.review_reasons == () and result.decision.negative
+    assert np.isnan(result.qc["unjudged_x_px"]) and np.isnan(result.qc["tumour_like_x_px"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aggregate.decision import TissueShares, decide
+from aggregate.doubts import Doubts, Place
 from aggregate.pool import Pooled
 from aggregate.result import Decision
 from aggregate.thresholds import DecisionRules
@@ -16,9 +17,15 @@ POOLED = Pooled(np.array([0.96, 0.02, 0.02]), 0.98, 300.0, 0.02, 3.0, 0.0, 0.1)
 SHARES = TissueShares(tissue_mm2=50.0, voting=0.95, unfamiliar=0.03, blur=0.01, pen=0.0, dark=0.0, edge=0.02)
 
 
-def reasons(pooled, shares):
-    rules = DecisionRules()
-    return decide(pooled, shares, CLASSES, rules, mpp_inferred=False, enlarged=False).review_reasons
+NO_DOUBTS, RULES = Doubts(), DecisionRules()
+NEGATIVE = replace(POOLED, probabilities=np.array([0.02, 0.96, 0.02]))
+
+
+def reasons(pooled, shares, doubts=NO_DOUBTS, rules=RULES):
+    decision = decide(
+        pooled, shares, doubts, CLASSES, rules, background="normal", mpp_inferred=False, enlarged=False
+    )  # fmt: skip
+    return decision.review_reasons
 
 
 def tissue(**shares):
@@ -27,6 +34,10 @@ def tissue(**shares):
 
 def tumour(**figures):
     return replace(POOLED, **figures), SHARES
+
+
+def unjudged(tiles):
+    return POOLED, SHARES, Doubts(unjudged=Place(tiles, 1.0, 1.0))
 
 
 def margin(value):
@@ -39,7 +50,8 @@ EDGES = [
     (lambda v: tissue(unfamiliar=v), 0.50, "undetermined", "more"),
     (lambda v: tissue(voting=v), 0.25, "undetermined", "less"),
     (lambda v: tissue(blur=v), 0.10, "blur", "more"),
-    (lambda v: tissue(pen=v), 0.02, "pen", "more"),
+    (lambda v: (NEGATIVE, replace(SHARES, voting=v)), 0.90, "partial-negative", "less"),
+    (unjudged, 4.0, "unjudged-area", "from"),
     (lambda v: tissue(dark=v), 0.05, "artefact", "more"),
     (lambda v: tissue(tissue_mm2=v), 0.50, "little-tissue", "less"),
     (lambda v: tumour(scatter=v, disagreeing_tiles=5.0), 0.30, "scattered", "more"),
@@ -59,11 +71,11 @@ def test_each_reason_begins_at_its_edge(of, edge, reason, side):
 def test_a_margin_of_the_threshold_is_wide_enough():
     assert "low-margin" in reasons(*margin(0.399)) and "low-margin" not in reasons(*margin(0.401))
     at_a_half = DecisionRules(low_margin=0.5)
-    of = [
-        decide(*margin(value), CLASSES, at_a_half, mpp_inferred=False, enlarged=False).review_reasons
-        for value in (0.5 - 2**-40, 0.5)
-    ]
-    assert of == [("low-margin",), ()]
+    assert [reasons(*margin(value), rules=at_a_half) for value in (0.5 - 2**-40, 0.5)] == [("low-margin",), ()]
+
+
+def test_any_tissue_under_pen_is_told():
+    assert ["pen" in reasons(*tissue(pen=share)) for share in (0.0, 1e-6, 0.01)] == [False, True, True]
 
 
 def test_the_tumour_of_a_second_type_is_counted_in_tiles_not_in_shares():

@@ -49,6 +49,7 @@ def key_figures(result: SlideResult) -> list[tuple[str, str]]:
         ("Model", f"{plain(model.name or 'unknown')} {plain(model.version)}".strip()),
         ("pulmoscope", plain(result.provenance.pulmoscope or "unknown")),
     ]
+    told += words.places_in_words(result)
     if "tumour_mm2" in qc:
         told.insert(1, ("Called tumour", figures.area(qc["tumour_mm2"])))
     return told

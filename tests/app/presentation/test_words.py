@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aggregate.result import Decision
 from app.presentation import figures, words
+from tests.results import make_result
 from wsi.text import plain
 
 REASON_CODES = [
@@ -22,6 +23,9 @@ REASON_CODES = [
     "mpp-inferred",
     "mixed-types",
     "low-resolution",
+    "unjudged-area",
+    "partial-negative",
+    "tumour-like-tiles",
 ]
 
 
@@ -120,7 +124,39 @@ def test_confidence_states_its_numbers_and_their_kind():
     text = words.confidence_in_words(decision(0.8, 0.15, 0.05, reasons=("pen", "blur")))
     assert text.startswith("Moderate confidence")
     assert "80%" in text and "65 percentage points" in text and "2 reasons to look again" in text
-    assert "not on patients" in text
+    assert "a score of 80%" in text and "not on patients" in text
+
+
+def test_confidence_is_never_certainty():
+    sure = words.confidence_in_words(Decision("normal", (0.0, 1.0, 0.0), 1.0, 1.0, ()))
+    assert "1.00" not in sure and "100%" not in sure and ">0.99 on a scale" in sure
+
+
+@pytest.mark.parametrize(("judged", "percent"), [(0.93, 93), (0.29, 29), (0.9999, 99), (1.0, None), (None, None)])
+def test_a_negative_says_for_how_much_of_the_tissue_it_holds(judged, percent):
+    told = "" if percent is None else f" in the {percent}% that could be judged"
+    negative = Decision("normal", (0.0, 1.0, 0.0), 0.9, 0.9, (), negative=True, judged_share=judged)
+    assert words.call_in_words(negative) == f"The model calls this slide normal{told}."
+    assert words.call_title(negative) == f"Normal{told}"
+
+
+def test_a_tumour_is_one_however_much_could_be_judged():
+    tumour = Decision("adenocarcinoma", (1.0, 0.0, 0.0), 0.9, 0.9, (), judged_share=0.5)
+    assert words.call_title(tumour) == "Adenocarcinoma"
+
+
+def test_places_are_told_for_the_reasons_that_have_one():
+    qc = {
+        "unjudged_tiles": 12.0, "unjudged_x_px": 31200.4, "unjudged_y_px": 8900.0,
+        "tumour_like_tiles": 1.0, "tumour_like_x_px": 5.0, "tumour_like_y_px": 6.0,
+    }  # fmt: skip
+    both = make_result(reasons=("unjudged-area", "tumour-like-tiles"), qc=qc)
+    assert words.places_in_words(both) == [
+        ("Largest area without a call", "12 tiles around x 31,200, y 8,900 px"),
+        ("Look like tumour", "1 tile, the surest at x 5, y 6 px"),
+    ]
+    assert words.places_in_words(make_result(qc=qc)) == []
+    assert words.places_in_words(make_result(reasons=("unjudged-area",), qc={})) == []
 
 
 def test_no_confidence_without_a_call():
