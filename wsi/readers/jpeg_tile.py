@@ -14,6 +14,7 @@ from wsi.readers.tiff_directory import Photometric
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM = 0xDA, 0xFE
 _APP = range(0xE0, 0xF0)
+_APP_JFIF, _APP_ADOBE = 0xE0, 0xEE
 _SOF_BASELINE, _SOF_EXTENDED, _SOF_PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _KNOWN = frozenset((0xC4, 0xDB, 0xDD))  # Huffman tables, quantisation tables, restart interval
 # Adobe's APP14 segment. Without one libjpeg guesses the colour space, and takes the RGB of Aperio slides for YCbCr.
@@ -40,6 +41,26 @@ def shared_head(tables: bytes, photometric: Photometric) -> bytes:
         if rest:
             raise OddJpegError("the shared tables hold more than tables")
     return _SOI + _ADOBE[photometric] + segments
+
+
+def marked_colours(jpeg: bytes) -> Photometric | None:
+    """The colour space that a JPEG claims by itself: by Adobe's marker, JFIF's, or components called R, G, B.
+
+    None where it claims none, as Aperio's tiles; a TIFF's tag then speaks alone.
+    """
+    claimed: Photometric | None = None
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] not in (_SOS, _EOI[1]):
+        kind, end = jpeg[at + 1], at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        body = jpeg[at + 4 : end]
+        if kind == _APP_ADOBE and body.startswith(b"Adobe") and len(body) >= 12:
+            return {0: "rgb", 1: "ycbcr"}.get(body[11])  # type: ignore[return-value]
+        if kind == _APP_JFIF and body.startswith(b"JFIF\0"):
+            claimed = "ycbcr"
+        if kind in (_SOF_BASELINE, _SOF_EXTENDED, _SOF_PROGRESSIVE) and bytes(body[6:15:3]) == b"RGB":
+            claimed = claimed or "rgb"
+        at = max(end, at + 2)
+    return claimed
 
 
 def decode_tile(head: bytes, tile: bytes, into: NDArray[np.uint8]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import sub
 from pathlib import Path
@@ -18,9 +18,9 @@ from typing import Self
 import numpy as np
 import openslide
 
-from wsi.errors import CorruptSlideError, SlideTooLargeError
+from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
 from wsi.identity import SlideFiles
-from wsi.readers.jpeg_tile import OddJpegError, decode_tile, shared_head
+from wsi.readers.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
 from wsi.readers.openslide import MAX_REGION_PIXELS, OpenSlideReader
 from wsi.readers.tiff_directory import FastPathDoubtError, TiledJpeg, tiled_jpegs
 from wsi.readers.tile_cache import TileCache
@@ -36,6 +36,8 @@ _DECODED = TileCache(256 * 2**20)
 # Where OpenSlide blends neighbouring px of a level (its downsample is not whole) tiles are alike, not equal. A wrong
 # colour space gives a mean difference of 50.
 _MAX_BLEND_DIFFERENCE = 6.0
+# Glass is within a few grey levels of neutral; in the wrong colour space it is over a hundred away.
+_LEAST_TINT_DIFFERENCE = 20.0
 
 Pair = tuple[int, int]
 
@@ -59,15 +61,27 @@ class TiffJpegReader:
             self._describe(known, known.metadata)
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self._openslide: OpenSlideReader | None = None
+            self._strict = False
             try:
                 self.files.check()  # what was opened twice must be one file
                 self._stored = _stored_levels(self._fd, known)
                 self._identity = object()
-                checked = self._verify(known)
+                recoloured = tuple(self._recoloured(path.name, stored) for stored in self._stored)
+                contradicts = any(new is not old for new, old in zip(recoloured, self._stored, strict=True))
+                try:
+                    checked = self._verify(known)
+                except FastPathDoubtError as doubt:
+                    if not contradicts:
+                        raise
+                    # OpenSlide would show the colours that the tags say, which are wrong.
+                    raise _contradicts(path.name) from doubt
+                note = f"{self.backend} (verified on {checked} tiles)"
+                if contradicts:
+                    self._stored, self._identity, self._strict = recoloured, object(), True
+                    note = f"{self.backend} (colours as its tiles say, not as its tags)"
             except BaseException:
                 self.close()
                 raise
-            note = f"{self.backend} (verified on {checked} tiles)"
             self._describe(known, {**known.metadata, "reader": note})
 
     def _describe(
@@ -124,12 +138,43 @@ class TiffJpegReader:
                 return
             except (OddJpegError, OSError, OverflowError):
                 pass  # OpenSlide is lenient with some damage, and has the words for the rest
+        if length and self._strict:
+            raise CorruptSlideError(
+                f"{self.path.name} is damaged: a tile cannot be decoded", hint="copy or scan it again"
+            )
         row, column = divmod(index, tiles.columns)
         if self._openslide is None:
             self.files.check()
             self._openslide = OpenSlideReader(self.path, self._given_mpp)
         corner = (column * tiles.tile_px[0], row * tiles.tile_px[1])
         into[:] = self._openslide.read_region(corner, level, tiles.tile_px)
+
+    def _recoloured(self, name: str, stored: _StoredLevel) -> _StoredLevel:
+        """The level itself; where its tiles contradict its tag, with the colours that keep its brightest part neutral.
+
+        Raises UnsupportedSlideError where the pixels do not tell which is right.
+        """
+        lengths = stored.tiles.lengths
+        if not lengths.any():
+            return stored
+        # The plainest tile is glass, where there is any.
+        picks = (int(np.argmin(np.where(lengths > 0, lengths, lengths.max() + 1))), int(np.argmax(lengths)))
+        samples = [self._stored_bytes(stored, index) for index in picks]
+        claimed = marked_colours(stored.tiles.tables) or marked_colours(samples[0])
+        if claimed is None or claimed == stored.tiles.photometric:
+            return stored
+        other = _stored_level(replace(stored.tiles, photometric=claimed))
+        tints = [min(_tint(level, sample) for sample in samples) for level in (stored, other)]
+        if abs(tints[0] - tints[1]) < _LEAST_TINT_DIFFERENCE:
+            raise _contradicts(name)
+        return stored if tints[0] < tints[1] else other
+
+    def _stored_bytes(self, stored: _StoredLevel, index: int) -> bytes:
+        length = min(int(stored.tiles.lengths[index]), stored.longest_bytes)
+        try:
+            return os.pread(self._fd, length, int(stored.tiles.offsets[index]))
+        except (OSError, OverflowError):
+            return b""
 
     def _verify(self, known: OpenSlideReader) -> int:
         """Compares the fullest tile of each level, and the last of level 0, with OpenSlide's; gives their number."""
@@ -169,7 +214,7 @@ class TiffJpegReader:
         other._given_mpp = self._given_mpp
         other._fd = os.dup(self._fd)
         other._openslide = None
-        other._stored, other._identity = self._stored, self._identity
+        other._stored, other._identity, other._strict = self._stored, self._identity, self._strict
         return other
 
     def close(self) -> None:
@@ -207,6 +252,25 @@ def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
             raise FastPathDoubtError("some of its tiles are missing")
         stored.append(_stored_level(fitting[0]))
     return tuple(stored)
+
+
+def _tint(level: _StoredLevel, tile: bytes) -> float:
+    """How far from grey the brightest twentieth of a tile is, in grey levels; 255 where it can't be decoded."""
+    pixels = np.empty((level.tiles.tile_px[1], level.tiles.tile_px[0], 3), np.uint8)
+    try:
+        decode_tile(level.head, tile, pixels)
+    except OddJpegError:
+        return 255.0
+    brightness = pixels.min(axis=2)
+    bright = pixels[brightness >= np.quantile(brightness, 0.95)]
+    return float(np.ptp(bright.astype(np.int16), axis=1).mean())
+
+
+def _contradicts(name: str) -> UnsupportedSlideError:
+    return UnsupportedSlideError(
+        f"{name} contradicts itself: its tiles and its tags name different colour spaces",
+        hint="export it again; which of RGB and YCbCr is meant cannot be told",
+    )
 
 
 def _stored_level(tiles: TiledJpeg) -> _StoredLevel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.conftest import SyntheticSlide
 from tests.contracts.reader import ReaderContract
-from tests.tiffs import LONG, SHORT, Tags, write_slide
+from tests.tiffs import APERIO, LONG, SHORT, Tags, level_tags, write_slide, write_tiff
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
 from wsi.readers.tiff_directory import FastPathDoubtError, tiled_jpegs
@@ -232,3 +234,49 @@ def test_each_tile_is_decoded_once_by_threads_that_share(
             handle.close()
     level_0 = -(-1603 // 256) * -(-1207 // 256)
     assert len(decoded) == level_0 + 2  # and the tiles of levels 1 and 2 that were looked at on opening
+
+
+def _coloured(tmp_path: Path, *, tiles_say: str, tags_say: str, glass: bool, aperio: bool) -> Path:
+    """A slide of one level whose tiles are JPEG in the colour space `tiles_say`, with its marker."""
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    pixels[:] = (222, 60, 196)
+    pixels[::3, ::2] = (96, 52, 130)
+    if glass:
+        pixels[:, 150:] = 244
+    tiles = []
+    for y in range(0, 200, 64):
+        for x in range(0, 300, 64):
+            part = np.pad(pixels, ((0, 64), (0, 64), (0, 0)), mode="edge")[y : y + 64, x : x + 64]
+            buffer = io.BytesIO()
+            Image.fromarray(part).save(buffer, "JPEG", quality=92, subsampling=0, keep_rgb=tiles_say == "rgb")
+            tiles.append(buffer.getvalue())
+    text = APERIO.format(300, 200, 64, 64) if aperio else ""
+    tags = level_tags((300, 200), 64, tiles, tags_say, "444", text)
+    return write_tiff(tmp_path / "x.svs", [(tags, tiles)])
+
+
+@pytest.mark.parametrize("aperio", [False, True])
+@pytest.mark.parametrize(("tiles_say", "tags_say"), [("rgb", "ycbcr"), ("ycbcr", "rgb")])
+def test_contradicting_colour_spaces_are_told_apart_by_glass(
+    tmp_path: Path, tiles_say: str, tags_say: str, aperio: bool
+) -> None:
+    path = _coloured(tmp_path, tiles_say=tiles_say, tags_say=tags_say, glass=True, aperio=aperio)
+    with open_slide(path, mpp=0.25) as slide:
+        assert slide.metadata["reader"] == "tiff-jpeg (colours as its tiles say, not as its tags)"
+        region = slide.read_region((0, 0), 0, (300, 200)).astype(int)
+        assert np.abs(region[:, 200:] - 244).max() < 4
+        assert np.abs(region[1, 11:120:2] - (222, 60, 196)).mean() < 12
+        with slide.reopen() as other:
+            assert np.array_equal(other.read_region((0, 0), 0, (300, 200)), region)
+
+
+def test_contradicting_colour_spaces_without_glass_are_refused(tmp_path: Path) -> None:
+    path = _coloured(tmp_path, tiles_say="rgb", tags_say="ycbcr", glass=False, aperio=False)
+    with pytest.raises(UnsupportedSlideError, match="contradicts itself"):
+        open_slide(path, mpp=0.25)
+
+
+@pytest.mark.parametrize("space", ["rgb", "ycbcr"])
+def test_a_marker_that_agrees_changes_nothing(tmp_path: Path, space: str) -> None:
+    with open_slide(_coloured(tmp_path, tiles_say=space, tags_say=space, glass=False, aperio=True), mpp=0.25) as slide:
+        assert slide.metadata["reader"] == "tiff-jpeg (verified on 2 tiles)"
