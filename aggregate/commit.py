@@ -6,6 +6,7 @@ changed byte anywhere, in itself too, shows.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,16 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsi.files.reading import is_folder, is_regular, open_regular, parse_json, read_regular
 from wsi.files.writing import sync_file, sync_folder
 
 COMMIT = "commit.json"
 _FORMAT = 1
+_MAX_BYTES = 16 << 20
 
 
 def stage(staging_dir: Path, name: str) -> Path:
-    """An empty folder of our own; `name` with a tail that no other process has."""
+    """An empty folder of our own, `name` with a tail that no other process has. Follows no link. Raises OSError."""
+    staging_dir.mkdir(parents=True, exist_ok=True)
+    if not is_folder(staging_dir):
+        raise OSError(errno.ENOTDIR, f"{staging_dir.name} is not a folder of ours")
     folder = staging_dir / f"{name}~{os.getpid()}-{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
+    folder.mkdir()
     return folder
 
 
@@ -46,7 +52,7 @@ def seal(folder: Path, **facts: str) -> None:
 
 def publish(staged: Path, target: Path) -> None:
     """Moves a sealed folder to its place. An older one is set aside first: no rename replaces a full folder."""
-    if target.exists():
+    if target.is_symlink() or target.exists():
         aside = staged.with_name(f"{staged.name}.old")
         target.rename(aside)
         try:
@@ -61,26 +67,30 @@ def publish(staged: Path, target: Path) -> None:
 
 
 def is_committed(folder: Path) -> bool:
-    return (folder / COMMIT).is_file()
+    return is_folder(folder) and is_regular(folder / COMMIT)
 
 
 def read(folder: Path) -> Mapping[str, Any]:
     """The content of `commit.json`. Raises OSError, ValueError."""
-    commit = json.loads((folder / COMMIT).read_text(encoding="utf-8"))
-    if not isinstance(commit, dict) or not isinstance(commit.get("files"), dict):
-        raise ValueError(f"{COMMIT} is malformed")
-    return commit
+    return _parsed(read_regular(folder / COMMIT, _MAX_BYTES))
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 of `commit.json`: it holds the digest of every other file, so it stands for them all. Raises OSError."""
+    return hashlib.sha256(read_regular(folder / COMMIT, _MAX_BYTES)).hexdigest()
 
 
 def verify(folder: Path) -> list[str]:
     """Each missing, changed or added file of a committed folder, a line each."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return ["is not a folder"]
     try:
-        raw = (folder / COMMIT).read_bytes()
-        commit = read(folder)
-    except OSError:
+        raw = read_regular(folder / COMMIT, _MAX_BYTES)
+        commit = _parsed(raw)
+    except FileNotFoundError:
         return [f"{COMMIT} is missing: the result was never completed"]
+    except OSError as error:
+        return [f"{COMMIT} cannot be read ({error.strerror})"]
     except ValueError:
         return [f"{COMMIT} is damaged"]
     body = {key: value for key, value in commit.items() if key != "sha256"}
@@ -105,8 +115,16 @@ def digest_of(attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
     for name in sorted(arrays):
         values = np.ascontiguousarray(arrays[name])
         digest.update(f"\n{name} {values.dtype.str} {values.shape}\n".encode())
-        digest.update(values.tobytes())
+        digest.update(values.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _parsed(raw: bytes) -> Mapping[str, Any]:
+    commit = parse_json(raw)
+    files = commit.get("files") if isinstance(commit, dict) else None
+    if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
+        raise ValueError(f"{COMMIT} is malformed")
+    return commit
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:
@@ -121,11 +139,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remove(folder: Path) -> None:
     import shutil
 
-    shutil.rmtree(folder, ignore_errors=True)
+    if is_folder(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        folder.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ place, synced, and moved there in one rename after `commit.json` was written: a 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -17,15 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate import commit
+from aggregate.array_bounds import check_array
 from aggregate.ome import image_attributes, label_attributes, label_pyramid, pyramid
 from aggregate.provenance import Provenance
 from aggregate.result import Decision, Heatmap, SlideRecord, SlideResult, TileTable
+from aggregate.stored_attributes import check_attributes, is_slide_id
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
+from wsi.files.reading import is_folder, parse_json, read_regular
 from wsi.files.writing import unwritable
+from wsi.text import visible
 
 SUFFIX = ".zarr"
 STAGING = ".staging"
 SCHEMA = 1
+_MAX_METADATA_BYTES = 16 << 20
 # Rows of a table that share a chunk: one chunk for all but the largest slides, since one aligned write is fast and
 # batches of a few rows are not.
 _ROWS_PER_CHUNK = 1 << 16
@@ -40,19 +44,20 @@ def stored_results(out_dir: Path) -> list[Path]:
     """The complete results of a folder, sorted by name."""
     if not out_dir.is_dir():
         return []
-    return sorted(path for path in out_dir.glob(f"*{SUFFIX}") if commit.is_committed(path))
+    return sorted(path for path in out_dir.glob(f"*{SUFFIX}") if is_complete(path))
 
 
-def save(result: SlideResult, out_dir: Path, announce: Callable[[str], None] | None = None) -> Path:
+def save(result: SlideResult, out_dir: Path, announce: Callable[[Mapping[str, str]], None] | None = None) -> Path:
     """Writes a result, replacing one of the same slide, and returns its folder.
 
-    `announce` is called with the result's digest once all is written and read back, before it is moved into place;
+    `announce` is called with `committed_digests` once all is written and read back, before it is moved into place;
     where it raises, the result does not appear. Raises OutputUnwritableError where the disk is full, read-only or
     gone; then nothing is changed.
     """
     target = result_path(out_dir, result.slide_id)
-    staged = commit.stage(out_dir / STAGING, result.slide_id)
+    staged = None
     try:
+        staged = commit.stage(out_dir / STAGING, result.slide_id)
         _write(result, staged)
         digest = result_digest(result)
         commit.seal(staged, result_sha256=digest)
@@ -60,18 +65,19 @@ def save(result: SlideResult, out_dir: Path, announce: Callable[[str], None] | N
         if problems := commit.verify(staged):
             raise OutputUnwritableError(f"{target.name} did not read back as written ({problems[0]})")
         if announce:
-            announce(digest)
+            announce(committed_digests(staged))
         commit.publish(staged, target)
     except OSError as error:
         raise unwritable(target.name, error) from error
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        if staged:
+            shutil.rmtree(staged, ignore_errors=True)
     return target
 
 
 def is_complete(path: Path) -> bool:
-    """Whether a result was committed here; whether it is still whole, `verify` says."""
-    return commit.is_committed(path)
+    """Whether a result was committed here, under a name that a slide can have; if it is whole, `verify` says."""
+    return is_slide_id(path.name.removesuffix(SUFFIX)) and commit.is_committed(path)
 
 
 def stamp(path: Path) -> int:
@@ -84,8 +90,14 @@ def stamp(path: Path) -> int:
 
 def clear_staging(out_dir: Path, slide_id: str) -> None:
     """Removes what killed runs left of this slide. Call only while no other run works on it."""
-    for path in (out_dir / STAGING).glob(f"{slide_id}~*"):
-        shutil.rmtree(path, ignore_errors=True)
+    for path in staged_folders(out_dir):
+        if path.name.rpartition("~")[0] == slide_id:
+            shutil.rmtree(path, ignore_errors=True)  # never through a link
+
+
+def staged_folders(out_dir: Path) -> list[Path]:
+    """What runs have staged, or left; nothing where the staging folder is none of ours."""
+    return sorted(path for path in (out_dir / STAGING).glob("*~*") if is_folder(path.parent) and is_folder(path))
 
 
 def verify(path: Path) -> list[str]:
@@ -109,6 +121,15 @@ def committed_digest(path: Path) -> str:
         raise StoreError(f"{path.name} was never completed") from error
 
 
+def committed_digests(path: Path) -> dict[str, str]:
+    """`result_sha256`, of what was found, and `commit_sha256`, of every file as it was written. Raises StoreError."""
+    digest = committed_digest(path)
+    try:
+        return {"result_sha256": digest, "commit_sha256": commit.fingerprint(path)}
+    except OSError as error:
+        raise StoreError(f"{path.name} was never completed") from error
+
+
 def load(path: Path) -> SlideResult:
     """A stored result. Raises ResultAlteredError where a file is missing or changed, StoreError if it is no result."""
     if problems := commit.verify(path):
@@ -121,11 +142,15 @@ def load(path: Path) -> SlideResult:
 def load_summary(path: Path) -> Mapping[str, Any]:
     """The `pulmoscope` attributes alone (call, probabilities, QC, provenance), without the arrays."""
     try:
-        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["pulmoscope"]
+        attributes = parse_json(read_regular(path / "zarr.json", _MAX_METADATA_BYTES))["attributes"]["pulmoscope"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path.name} is no pulmoscope result") from error
     if not isinstance(attributes, dict) or attributes.get("schema") != SCHEMA:
         raise StoreError(f"{path.name} was written by another version of the store")
+    try:
+        check_attributes(attributes)
+    except ValueError as error:
+        raise StoreError(f"{path.name} is no whole result: {visible(str(error))} is not as it was written") from error
     return attributes
 
 
@@ -240,6 +265,7 @@ def _read(path: Path) -> SlideResult:
 
     attributes = load_summary(path)
     try:
+        _check_arrays(path, len(attributes["classes"]))
         root = zarr.open_group(path, mode="r", zarr_format=3)
         tiles = {name: _array(root, f"tiles/{name}") for name in _TABLE}
         tiles["votes"] = tiles["votes"].astype(np.bool_)
@@ -265,6 +291,23 @@ def _read(path: Path) -> SlideResult:
         )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
+
+
+def _check_arrays(path: Path, n_classes: int) -> None:
+    """Raises OSError, ValueError unless every array that `_read` reads is as `_write` makes it, and bearable."""
+    n, _ = check_array(path / "tiles" / "xy", "int32", (None, 2), _ROWS_PER_CHUNK)
+    for name, data_type, columns in (
+        ("probabilities", "float32", (n_classes,)),
+        ("familiarity", "float32", ()),
+        ("quality", "uint8", ()),
+        ("features", "float16", (None,)),
+        ("tissue_fraction", "float32", ()),
+        ("votes", "uint8", ()),
+    ):
+        check_array(path / "tiles" / name, data_type, (n, *columns), _ROWS_PER_CHUNK)
+    shape = check_array(path / "heatmap" / "0", "float32", (n_classes, None, None), None)
+    for name in ("call", "tissue"):
+        check_array(path / "heatmap" / "labels" / name / "0", "uint8", shape[1:], None)
 
 
 def _array(root: Any, name: str) -> NDArray[Any]:

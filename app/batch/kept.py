@@ -74,7 +74,7 @@ def save_announced(result: SlideResult, config: RunConfig) -> None:
     store.save(
         result,
         config.out,
-        announce=lambda digest: audit.record("run", result.slide_id, {**facts, "result_sha256": digest}, durable=True),
+        announce=lambda digests: audit.record("run", result.slide_id, {**facts, **digests}, durable=True),
     )
 
 
