@@ -82,7 +82,7 @@ def test_a_bomb_is_not_let_off(saved):
         saved.parent / "bomb", shape=(1 << 26,), chunks=(1 << 26,), dtype="uint8", compressors=ZstdCodec()
     )
     other[...] = np.ones(1, np.uint8)
-    (saved / "tiles" / "quality" / "c" / "0").write_bytes((bomb / "c" / "0").read_bytes())
+    (saved / "tiles" / "quality" / "c" / "0").write_bytes((saved.parent / "bomb" / "c" / "0").read_bytes())
     assert n < 1 << 20
     reseal(saved)
     assert "cannot be read" in refused(saved)
