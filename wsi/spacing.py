@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wsi.errors import MppImplausibleError, MppMissingError, MppTooCoarseError
 
-MppSource = Literal["given", "slide", "objective-power", "tiff-resolution"]
+Pair = tuple[float, float]
+MppSource = Literal["given", "slide", "ome-xml", "imagej", "objective-power", "tiff-resolution"]
+STATED: frozenset[str] = frozenset(("given", "slide", "ome-xml", "imagej"))
+"""The sources that state a pixel size. From the others it is inferred: a review reason."""
 
 # A stored level this close to the requested mpp is read as it is: no resampling at all.
 LEVEL_TOLERANCE = 0.05
@@ -20,6 +23,10 @@ LEVEL_TOLERANCE = 0.05
 MAX_ENLARGEMENT = 2.0
 PLAUSIBLE_MPP = (0.05, 20.0)
 MAX_ANISOTROPY = 0.05
+# Two statements of one slide may lie this far apart: a doubler or halver in the light's path makes 2 lawful.
+MAX_DISAGREEMENT = 2.5
+# What a person gives is to be what the slide states, to within rounding.
+MAX_GIVEN_DISAGREEMENT = 1.05
 
 
 @dataclass(frozen=True)
@@ -32,15 +39,19 @@ class Level:
 
 @dataclass(frozen=True)
 class Spacing:
-    """Level-0 pixel size in um per px, and where it was learned."""
+    """Level-0 pixel size in um per px, and where it was learned.
+
+    `otherwise` is another statement about the same slide that contradicts it, in um per px: a review reason.
+    """
 
     mpp: float
     source: MppSource
+    otherwise: float | None = None
 
     @property
     def inferred(self) -> bool:
         """True where neither a person nor the slide itself stated the mpp: a review reason."""
-        return self.source not in ("given", "slide")
+        return self.source not in STATED
 
 
 @dataclass(frozen=True)
@@ -69,25 +80,54 @@ def resolve_spacing(
     name: str,
     *,
     given: float | None = None,
-    own: tuple[float, float] | None = None,
+    own: Pair | None = None,
+    ome: Pair | None = None,
+    imagej: Pair | None = None,
     objective_power: float | None = None,
-    tiff_resolution: tuple[float, float] | None = None,
+    tiff_resolution: Pair | None = None,
 ) -> Spacing:
-    """The spacing of a slide by the fixed order: given, the slide's own, 10 / power, TIFF resolution tags.
+    """The spacing by the fixed order: given, the slide's own, OME-XML, ImageJ, 10 / power, TIFF resolution tags.
 
-    `own` and `tiff_resolution` are (x, y) in um per px. Only TIFF tags are dropped silently when implausible
-    (72 dpi is a printer's default, not a measurement); an implausible statement by anyone else is an error.
-    Raises MppMissingError, MppImplausibleError.
+    Pairs are (x, y) in um per px; 0 is nothing stated. Only TIFF tags are dropped silently when implausible (72 dpi is
+    a printer's default, not a measurement); an implausible statement by anyone else is an error, and so are pixels that
+    are not square, also where an mpp is given. Raises MppMissingError, MppImplausibleError.
     """
+    stated = _stated(name, own, ome, imagej)
+    power = _from_power(objective_power)
+    tags = _mean(name, tiff_resolution) if tiff_resolution and all(map(_is_plausible, tiff_resolution)) else None
     if given is not None:
-        return Spacing(_plausible(name, given, "the given mpp"), "given")
-    if own is not None:
-        return Spacing(_plausible(name, _mean(name, own), "the slide's own mpp"), "slide")
-    if objective_power is not None and math.isfinite(objective_power) and objective_power > 0:
-        return Spacing(_plausible(name, 10.0 / objective_power, "10 / objective power"), "objective-power")
-    if tiff_resolution is not None and all(_is_plausible(mpp) for mpp in tiff_resolution):
-        return Spacing(_mean(name, tiff_resolution), "tiff-resolution")
+        mpp = _plausible(name, given, "the given mpp")
+        against = [stated.mpp] if stated else []
+        return Spacing(mpp, "given", _contradiction(mpp, against, MAX_GIVEN_DISAGREEMENT))
+    if stated is not None:
+        _plausible(name, stated.mpp, "the slide's own mpp")
+        against = [power] if power is not None else []
+        return replace(stated, otherwise=_contradiction(stated.mpp, against, MAX_DISAGREEMENT))
+    if power is not None:
+        return Spacing(_plausible(name, power, "10 / objective power"), "objective-power")
+    if tags is not None:
+        return Spacing(tags, "tiff-resolution")
     raise MppMissingError(f"{name} tells no pixel size", hint="give --mpp or a manifest")
+
+
+def _stated(name: str, own: Pair | None, ome: Pair | None, imagej: Pair | None) -> Spacing | None:
+    """The first of the slide's own statements that is more than zeros."""
+    sources: tuple[tuple[MppSource, Pair | None], ...] = (("slide", own), ("ome-xml", ome), ("imagej", imagej))
+    for source, pair in sources:
+        said = [mpp for mpp in pair or () if mpp != 0]
+        if said:
+            return Spacing(_mean(name, (said[0], said[-1])), source)
+    return None
+
+
+def _from_power(power: float | None) -> float | None:
+    return 10.0 / power if power is not None and math.isfinite(power) and power > 0 else None
+
+
+def _contradiction(mpp: float, others: Sequence[float], most: float) -> float | None:
+    """The first of the other statements that lies more than `most` times away."""
+    far = (other for other in others if _is_plausible(other) and max(mpp / other, other / mpp) > most)
+    return next(far, None)
 
 
 def plan_read(levels: Sequence[Level], spacing: Spacing, tile_px: int, mpp: float) -> ReadPlan:
@@ -142,12 +182,12 @@ def _plausible(name: str, mpp: float, what: str) -> float:
     return float(mpp)
 
 
-def _mean(name: str, mpp_xy: tuple[float, float]) -> float:
+def _mean(name: str, mpp_xy: Pair) -> float:
     mpp_x, mpp_y = mpp_xy
     if not (_is_plausible(mpp_x) and _is_plausible(mpp_y)):
         return mpp_x if not _is_plausible(mpp_x) else mpp_y
     if abs(mpp_x / mpp_y - 1.0) > MAX_ANISOTROPY:
         raise MppImplausibleError(
-            f"{name}: pixels are not square ({mpp_x:g} by {mpp_y:g} um)", hint="give --mpp if that is wrong"
+            f"{name}: pixels are not square ({mpp_x:g} by {mpp_y:g} um)", hint="resample it to square pixels"
         )
     return math.sqrt(mpp_x * mpp_y)

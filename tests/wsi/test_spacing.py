@@ -21,7 +21,14 @@ from wsi.spacing import (
     resolve_spacing,
 )
 
-SOURCES = {"given": 1.0, "own": (0.25, 0.25), "objective_power": 20.0, "tiff_resolution": (0.4, 0.4)}
+SOURCES = {
+    "given": 1.0,
+    "own": (0.25, 0.25),
+    "ome": (0.3, 0.3),
+    "imagej": (0.35, 0.35),
+    "objective_power": 20.0,
+    "tiff_resolution": (0.4, 0.4),
+}
 
 
 def levels_of(*downsamples: float) -> list[Level]:
@@ -29,11 +36,18 @@ def levels_of(*downsamples: float) -> list[Level]:
 
 
 def test_order_of_sources() -> None:
-    expected = [(1.0, "given"), (0.25, "slide"), (0.5, "objective-power"), (0.4, "tiff-resolution")]
+    expected = [
+        (1.0, "given"),
+        (0.25, "slide"),
+        (0.3, "ome-xml"),
+        (0.35, "imagej"),
+        (0.5, "objective-power"),
+        (0.4, "tiff-resolution"),
+    ]
     for skipped, (mpp, source) in enumerate(expected):
         spacing = resolve_spacing("a.svs", **dict(list(SOURCES.items())[skipped:]))
         assert (spacing.mpp, spacing.source) == (pytest.approx(mpp), source)
-        assert spacing.inferred == (source not in ("given", "slide"))
+        assert spacing.inferred == (source in ("objective-power", "tiff-resolution"))
 
 
 def test_nothing_known() -> None:
@@ -51,10 +65,59 @@ def test_meaningless_power_is_no_power(power: float) -> None:
 def test_implausible_statements_are_errors(mpp: float) -> None:
     with pytest.raises(MppImplausibleError):
         resolve_spacing("a.svs", given=mpp)
+    if mpp == 0:
+        return
     with pytest.raises(MppImplausibleError):
         resolve_spacing("a.svs", own=(mpp, 0.5), given=None)
     with pytest.raises(MppImplausibleError):
         resolve_spacing("a.svs", own=(0.5, mpp))
+
+
+def test_zero_is_nothing_stated() -> None:
+    assert resolve_spacing("a.svs", own=(0.0, 0.0), objective_power=40.0) == Spacing(0.25, "objective-power")
+    assert resolve_spacing("a.svs", own=(0.0, 0.5)) == Spacing(0.5, "slide")
+    assert resolve_spacing("a.svs", own=(0.0, 0.0), ome=(0.0, 0.0), imagej=(0.5, 0.5)).source == "imagej"
+    with pytest.raises(MppMissingError):
+        resolve_spacing("a.svs", own=(0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("own", "power", "otherwise"),
+    [
+        (1.0, 40.0, 0.25),
+        (0.25, 10.0, 1.0),
+        (0.5, 40.0, None),
+        (0.5, 10.0, None),
+        (0.624, 40.0, None),
+        (0.626, 40.0, 0.25),
+    ],
+)
+def test_a_pixel_size_against_the_objectives_power(own: float, power: float, otherwise: float | None) -> None:
+    for source in ("own", "ome", "imagej"):
+        found = resolve_spacing("a.svs", **{source: (own, own)}, objective_power=power)
+        assert (found.mpp, found.otherwise) == (pytest.approx(own), otherwise)
+
+
+@pytest.mark.parametrize(
+    ("given", "otherwise"), [(0.5, None), (0.52, None), (0.53, 0.5), (0.48, None), (0.47, 0.5), (0.25, 0.5)]
+)
+def test_a_given_pixel_size_against_what_the_slide_states(given: float, otherwise: float | None) -> None:
+    found = resolve_spacing("a.svs", given=given, own=(0.5, 0.5), objective_power=80.0)
+    assert found == Spacing(given, "given", otherwise)
+    # What is only inferred may be replaced without a word.
+    assert resolve_spacing("a.svs", given=given, objective_power=80.0, tiff_resolution=(9, 9)).otherwise is None
+
+
+@pytest.mark.parametrize("source", ["own", "ome", "imagej", "tiff_resolution"])
+def test_oblong_pixels_are_refused_also_where_an_mpp_is_given(source: str) -> None:
+    for mpp in (None, 0.5):
+        with pytest.raises(MppImplausibleError, match=r"pixels are not square \(0\.5 by 0\.25 um\)"):
+            resolve_spacing("a.svs", given=mpp, **{source: (0.5, 0.25)})
+
+
+def test_a_given_pixel_size_mends_an_implausible_one() -> None:
+    assert resolve_spacing("a.svs", given=0.5, own=(5000.0, 5000.0)) == Spacing(0.5, "given")
+    assert resolve_spacing("a.tif", given=0.5, tiff_resolution=(352.8, 169.3)) == Spacing(0.5, "given")
 
 
 def test_implausible_tiff_tags_are_dropped() -> None:
