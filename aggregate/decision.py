@@ -35,6 +35,7 @@ def decide(
     *,
     background: str,
     mpp_inferred: bool,
+    mpp_contradicted: bool,
     enlarged: bool,
 ) -> Decision:
     """The slide-level call with its reasons, in order of weight.
@@ -59,6 +60,7 @@ def decide(
         "blur": shares.blur > rules.blur_share,
         "pen": shares.pen > rules.pen_share,
         "artefact": shares.dark > rules.dark_share,
+        "mpp-contradicted": mpp_contradicted,
         "mpp-inferred": mpp_inferred,
         "low-resolution": enlarged,
     }

@@ -18,7 +18,7 @@ from classifier.model import TilePredictions
 from classifier.model_folder.card import ModelCard
 from tiler.spec import Grid, TileQuality
 from tiler.survey import Survey
-from wsi.spacing import area_mm2
+from wsi.spacing import MPP_OTHERWISE, STATED, area_mm2
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def summarise(
         card.classes,
         rules,
         background=card.background,
-        mpp_inferred=slide.mpp_source not in ("given", "slide"),
+        mpp_inferred=slide.mpp_source not in STATED,
+        mpp_contradicted=MPP_OTHERWISE in slide.metadata,
         enlarged=grid.plan.enlarged,
     )
     return SlideResult(

@@ -21,7 +21,7 @@ from tiler import Grid, TileBatch, TileSpec, map_tiles, survey_slide
 from wsi import Slide, __version__, open_slide
 from wsi.files.fingerprint import fingerprint_meanwhile
 from wsi.metadata import public_label
-from wsi.spacing import ReadPlan
+from wsi.spacing import MPP_OTHERWISE, ReadPlan
 
 Progress = Callable[[int, int], None]
 """Called with (tiles done, tiles in all)."""
@@ -92,15 +92,17 @@ def predict_tiles(
 
 def describe(slide: Slide, sha256: str) -> SlideRecord:
     """What a result keeps of a slide."""
+    spacing = slide.spacing
+    otherwise = {} if spacing.otherwise is None else {MPP_OTHERWISE: round(spacing.otherwise, 6)}
     return SlideRecord(
         file=slide.path.name,
         size_px=slide.size_px,
-        mpp=slide.spacing.mpp,
-        mpp_source=slide.spacing.source,
+        mpp=spacing.mpp,
+        mpp_source=spacing.source,
         sha256=sha256,
         backend=slide.backend,
         synthetic=bool(slide.metadata.get("synthetic", False)),
-        metadata=dict(slide.metadata),
+        metadata=dict(slide.metadata) | otherwise,
         bounds_px=None if slide.bounds_px == (0, 0, *slide.size_px) else slide.bounds_px,
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-SHORT, LONG, ASCII, UNDEFINED = 3, 4, 2, 7
+SHORT, LONG, ASCII, RATIONAL, UNDEFINED = 3, 4, 2, 5, 7
 Tags = dict[int, tuple[int, list[int] | bytes]]
 
 
@@ -96,7 +96,8 @@ def write_tiff(
                 place = len(data)
                 data += packed
                 packed = struct.pack(order + "I", place)
-            entries += struct.pack(order + "HHI", tag, kind, len(values)) + packed.ljust(4, b"\0")
+            count = len(values) // 8 if kind == RATIONAL else len(values)
+            entries += struct.pack(order + "HHI", tag, kind, count) + packed.ljust(4, b"\0")
         start = len(data)
         first = first or start
         data += struct.pack(order + "H", len(tags)) + entries + bytes(4)

@@ -28,6 +28,9 @@ MAX_DISAGREEMENT = 2.5
 # What a person gives is to be what the slide states, to within rounding.
 MAX_GIVEN_DISAGREEMENT = 1.05
 
+MPP_OTHERWISE = "mpp_otherwise"
+"""The key of a slide's metadata under which a contradicting pixel size is told, in um per px."""
+
 
 @dataclass(frozen=True)
 class Level:

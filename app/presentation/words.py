@@ -100,6 +100,13 @@ REASONS: dict[str, Reason] = {
         "tissue at a wrong magnification, and every area and length is wrong too.",
         "Find out the true value and run the slide again with --mpp.",
     ),
+    "mpp-contradicted": Reason(
+        "Pixel size contradicted",
+        "Two statements about this slide's micrometres per pixel do not fit together: what was given against what the "
+        "slide states, or its pixel size against its objective. One of them is wrong; if it is the one that was taken, "
+        "the model saw the tissue at a wrong magnification, and every area and length is wrong too.",
+        "Find out the true value; the slide's metadata tell the other one (mpp_otherwise).",
+    ),
     "mixed-types": Reason(
         "More than one tumour type",
         "Tiles of different tumour types form areas of their own. Mixed tumours exist, and so do errors of the model.",
@@ -115,6 +122,8 @@ REASONS: dict[str, Reason] = {
 _MPP_SOURCES = {
     "given": "given by the person who ran it",
     "slide": "stated by the slide file",
+    "ome-xml": "stated by the slide file, in OME-XML",
+    "imagej": "stated by the slide file, by ImageJ",
     "objective-power": "inferred from the objective power",
     "tiff-resolution": "inferred from TIFF resolution tags",
 }

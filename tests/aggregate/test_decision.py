@@ -16,10 +16,12 @@ NO_DOUBTS = Doubts()
 NEGATIVE = replace(CLEAR, probabilities=np.array([0.02, 0.96, 0.02]), hotspot=0.04, tumour_tiles=0.0)
 
 
-def decided(pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, mpp_inferred=False, enlarged=False, **rules):
+def decided(
+    pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, mpp_inferred=False, mpp_contradicted=False, enlarged=False, **rules
+):
     return decide(
         pooled, shares, doubts, CLASSES, DecisionRules(**rules),
-        background="normal", mpp_inferred=mpp_inferred, enlarged=enlarged,
+        background="normal", mpp_inferred=mpp_inferred, mpp_contradicted=mpp_contradicted, enlarged=enlarged,
     )  # fmt: skip
 
 
@@ -43,6 +45,7 @@ def test_a_clear_slide_has_a_call_and_no_reason():
         ({"shares": replace(CLEAN, tissue_mm2=0.2)}, "little-tissue"),
         ({"doubts": Doubts(unjudged=Place(4.0, 10.0, 20.0))}, "unjudged-area"),
         ({"mpp_inferred": True}, "mpp-inferred"),
+        ({"mpp_contradicted": True}, "mpp-contradicted"),
         ({"enlarged": True}, "low-resolution"),
     ],
 )

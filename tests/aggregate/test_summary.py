@@ -89,7 +89,15 @@ def test_areas_are_the_surveys_and_the_tumours():
 
 
 @pytest.mark.parametrize(
-    ("source", "told"), [("slide", False), ("given", False), ("objective-power", True), ("tiff-resolution", True)]
+    ("source", "told"),
+    [
+        ("slide", False),
+        ("given", False),
+        ("ome-xml", False),
+        ("imagej", False),
+        ("objective-power", True),
+        ("tiff-resolution", True),
+    ],
 )
 def test_a_pixel_size_that_nobody_stated_is_told(source, told):
     assert ("mpp-inferred" in summed_up([0.9], [GOOD], mpp_source=source).decision.review_reasons) == told

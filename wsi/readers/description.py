@@ -11,8 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from wsi.metadata import number
-
-Pair = tuple[float, float]
+from wsi.spacing import Pair, mpp_from_tiff_resolution
 
 # The part of a description that is looked at; pixel sizes stand near the beginning.
 _MAX_CHARACTERS = 1 << 20
@@ -56,9 +55,16 @@ def imagej_mpp(description: str, resolution: tuple[float | None, float | None]) 
     """(x, y) um per px where ImageJ wrote the file: `resolution` are the tags' pixels per the unit that it names."""
     if not description.startswith("ImageJ="):
         return None
-    named = dict(re.findall(r"^(unit|yunit)=(.*?)\s*$", description[:_MAX_CHARACTERS], re.MULTILINE))
+    found: list[tuple[str, str]] = re.findall(r"^(unit|yunit)=(.*?)\s*$", description[:_MAX_CHARACTERS], re.MULTILINE)
+    named = dict(found)
     across, down = (_um_per(named.get(key, named.get("unit", ""))) for key in ("unit", "yunit"))
     return _both(_quotient(across, resolution[0]), _quotient(down, resolution[1]))
+
+
+def tags_mpp(resolution: tuple[float | None, float | None], unit: int) -> Pair | None:
+    """(x, y) um per px by a TIFF's resolution tags, where both say something; `unit` as TIFF has it."""
+    across, down = (None if value is None else mpp_from_tiff_resolution(value, unit) for value in resolution)
+    return None if across is None or down is None else (across, down)
 
 
 def _size(element: ElementTree.Element) -> tuple[int, int] | None:
@@ -66,9 +72,9 @@ def _size(element: ElementTree.Element) -> tuple[int, int] | None:
     return None if sides[0] is None or sides[1] is None else (int(sides[0]), int(sides[1]))
 
 
-def _ome_axis(element: ElementTree.Element, axis: str) -> float | None:
+def _ome_axis(element: Any, axis: str) -> float | None:
     length = number(element.get(f"PhysicalSize{axis}"))
-    named: str = element.get(f"PhysicalSize{axis}Unit", "um")
+    named = str(element.get(f"PhysicalSize{axis}Unit", "um"))
     unit = _um_per(named)
     return None if length is None or unit is None else length * unit
 

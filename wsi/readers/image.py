@@ -19,8 +19,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
 from wsi.identity import SlideFiles
-from wsi.metadata import Metadata, is_synthetic
+from wsi.metadata import Metadata, is_synthetic, number
 from wsi.picture import open_picture
+from wsi.readers.description import imagej_mpp, ome_mpp
 from wsi.readers.features import unsupported
 from wsi.region import Pixels, clip, on_white, overview, shrink_to, white
 from wsi.spacing import Level, Spacing, mpp_from_tiff_resolution, resolve_spacing
@@ -52,7 +53,7 @@ class ImageReader:
         self.files = SlideFiles.of((path,))
         with _opened(path, page) as image:
             size_px = _upright_size(image)
-            spacing = _spacing(path.name, image, mpp)
+            spacing = _spacing(path.name, image, mpp, _description(path, image, page))
             metadata = _public(image) | ({"reader": f"{self.backend} ({why})"} if why else {})
         self._share(path, size_px, spacing, metadata, _LazyPixels(path, size_px, page))
 
@@ -204,14 +205,33 @@ def _check_jpeg(path: Path) -> None:
         raise _corrupt(path) from error
 
 
-def _spacing(name: str, image: Image.Image, given: float | None) -> Spacing:
-    """From the density in the header, which Pillow gives in px per inch for all three formats."""
+def _description(path: Path, image: Image.Image, page: int | None) -> str:
+    """The ImageDescription of a TIFF's first page, which is where OME-XML and ImageJ tell of all."""
+    if image.format != "TIFF":
+        return ""
+    if not page:
+        return str(image.tag_v2.get(ExifTags.Base.ImageDescription, ""))  # type: ignore[attr-defined]
+    with _opened(path, None) as first:
+        return _description(path, first, None)
+
+
+def _spacing(name: str, image: Image.Image, given: float | None, description: str) -> Spacing:
+    """From the description, and the density in the header, which Pillow gives in px per inch for all three formats."""
     dpi = image.info.get("dpi") or (0.0, 0.0)
     if image.format == "TIFF" and ExifTags.Base.XResolution not in image.tag_v2:  # type: ignore[attr-defined]
         dpi = (0.0, 0.0)  # what Pillow still remembers of the page before
     mpp = tuple(mpp_from_tiff_resolution(float(value), _INCH) for value in dpi)
     stated = (mpp[0], mpp[1]) if len(mpp) == 2 and mpp[0] and mpp[1] else None
-    return resolve_spacing(name, given=given, tiff_resolution=stated)
+    tags = getattr(image, "tag_v2", {})
+    across, down = (tags.get(tag) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution))
+    resolution = tuple(None if value is None else number(str(float(value))) for value in (across, down))
+    return resolve_spacing(
+        name,
+        given=given,
+        ome=ome_mpp(description, image.size),
+        imagej=imagej_mpp(description, (resolution[0], resolution[1])),
+        tiff_resolution=stated,
+    )
 
 
 def _public(image: Image.Image) -> Metadata:

@@ -16,6 +16,7 @@ import openslide
 from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnreadableFileError
 from wsi.identity import SlideFiles
 from wsi.metadata import number, public_metadata
+from wsi.readers.description import imagej_mpp, ome_mpp, tags_mpp
 from wsi.readers.dicom_series import alone
 from wsi.readers.features import explained
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
@@ -29,6 +30,7 @@ MAX_SIDE_PX = 2**31 - 1
 MAX_PIXELS = 10**12
 MAX_LEVELS = 64
 MAX_REGION_PIXELS = 2**28
+_RESOLUTION_UNITS = {"inch": 2, "centimeter": 3}
 
 
 def recognises(path: Path) -> bool:
@@ -190,12 +192,18 @@ def _spacing(name: str, properties: Mapping[str, str], given: float | None) -> S
     stated = (known[0], known[-1]) if known else None
     # For a generic TIFF OpenSlide takes the resolution tags, which mostly hold a printer's 72 dpi.
     generic = properties.get("openslide.vendor") == "generic-tiff"
+    size = tuple(int(properties.get(f"openslide.level[0].{side}", 0)) for side in ("width", "height"))
+    description = properties.get("tiff.ImageDescription", "")
+    unit = properties.get("tiff.ResolutionUnit", "")
+    across, down = (number(properties.get(f"tiff.{axis}Resolution")) for axis in "XY")
     return resolve_spacing(
         name,
         given=given,
         own=None if generic else stated,
+        ome=ome_mpp(description, (size[0], size[1])),
+        imagej=imagej_mpp(description, (across, down)),
         objective_power=number(properties.get("openslide.objective-power")),
-        tiff_resolution=stated if generic else None,
+        tiff_resolution=stated if generic else tags_mpp((across, down), _RESOLUTION_UNITS.get(unit, 0)),
     )
 
 

@@ -21,6 +21,7 @@ REASON_CODES = [
     "artefact",
     "little-tissue",
     "mpp-inferred",
+    "mpp-contradicted",
     "mixed-types",
     "low-resolution",
     "unjudged-area",
