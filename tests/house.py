@@ -21,7 +21,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "app": (
         frozenset({"presentation", "ledger", "guard", "exit_codes"}),
-        frozenset({"config"}),
+        frozenset({"config", "slides"}),
         frozenset({"pipeline"}),
         frozenset({"batch"}),
         frozenset({"reports"}),

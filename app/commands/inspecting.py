@@ -13,11 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from app.slides.facts import describe
+from app.slides.guarded import GuardedSlides
+from app.slides.question import SlideAddress
 from classifier.model import PACKAGED, packaged_models
 from classifier.model_folder.files import read_folder
-from wsi import open_slide
 from wsi.errors import PulmoscopeError
-from wsi.text import escape
 
 _NEEDED = ("numpy", "zarr", "openslide-python", "opencv-python-headless", "ai-edge-litert", "streamlit", "keras")
 _TENSORFLOW = ("tensorflow-cpu", "tensorflow")
@@ -25,22 +26,13 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 
 
 def describe_slide(path: Path, mpp: float | None) -> dict[str, Any]:
-    """Raises SlideError."""
-    with open_slide(path, mpp=mpp) as slide:
-        return {
-            "file": escape(slide.path.name),
-            "reader": slide.backend,
-            "size_px": list(slide.size_px),
-            "mpp": slide.spacing.mpp,
-            "mpp_source": slide.spacing.source,
-            "levels": [
-                f"{level.size_px[0]} x {level.size_px[1]} px, downsample {level.downsample:.6g}, "
-                f"{slide.spacing.mpp * level.downsample:.4g} um/px"
-                for level in slide.levels
-            ],
-            "bounds_px": list(slide.bounds_px),
-            "metadata": dict(slide.metadata),
-        }
+    """Raises SlideError. The slide is opened in a process of its own."""
+    slides = GuardedSlides(processes=1)
+    try:
+        facts: dict[str, Any] = slides.ask(describe, SlideAddress(path, mpp))[0]
+        return facts
+    finally:
+        slides.close()
 
 
 def describe_models() -> list[dict[str, Any]]:

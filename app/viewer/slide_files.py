@@ -11,6 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from aggregate.result import SlideRecord
+from app.slides.facts import read_levels, tell_levels
+from app.slides.guarded import shared_slides
+from app.slides.question import SlideAddress
 from app.viewer.catalog import Entry
 from wsi.errors import PulmoscopeError
 from wsi.spacing import Level
@@ -79,10 +82,8 @@ def _matching(path: Path, record: SlideRecord) -> SlideFile | None:
 
 @lru_cache(maxsize=256)
 def _levels(path: Path, mpp: float, version: str) -> tuple[Level, ...]:
-    from wsi import open_slide
-
     try:
-        with open_slide(path, mpp=mpp) as slide:
-            return slide.levels
-    except PulmoscopeError:
+        told, _ = shared_slides().ask(tell_levels, SlideAddress(path, mpp, version))
+        return read_levels(told)
+    except (PulmoscopeError, ValueError, TypeError):
         return ()

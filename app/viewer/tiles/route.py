@@ -5,7 +5,6 @@ Only tiles of a slide in the catalog, only with a token of ours. No path, label 
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections import OrderedDict
@@ -18,18 +17,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.slides.guarded import GuardedSlides, shared_slides
+from app.slides.question import SlideAddress
 from app.viewer.slide_files import SlideFile
-from app.viewer.tiles.pyramid import lay_pyramid, read_tile
-from app.viewer.tiles.slide_pool import SlidePool
+from app.viewer.tiles.encoded import encoded_tile
 from app.viewer.tiles.tokens import Grant, Signer
 from wsi.errors import PulmoscopeError
-from wsi.slide import Pixels, Slide
 
 TILE_ROUTE = "/tiles"
 MAX_CACHE_BYTES = 192 << 20
 # Fewer than Streamlit's own threads, which tiles would starve otherwise.
 TILE_THREADS = 4
-_JPEG_QUALITY = 88
+_ADDRESS_LIFETIME_S = 10.0
+_MAX_ADDRESSES = 64
 _BROWSER_CACHE = "private, max-age=3600, immutable"
 
 
@@ -66,7 +66,8 @@ class TileServer:
 
     signer: Signer
     locate: Callable[[Grant], SlideFile | None]
-    pool: SlidePool = field(default_factory=SlidePool)
+    slides: GuardedSlides = field(default_factory=shared_slides)
+    addresses: dict[Grant, tuple[SlideAddress, float]] = field(default_factory=dict)
     cache: TileCache = field(default_factory=TileCache)
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TILE_THREADS))
 
@@ -78,21 +79,28 @@ class TileServer:
         key = (grant, level, column, row)
         if (known := self.cache.get(key)) is not None:
             return known
-        with self.pool.borrow(f"{grant.version}:{grant.slide_id}", lambda: self._open(grant)) as slide:
-            pyramid = lay_pyramid(slide.levels)
-            if not pyramid.holds(level, column, row):
-                return None
-            encoded = encode_jpeg(read_tile(slide, pyramid, level, column, row))
+        address = self._address(grant)
+        if address is None:
+            return None
+        there, encoded = self.slides.ask(encoded_tile, address, level, column, row)
+        if not there:
+            return None
         self.cache.put(key, encoded)
         return encoded
 
-    def _open(self, grant: Grant) -> Slide:
-        from wsi import open_slide
-
-        file = self.locate(grant)
-        if file is None:
-            raise PulmoscopeError("the slide is not at hand any more")
-        return open_slide(file.path, mpp=file.mpp)
+    def _address(self, grant: Grant) -> SlideAddress | None:
+        """Where the slide of a grant lies. Looked for anew now and then: a page asks for many tiles at a time."""
+        now_s = time.monotonic()
+        address, until_s = self.addresses.get(grant, (None, 0.0))
+        if address is None or now_s >= until_s:
+            file = self.locate(grant)
+            if file is None:
+                return None
+            address = SlideAddress(file.path, file.mpp, file.version)
+            if len(self.addresses) >= _MAX_ADDRESSES:
+                self.addresses.clear()
+            self.addresses[grant] = (address, now_s + _ADDRESS_LIFETIME_S)
+        return address
 
     async def _answer(self, request: Request) -> Response:
         grant = self.signer.verify(request.path_params["token"], time.time())
@@ -106,12 +114,3 @@ class TileServer:
         if tile is None:
             return Response(status_code=404)
         return Response(tile, media_type="image/jpeg", headers={"Cache-Control": _BROWSER_CACHE})
-
-
-def encode_jpeg(pixels: Pixels) -> bytes:
-    """uint8 RGB (height, width, 3) as JPEG, without metadata."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=_JPEG_QUALITY)
-    return file.getvalue()

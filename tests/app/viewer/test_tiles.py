@@ -1,9 +1,8 @@
 """The tile route, asked as a browser would: pixels only with leave, only inside the slide, and caches that end."""
 
 import io
-import threading
 import time
-from pathlib import Path
+from dataclasses import replace
 
 import anyio
 import numpy as np
@@ -12,10 +11,9 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from app.viewer.slide_files import SlideFile
-from app.viewer.tiles.route import TileCache, TileServer, encode_jpeg
-from app.viewer.tiles.slide_pool import SlidePool
+from app.viewer.tiles.encoded import encode_jpeg
+from app.viewer.tiles.route import TileCache, TileServer
 from app.viewer.tiles.tokens import Grant, Signer
-from tests.slides import ArraySlide
 from wsi.spacing import Level
 
 GRANT = Grant("slide-1", "v1")
@@ -97,7 +95,7 @@ def test_a_slide_that_breaks_is_404_without_a_word(server, slide_path):
 
 def test_a_cached_tile_needs_no_slide(server, slide_path):
     first = get(server, address(9, 1, 1))[2]
-    server.pool.close()
+    server.slides.close()
     slide_path.unlink()
     assert get(server, address(9, 1, 1))[2] == first
 
@@ -120,68 +118,14 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last():
     assert cache.size_bytes <= 100
 
 
-class CountedSlide(ArraySlide):
-    opened = 0
-
-    def __init__(self):
-        super().__init__(np.zeros((8, 8, 3), np.uint8))
-        self.path = Path("counted")
-        CountedSlide.opened += 1
-        self.closed = False
-
-    def reopen(self):
-        assert not self.closed
-        return CountedSlide()
-
-    def close(self):
-        self.closed = True
+def test_a_slide_is_looked_for_once_for_many_tiles(server, slide_path):
+    looked = []
+    counting = replace(server, locate=lambda grant: looked.append(grant) or server.locate(grant))
+    assert [get(counting, address(9, column, row))[0] for row in range(2) for column in range(2)] == [200] * 4
+    assert looked == [GRANT]
 
 
-@pytest.fixture
-def counted():
-    CountedSlide.opened = 0
-    return CountedSlide
-
-
-def test_a_handle_serves_one_caller_at_a_time_and_then_the_next(counted):
-    pool = SlidePool()
-    with pool.borrow("a", counted) as one, pool.borrow("a", counted) as two:
-        assert one is not two
-    with pool.borrow("a", counted) as again:
-        assert again in (one, two)
-
-
-def test_the_least_used_slide_is_closed(counted):
-    pool = SlidePool(max_slides=2)
-    lent = {}
-    for key in ("a", "b", "a", "c"):
-        with pool.borrow(key, counted) as lent[key]:
-            pass
-    assert (lent["a"].closed, lent["b"].closed, lent["c"].closed) == (False, True, False)
-
-
-def test_a_handle_that_failed_is_not_lent_again(counted):
-    pool = SlidePool()
-    with pytest.raises(ValueError), pool.borrow("a", counted) as broken:
-        raise ValueError
-    assert broken.closed
-    with pool.borrow("a", counted) as next_one:
-        assert next_one is not broken
-
-
-def test_many_threads_leave_no_handle_behind(counted):
-    pool, alive = SlidePool(max_slides=2), []
-
-    def work(key):
-        for _ in range(50):
-            with pool.borrow(key, counted) as slide:
-                assert not slide.closed
-                alive.append(slide)
-
-    threads = [threading.Thread(target=work, args=(key,)) for key in "aabbcc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    pool.close()
-    assert len(alive) == 300 and all(slide.closed for slide in alive)
+def test_the_server_opens_no_slide_itself(server, monkeypatch):
+    """Tiles come although nothing in this process may open one."""
+    monkeypatch.setattr("wsi.registry.open_slide", None)
+    assert get(server, address(9, 0, 1))[0] == 200

@@ -1,0 +1,37 @@
+"""What is told of an open slide to who asks for it from outside its process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsi.slide import Slide
+from wsi.spacing import Level
+from wsi.text import escape
+
+
+def describe(slide: Slide) -> tuple[dict[str, Any], bytes]:
+    """What `pulmoscope info` shows."""
+    return {
+        "file": escape(slide.path.name),
+        "reader": slide.backend,
+        "size_px": list(slide.size_px),
+        "mpp": slide.spacing.mpp,
+        "mpp_source": slide.spacing.source,
+        "levels": [
+            f"{level.size_px[0]} x {level.size_px[1]} px, downsample {level.downsample:.6g}, "
+            f"{slide.spacing.mpp * level.downsample:.4g} um/px"
+            for level in slide.levels
+        ],
+        "bounds_px": list(slide.bounds_px),
+        "metadata": dict(slide.metadata),
+    }, b""
+
+
+def tell_levels(slide: Slide) -> tuple[list[list[float]], bytes]:
+    """(width, height, downsample) of each level."""
+    return [[*level.size_px, level.downsample] for level in slide.levels], b""
+
+
+def read_levels(told: list[list[float]]) -> tuple[Level, ...]:
+    """The levels of `tell_levels`. Raises ValueError, TypeError on anything else."""
+    return tuple(Level((int(width), int(height)), float(downsample)) for width, height, downsample in told)

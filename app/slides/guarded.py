@@ -1,0 +1,186 @@
+"""The one guarded opening of slides outside a run: `info`, the viewer's pages and its tiles ask here.
+
+A slide that aborts its library, hangs, or wants all memory ends or fails a limited process, never this one; who asked
+gets one error. The processes stay, and keep their slides open for the next question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from app.slides.question import Question, SlideAddress, Work, error_of, read_facts
+from wsi.errors import SlideCrashedError, SlideTimeoutError
+from wsi.process.child import Child, start_child
+
+_LOOK = "app.slides.looking:look"
+# An answer is a tile or a page's facts.
+_MAX_ANSWER_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process may have: memory beyond its libraries, and time a question, on the clock and of CPU."""
+
+    memory_gb: float = 2.0
+    seconds: float = 30.0
+    cpu_seconds: float = 40.0
+
+
+@dataclass(eq=False)
+class _Looker:
+    """One process. `recent` are the slides that it was asked for last, newest last."""
+
+    child: Child
+    recent: list[SlideAddress] = field(default_factory=list)
+
+    def remember(self, slide: SlideAddress) -> None:
+        self.recent = [*(other for other in self.recent if other != slide), slide][-4:]
+
+    @property
+    def alive(self) -> bool:
+        return self.child.process.poll() is None
+
+    def end(self) -> str:
+        """Makes sure that it is gone; how it went, in words."""
+        how = self.child.end()
+        self.child.kill()
+        return how
+
+
+class GuardedSlides:
+    """At most `processes` processes that look at slides, started when needed. Safe to share among threads."""
+
+    def __init__(
+        self, processes: int = 2, limits: Limits | None = None, start: Callable[[str], Child] = start_child
+    ) -> None:
+        self._processes, self._limits, self._start_child = processes, limits or Limits(), start
+        self._idle: list[_Looker] = []
+        self._started = 0
+        self._change = threading.Condition()
+
+    def ask(self, work: Work, slide: SlideAddress, *arguments: Any) -> tuple[Any, bytes]:
+        """What `work(open slide, *arguments)` gives, done elsewhere.
+
+        Raises SlideError: as `open_slide` does, SlideCrashedError, SlideTimeoutError, SlideTooLargeError.
+        """
+        question = Question(work, slide, arguments)
+        with self._looker(slide) as looker:
+            others = any(other != slide for other in looker.recent)
+            try:
+                return self._answer(looker, question)
+            except (EOFError, OSError):
+                ended = looker.end()
+        if "SIGKILL" in ended or (others and "SIGXCPU" not in ended):
+            # Somebody outside ended it, or another slide had spoiled it: once more in one of its own.
+            with self._looker(slide, fresh=True) as looker:
+                try:
+                    return self._answer(looker, question)
+                except (EOFError, OSError):
+                    ended = looker.end()
+        raise self._ended(slide, ended)
+
+    def start(self) -> None:
+        """Starts one process ahead of the first question, and does not wait for it."""
+        with self._change:
+            if not self._started:
+                self._started += 1
+                self._idle.append(self._new())
+
+    def close(self) -> None:
+        """Ends the processes that are idle; those at work do their question first. The next question starts one."""
+        with self._change:
+            idle, self._idle = self._idle, []
+            self._started -= len(idle)
+            self._change.notify_all()
+        for looker in idle:
+            looker.child.kill()
+
+    def _answer(self, looker: _Looker, question: Question) -> tuple[Any, bytes]:
+        connection = looker.child.connection
+        looker.remember(question.slide)
+        connection.send_bytes(pickle.dumps(question))
+        if not connection.poll(self._limits.seconds):
+            raise SlideTimeoutError(
+                f"{question.slide.path.name} took more than {self._limits.seconds:g} s to be looked at",
+                hint="the file may be damaged",
+            )
+        try:
+            told = read_facts(connection.recv_bytes(_MAX_ANSWER_BYTES))
+            body = connection.recv_bytes(_MAX_ANSWER_BYTES)
+        except ValueError as error:
+            raise EOFError from error
+        if "facts" not in told:
+            raise error_of(told.get("error"))
+        return told["facts"], body
+
+    def _ended(self, slide: SlideAddress, how: str) -> Exception:
+        if "SIGXCPU" in how:
+            return SlideTimeoutError(
+                f"{slide.path.name} took more than {self._limits.cpu_seconds:g} s of CPU time to be looked at",
+                hint="the file may be damaged",
+            )
+        return SlideCrashedError(
+            f"reading {slide.path.name} ended the process that did ({how})", hint="the file may be damaged"
+        )
+
+    @contextmanager
+    def _looker(self, slide: SlideAddress, *, fresh: bool = False) -> Iterator[_Looker]:
+        """A process for one question. One that ended, or did not answer in time, does not come back."""
+        looker = self._take(slide, fresh=fresh)
+        answered = True
+        try:
+            yield looker
+        except SlideTimeoutError:
+            answered = False
+            raise
+        finally:
+            with self._change:
+                if answered and looker.alive:
+                    self._idle.append(looker)
+                else:
+                    looker.child.kill()
+                    self._started -= 1
+                self._change.notify()
+
+    def _take(self, slide: SlideAddress, *, fresh: bool) -> _Looker:
+        """An idle process, one that knows the slide first; else another, where one more is allowed; else waits."""
+        with self._change:
+            while True:
+                self._bury_dead()
+                for looker in [] if fresh else sorted(self._idle, key=lambda looker: slide not in looker.recent):
+                    self._idle.remove(looker)
+                    return looker
+                if fresh and self._idle and self._started >= self._processes:
+                    self._idle.pop(0).child.kill()
+                    self._started -= 1
+                if self._started < self._processes:
+                    looker = self._new()
+                    self._started += 1
+                    return looker
+                self._change.wait()
+
+    def _bury_dead(self) -> None:
+        """Those that ended while idle: the system may have been short of memory."""
+        for looker in [looker for looker in self._idle if not looker.alive]:
+            self._idle.remove(looker)
+            looker.child.kill()
+            self._started -= 1
+
+    def _new(self) -> _Looker:
+        child = self._start_child(_LOOK)
+        with contextlib.suppress(OSError):  # if it has died already, the question will tell
+            child.connection.send((self._limits.memory_gb, self._limits.cpu_seconds))
+        return _Looker(child)
+
+
+@lru_cache(maxsize=1)
+def shared_slides() -> GuardedSlides:
+    """The processes that all parts of one viewer share."""
+    return GuardedSlides()
