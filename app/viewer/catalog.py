@@ -13,6 +13,7 @@ from pathlib import Path
 from aggregate import store
 from aggregate.result import SlideResult, SlideStatus
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
+from app.viewer.upload import upload_folders
 from wsi.errors import StoreError
 
 UPLOADS = "uploads"
@@ -22,10 +23,11 @@ _RESULTS_KEPT = 4
 
 @dataclass(frozen=True)
 class Entry:
-    """One slide of the list. `folder` holds its row and its result."""
+    """One slide of the list. `folder` holds its row and its result; `uploaded` where it came in by the viewer."""
 
     row: SlideRow
     folder: Path
+    uploaded: bool = False
 
     @property
     def result_path(self) -> Path:
@@ -35,10 +37,6 @@ class Entry:
     def has_result(self) -> bool:
         return store.is_complete(self.result_path)
 
-    @property
-    def uploaded(self) -> bool:
-        return self.folder.name == UPLOADS
-
 
 def list_entries(results: Path) -> list[Entry]:
     """All slides of a results folder: those to review first, then the failed, then the rest, each by id.
@@ -46,9 +44,11 @@ def list_entries(results: Path) -> list[Entry]:
     Of two rows with one id the first counts: the folder's own before its uploads.
     """
     found: dict[str, Entry] = {}
-    for folder in (results, results / UPLOADS):
+    uploads = results / UPLOADS
+    # Uploads lay together in one folder once; each has its own since, so that it can be deleted whole.
+    for folder in (results, uploads, *upload_folders(uploads)):
         for entry in _entries(folder):
-            found.setdefault(entry.row.slide_id, entry)
+            found.setdefault(entry.row.slide_id, replace(entry, uploaded=folder != results))
     return sorted(found.values(), key=lambda entry: (entry.row.status.reading_order, entry.row.slide_id))
 
 

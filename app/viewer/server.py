@@ -13,9 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.viewer.access import Door
+from app.viewer.gate.access import Door
+from app.viewer.gate.bounds import MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Bounds
+from app.viewer.gate.settings import set_streamlit
 from app.viewer.pages import theme
-from app.viewer.settings import set_streamlit
 from app.viewer.site import MOUNT, Site, default_site, install
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
         log_level="error",
         server_header=False,
         proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
     )
     return uvicorn.Server(options)
 
@@ -71,11 +75,12 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
 
     install(site)
     tiles = TileServer(site.signer, site.locate)
-    routes = [tiles.route(), Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"])]
+    routes = [tiles.route(), site.incoming.route(), Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"])]
     guards = [
         Middleware(SecurityHeaders),
         Middleware(TrustedHostMiddleware, allowed_hosts=theme.allowed_hosts(host), www_redirect=False),
         Middleware(Door, key=site.key),
+        Middleware(Bounds),
     ]
     return App(SCRIPT, routes=[Mount(MOUNT, routes=routes)], middleware=guards)
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggregate.result import SlideResult
-from app.viewer.access import LaunchKey
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
+from app.viewer.gate.access import LaunchKey
+from app.viewer.incoming import Incoming
 from app.viewer.slide_files import SlideFile, find_slide_file
 from app.viewer.tiles.tokens import Grant, Signer
 from classifier.model import PACKAGED
@@ -35,6 +36,7 @@ class Site:
     signer: Signer = field(default_factory=lambda: Signer(secrets.token_bytes(32)))
     program: tuple[str, ...] = field(default_factory=lambda: python_command("app.cli:main"))
     """The command line that predicts an upload, without its arguments."""
+    incoming: Incoming = field(default_factory=Incoming)
     prediction: threading.Lock = field(default_factory=threading.Lock)
     """Held while an upload is predicted: one at a time, so that the machine stays usable."""
     models: tuple[Path, ...] = ()

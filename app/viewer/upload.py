@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 import subprocess
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aggregate import store
 from wsi.errors import (
     EmptyFileError,
     MppImplausibleError,
     MppMissingError,
+    OutputUnwritableError,
     SlideTooLargeError,
 )
 from wsi.files.writing import unwritable, write_file
@@ -24,6 +29,10 @@ from wsi.spacing import PLAUSIBLE_MPP
 
 MAX_UPLOAD_MB = 64
 MAX_PIXELS = 100_000_000
+# Of uploads that are kept.
+MAX_STORED = 200
+MAX_STORED_BYTES = 4 << 30
+_ID = re.compile(r"upload-[0-9a-f]{12}")
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif"}
 _TIMEOUT_S = "600"
 PRESETS_MPP = {"40x": 0.25, "20x": 0.5, "10x": 1.0}
@@ -31,7 +40,10 @@ PRESETS_MPP = {"40x": 0.25, "20x": 0.5, "10x": 1.0}
 
 @dataclass(frozen=True)
 class Upload:
-    """A stored upload. The id names image and mpp together: the same image at another mpp is another slide."""
+    """A stored upload, alone in its folder with what is made of it.
+
+    The id names image and mpp together: the same image at another mpp is another slide.
+    """
 
     slide_id: str
     path: Path
@@ -88,22 +100,63 @@ def check_mpp(mpp: float | None) -> float:
     return float(mpp)
 
 
-def store_upload(image: bytes, mpp: float | None, folder: Path) -> Upload:
-    """Checks an upload and writes it to `folder` as ``upload-<digest>.<suffix>``; the same upload is stored once.
+def store_upload(image: bytes, mpp: float | None, uploads: Path) -> Upload:
+    """Checks an upload and writes it to `uploads` as ``<id>/<id>.<suffix>``; the same upload is stored once.
 
     Raises SlideError as `check_image` and `check_mpp` do, OutputUnwritableError.
     """
     mpp = check_mpp(mpp)
     suffix = check_image(image)
     slide_id = f"upload-{hashlib.sha256(f'{mpp:.6g} '.encode() + image).hexdigest()[:12]}"
-    path = folder / f"{slide_id}{suffix}"
+    path = uploads / slide_id / f"{slide_id}{suffix}"
+    if not path.exists():
+        _check_room(uploads, len(image))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_file(path, image)
     except OSError as error:
         raise unwritable("the upload", error, hint="free space") from error
     return Upload(slide_id, path, mpp)
+
+
+def upload_folders(uploads: Path) -> list[Path]:
+    """The folder of each stored upload, by name; links are none."""
+    try:
+        found = [path for path in uploads.iterdir() if _ID.fullmatch(path.name)]
+    except OSError:
+        return []
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
+
+
+def delete_upload(uploads: Path, slide_id: str) -> bool:
+    """Removes an upload with all that was made of it; False where there is no such upload. Raises
+    OutputUnwritableError."""
+    folder = next((path for path in upload_folders(uploads) if path.name == slide_id), None)
+    if folder is None:
+        return False
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise unwritable("the upload", error, hint="remove its folder by hand") from error
+    return True
+
+
+def discard_failed(upload: Upload) -> None:
+    """Removes an upload that has no result."""
+    folder = upload.path.parent
+    if not store.is_complete(store.result_path(folder, upload.slide_id)):
+        with suppress(OutputUnwritableError):
+            delete_upload(folder.parent, upload.slide_id)
+
+
+def _check_room(uploads: Path, size_bytes: int) -> None:
+    folders = upload_folders(uploads)
+    held_bytes = sum(path.stat().st_size for folder in folders for path in folder.glob("upload-*.*") if path.is_file())
+    if len(folders) >= MAX_STORED or held_bytes + size_bytes > MAX_STORED_BYTES:
+        raise OutputUnwritableError(
+            f"{len(folders)} uploads are stored, as many as are kept", hint="open one that is done with and delete it"
+        )
 
 
 def predict(upload: Upload, out: Path, program: tuple[str, ...]) -> Generator[Progress | Outcome, None, None]:

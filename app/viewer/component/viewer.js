@@ -234,7 +234,7 @@ class SlideView {
     const { clientWidth, clientHeight } = this.stage;
     this.cells.width = Math.round(clientWidth * ratio);
     this.cells.height = Math.round(clientHeight * ratio);
-    if (!this.viewer || !this.item()) return;
+    if (!this.viewer || !this.item() || !this.cells.width || !this.cells.height) return;
     const pen = this.cells.getContext("2d");
     pen.scale(ratio, ratio);
     pen.imageSmoothingEnabled = false;

@@ -15,6 +15,7 @@ from app.viewer.pages.deep_zoom import LegendItem, Picture
 from app.viewer.site import Site
 from app.viewer.slide_files import SlideFile
 from app.viewer.spot import Reading, read_spot, telling_tile
+from app.viewer.upload import delete_upload
 
 _CALL, _TISSUE, _NONE = "call", "tissue", "none"
 _CLASS = "class-"
@@ -50,6 +51,8 @@ def show(site: Site, slide_id: str) -> None:
         findings.show_call(result)
         place = st.container()
         findings.show_details(result)
+        if entry.folder.name == slide_id and entry.uploaded:
+            _show_deletion(site, slide_id)
     # Last, so that nothing on the page waits for the model. An upload is mostly one tile: it needs no click.
     tile = evidence.tile_to_show(result, reading, telling_tile(result) if entry.uploaded else None)
     if file is not None:
@@ -57,6 +60,14 @@ def show(site: Site, slide_id: str) -> None:
         if tile is not None:
             with place:
                 evidence.show(site, file, result, tile)
+
+
+def _show_deletion(site: Site, slide_id: str) -> None:
+    st.html(parts.section("This upload"))
+    sure = st.checkbox("Delete the image and all that was made of it", key="sure-to-delete")
+    if st.button("Delete this upload", disabled=not sure, key="delete-upload") and sure:
+        delete_upload(site.uploads, slide_id)
+        parts.go()
 
 
 def picture(result: SlideResult, choice: LayerChoice) -> Picture:

@@ -7,8 +7,9 @@ from contextlib import closing
 import streamlit as st
 
 from app.viewer.pages import parts
+from app.viewer.pages.image_picker import forget_image, pick_image
 from app.viewer.site import Site
-from app.viewer.upload import MAX_UPLOAD_MB, PRESETS_MPP, Outcome, Upload, predict, store_upload
+from app.viewer.upload import MAX_UPLOAD_MB, PRESETS_MPP, Outcome, Upload, discard_failed, predict, store_upload
 from wsi.errors import PulmoscopeError
 from wsi.spacing import PLAUSIBLE_MPP
 
@@ -24,14 +25,14 @@ def show(site: Site) -> None:
             f"A field of view or a tile of H&E-stained lung: JPEG, PNG or TIFF, up to {MAX_UPLOAD_MB} MB. "
             "Its file name is not kept. For whole slides use `pulmoscope run`."
         )
-        image = st.file_uploader("Image", type=["jpg", "jpeg", "png", "tif", "tiff"], key="image")
+        image = pick_image(site)
         mpp = _ask_mpp()
         ready = image is not None and mpp is not None
         pressed = st.button("Run prediction", type="primary", disabled=not ready, key="predict")
         if not ready:
             st.caption("Choose an image and state its pixel size first: a wrong or guessed size gives a wrong call.")
         if pressed and image is not None:
-            _run(site, image.getvalue(), mpp)
+            _run(site, image, mpp)
 
 
 def _ask_mpp() -> float | None:
@@ -60,6 +61,7 @@ def _run(site: Site, image: bytes, mpp: float | None) -> None:
     if not site.prediction.acquire(blocking=False):
         parts.show_error("Another upload is being predicted", "try again in a moment")
         return
+    upload = None
     try:
         upload = store_upload(image, mpp, site.uploads)
         outcome = _follow(upload, site)
@@ -67,16 +69,20 @@ def _run(site: Site, image: bytes, mpp: float | None) -> None:
         parts.show_error(str(error))
         return
     finally:
+        # Also where the person went elsewhere meanwhile: what has no result is not kept.
+        if upload is not None:
+            discard_failed(upload)
         site.prediction.release()
     if outcome.slide_id is None:
         parts.show_error(outcome.problem)
         return
+    forget_image(site)
     parts.go(slide=outcome.slide_id)
 
 
 def _follow(upload: Upload, site: Site) -> Outcome:
     bar = st.progress(0.0, text="Starting the model ...")
-    with closing(predict(upload, site.uploads, site.program)) as events:
+    with closing(predict(upload, upload.path.parent, site.program)) as events:
         for event in events:
             if isinstance(event, Outcome):
                 return event

@@ -4,7 +4,7 @@ import anyio
 import pytest
 from starlette.responses import PlainTextResponse
 
-from app.viewer.access import Door, LaunchKey
+from app.viewer.gate.access import Door, LaunchKey
 
 KEY = LaunchKey("s" * 43)
 HOST = "127.0.0.1:8501"

@@ -19,7 +19,7 @@ from app.config import RunConfig
 from app.ledger.records import SlideRow, read_rows, write_rows
 from app.pipeline import run_slide
 from app.presentation import colours
-from app.viewer.access import LaunchKey
+from app.viewer.gate.access import LaunchKey
 from classifier.model import DEMO_MODEL, load_model
 from tests.conftest import REPOSITORY
 from tests.results import CLASSES, make_result
@@ -46,7 +46,7 @@ def watch(event, words):
         print("outside:", event, told, flush=True)
 sys.addaudithook(watch)
 from pathlib import Path
-from app.viewer.access import LaunchKey
+from app.viewer.gate.access import LaunchKey
 from app.viewer.server import make_server
 from app.viewer.site import Site
 results, port, program, key = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), LaunchKey(sys.argv[4])
@@ -471,30 +471,57 @@ def test_a_picture_that_stays_incomplete_is_told(page, status, told):
     forgive_refusals(page)
 
 
-def test_an_upload_gets_its_pie_chart(page, results, tmp_path):
+def choose_image(page, path):
+    page.goto("/?page=upload")
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_text("is chosen").wait_for()
+    page.get_by_role("radiogroup").get_by_text("10x", exact=False).click()
+
+
+def test_an_upload_gets_its_pie_chart_and_can_be_deleted(page, results, tmp_path):
     picture = tmp_path / "Jane Doe 1961.jpg"
     Image.fromarray(np.random.default_rng(1).integers(90, 255, (224, 224, 3), dtype=np.uint8)).save(picture)
-    page.goto("/?page=upload")
-    page.locator("input[type=file]").set_input_files(picture)
-    page.get_by_role("radiogroup").get_by_text("10x", exact=False).click()
+    told = []
+    page.on("request", lambda request: told.append(f"{request.url} {request.headers} {request.post_data_buffer}"))
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(str(frame))))
+    choose_image(page, picture)
+    assert "Jane" not in page.content()
     page.get_by_role("button", name="Run prediction").click()
     page.wait_for_url("**/?slide=upload-*")
     page.locator(".frame[data-loaded]").wait_for()
     page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
     assert page.locator("[data-testid=call]").inner_text() == "Squamous cell carcinoma"
     assert not [path for path in results.rglob("*") if "Jane" in path.name]
-    assert "Jane" not in page.content()
+    assert "Jane" not in page.content() and not [text for text in told if "Jane" in text]
+    assert len(list((results / "uploads").iterdir())) == 1
+    page.get_by_text("Delete the image and all").click()
+    page.get_by_role("button", name="Delete this upload").click()
+    page.wait_for_url(lambda address: "slide=" not in address)
+    assert not [slide_id for slide_id in shown_ids(page) if slide_id.startswith("upload-")]
+    assert list((results / "uploads").iterdir()) == []
 
 
-def test_a_damaged_upload_is_one_line(page, tmp_path):
+def test_a_damaged_upload_is_one_line_and_leaves_nothing(page, results, tmp_path):
     picture = tmp_path / "x.png"
     picture.write_bytes(b"no image")
-    page.goto("/?page=upload")
-    page.locator("input[type=file]").set_input_files(picture)
-    page.get_by_role("radiogroup").get_by_text("10x", exact=False).click()
+    choose_image(page, picture)
     page.get_by_role("button", name="Run prediction").click()
     page.get_by_text("unsupported-format: the upload is no JPEG, PNG or TIFF image").wait_for()
     assert "Traceback" not in page.content()
+    page.get_by_role("button", name="Remove the image").click()
+    page.get_by_text("is chosen").wait_for(state="hidden")
+    page.locator("button:disabled").filter(has_text="Run prediction").wait_for()
+    assert not list((results / "uploads").glob("*"))
+
+
+def test_the_uploads_of_streamlit_are_closed(server):
+    for method in ("PUT", "POST", "DELETE", "OPTIONS"):
+        request = urllib.request.Request(
+            f"{server}/_stcore/upload_file/session/file", data=b"x" * 1000, method=method,
+            headers={"Cookie": f"{KEY.cookie}={KEY.secret}", "Origin": server},
+        )  # fmt: skip
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(request)
 
 
 def test_a_report_is_downloaded(page):

@@ -9,8 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aggregate import store
 from app.viewer import upload
-from app.viewer.upload import Outcome, Progress, Upload, check_image, check_mpp, predict, store_upload
+from app.viewer.upload import (
+    Outcome,
+    Progress,
+    Upload,
+    check_image,
+    check_mpp,
+    delete_upload,
+    discard_failed,
+    predict,
+    store_upload,
+    upload_folders,
+)
+from tests.results import make_result
 from wsi.errors import (
     CorruptSlideError,
     EmptyFileError,
@@ -76,18 +89,56 @@ def test_the_pixel_size_must_be_stated_and_plausible(mpp):
     assert check_mpp(0.5) == 0.5
 
 
-def test_an_upload_is_stored_once_under_a_name_of_our_own(tmp_path):
+def test_an_upload_is_stored_once_in_a_folder_of_its_own_under_a_name_of_our_own(tmp_path):
     first, again = (store_upload(image("JPEG"), 0.5, tmp_path) for _ in range(2))
     other = store_upload(image("JPEG"), 1.0, tmp_path)
     assert first == again and first.slide_id != other.slide_id
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.path.name, other.path.name])
-    assert first.path.name == f"{first.slide_id}.jpg" and first.slide_id.startswith("upload-")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.slide_id, other.slide_id])
+    assert first.path == tmp_path / first.slide_id / f"{first.slide_id}.jpg" and first.slide_id.startswith("upload-")
     assert first.path.read_bytes() == image("JPEG")
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MAX_STORED", 2), ("MAX_STORED_BYTES", 2 * len(image()))])
+def test_stored_uploads_are_bounded_in_all_and_deletion_makes_room(tmp_path, monkeypatch, bound, value):
+    monkeypatch.setattr(upload, bound, value)
+    one, _ = (store_upload(image(), mpp, tmp_path) for mpp in (0.25, 0.5))
+    with pytest.raises(OutputUnwritableError, match="delete"):
+        store_upload(image(), 1.0, tmp_path)
+    assert store_upload(image(), 0.25, tmp_path) == one
+    assert delete_upload(tmp_path, one.slide_id)
+    store_upload(image(), 1.0, tmp_path)
+
+
+def test_an_upload_is_deleted_with_all_that_was_made_of_it(tmp_path):
+    kept = store_upload(image(), 0.5, tmp_path)
+    gone = store_upload(image(), 0.25, tmp_path)
+    (gone.path.parent / "slides.csv").write_text("a row")
+    assert delete_upload(tmp_path, gone.slide_id) and not delete_upload(tmp_path, gone.slide_id)
+    assert upload_folders(tmp_path) == [kept.path.parent]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../case", "case", "upload-", "upload-0123456789ab/..", "upload-xyz"])
+def test_nothing_but_an_upload_is_deleted(tmp_path, name):
+    uploads = tmp_path / "uploads"
+    for folder in (uploads, tmp_path / "case"):
+        folder.mkdir()
+        (folder / "keep").write_text("precious")
+    (uploads / "upload-0123456789ab").symlink_to(tmp_path / "case")
+    assert not delete_upload(uploads, name) and not delete_upload(uploads, "upload-0123456789ab")
+    assert (uploads / "keep").exists() and (tmp_path / "case" / "keep").exists()
+
+
+def test_what_failed_goes_and_what_has_a_result_stays(tmp_path):
+    failed, done = store_upload(image(), 0.5, tmp_path), store_upload(image(), 0.25, tmp_path)
+    store.save(make_result(done.slide_id), done.path.parent)
+    for one in (failed, done):
+        discard_failed(one)
+    assert upload_folders(tmp_path) == [done.path.parent]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(OutputUnwritableError, match="cannot be stored"):
+    with pytest.raises(OutputUnwritableError, match="cannot write the upload"):
         store_upload(image(), 0.5, tmp_path / "taken")
 
 
