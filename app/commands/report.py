@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aggregate.result import SlideStatus
+from aggregate.result import SlideResult, SlideStatus
 from aggregate.store import SUFFIX, load, result_path, stored_results
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from app.reports import FORMATS, write_cohort, write_report
 from wsi.errors import StoreError, UsageError
+from wsi.text import plain, visible
 
 
 def write_reports(
@@ -29,14 +30,25 @@ def write_reports(
     for path in stored:
         try:
             result = load(path)
+            if results.suffix != SUFFIX:
+                _check_id(result, path)
+            written += write_report(result, out, formats, whole_canvas=whole_canvas)
         except StoreError as error:
             problems.append(str(error))
             continue
-        written += write_report(result, out, formats, whole_canvas=whole_canvas)
         rows.setdefault(result.slide_id, SlideRow.of_result(result))
     if results.suffix != SUFFIX:
         written += write_cohort(rows.values(), out, formats)
     return written, problems
+
+
+def _check_id(result: SlideResult, path: Path) -> None:
+    """A copied or renamed result would write over the reports of the slide whose id it holds."""
+    if result_path(path.parent, result.slide_id).name != path.name:
+        raise StoreError(
+            f"{visible(path.name)} holds the result of slide {plain(result.slide_id)}",
+            hint="give a result its own name back, or run the slide again",
+        )
 
 
 def _stored(results: Path) -> list[Path]:

@@ -12,8 +12,9 @@ from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
 from app.reports.html_report import render_html
 from app.reports.json_report import render_json
+from app.reports.names import report_stem
 from app.reports.pdf_report import render_pdf
-from wsi.errors import StoreError, UsageError
+from wsi.errors import UsageError
 from wsi.files.writing import unwritable, write_file
 from wsi.text import plain
 
@@ -46,16 +47,13 @@ def render(result: SlideResult, fmt: str, *, whole_canvas: bool = False) -> byte
 def write_report(
     result: SlideResult, out_dir: Path, formats: Sequence[str] = FORMATS, *, whole_canvas: bool = False
 ) -> list[Path]:
-    """Writes `<slide_id>.<format>` for each format and returns the files.
+    """Writes `<slide_id>.<format>` for each format and returns the files; `names.report_stem` tells the exceptions.
 
     Each file appears whole or not at all. Raises UsageError (format), StoreError (a slide id that is no file name),
     OutputUnwritableError.
     """
-    if result.slide_id in ("", ".", "..") or {"/", "\\", "\0"} & set(result.slide_id):
-        raise StoreError(f"{plain(result.slide_id)!r} cannot be a file name", hint="run the slide again")
-    return [
-        _write(out_dir / f"{result.slide_id}.{fmt}", render(result, fmt, whole_canvas=whole_canvas)) for fmt in formats
-    ]
+    stem = report_stem(result.slide_id)
+    return [_write(out_dir / f"{stem}.{fmt}", render(result, fmt, whole_canvas=whole_canvas)) for fmt in formats]
 
 
 def write_cohort(slides: Iterable[SlideResult | SlideRow], out_dir: Path, formats: Sequence[str] = ()) -> list[Path]:

@@ -15,6 +15,8 @@ from aggregate.result import UNDETERMINED, SlideStatus
 from app.ledger.records import SlideRow, write_rows
 from app.presentation import figures, words
 from app.reports.html_report import environment
+from app.reports.names import report_stem
+from wsi.errors import StoreError
 from wsi.files.writing import write_file
 from wsi.text import plain
 
@@ -61,7 +63,6 @@ def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str]) -> Coho
     told = bool(row.call) and row.call != UNDETERMINED
     call = words.CANNOT_TELL if row.call == UNDETERMINED else words.class_title(row.call) if row.call else ""
     failure = (plain(f"{row.error_code}: {row.message}"),) if row.status is SlideStatus.FAILED else ()
-    address = quote(row.slide_id, safe="")
     return CohortLine(
         slide_id=plain(row.slide_id),
         status=row.status,
@@ -73,5 +74,13 @@ def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str]) -> Coho
         reasons=tuple(words.reason(code).title for code in row.review_reasons) + failure,
         tissue=figures.MISSING if row.tissue_mm2 is None else figures.area(row.tissue_mm2),
         tiles=figures.MISSING if row.tiles is None else f"{row.tiles:,}",
-        links=() if row.status is SlideStatus.FAILED else tuple((name, f"{address}.{name}") for name in formats),
+        links=() if row.status is SlideStatus.FAILED else _links(row.slide_id, formats),
     )
+
+
+def _links(slide_id: str, formats: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    try:
+        address = quote(report_stem(slide_id), safe="")
+    except StoreError:  # no report was written under such an id
+        return ()
+    return tuple((name, f"{address}.{name}") for name in formats)

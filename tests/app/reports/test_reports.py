@@ -8,13 +8,17 @@ import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app import reports
 from app.ledger.records import SlideRow, read_rows
 from app.presentation import figures, words
+from app.reports.names import report_stem
 from tests.results import CLASSES, make_result
 from wsi.errors import OutputUnwritableError, StoreError, UsageError
 
@@ -355,7 +359,7 @@ def test_an_unwritable_folder_is_one_clear_line(tmp_path):
 def cohort():
     return [
         make_result("a fine one"),
-        make_result("b/look", reasons=("pen",), probabilities=(0.4, 0.35, 0.25)),
+        make_result("b?look", reasons=("pen",), probabilities=(0.4, 0.35, 0.25)),
         SlideRow("c", "c.svs", "failed", error_code="mpp-missing", message="c.svs tells no pixel size"),
         make_result("d", call="undetermined", reasons=("undetermined",), probabilities=(0.4, 0.35, 0.25)),
     ]
@@ -366,7 +370,7 @@ def test_cohort_csv_has_one_row_a_slide_with_its_figures(tmp_path):
     rows = {row.slide_id: row for row in read_rows(table)}
     assert len(rows) == 4 and rows["c"].error_code == "mpp-missing"
     assert rows["a fine one"].probabilities == dict(zip(CLASSES, (0.9123, 0.0702, 0.0175), strict=True))
-    assert rows["b/look"].status == "review" and rows["b/look"].review_reasons == ("pen",)
+    assert rows["b?look"].status == "review" and rows["b?look"].review_reasons == ("pen",)
     assert rows["a fine one"].tiles == 49 and rows["a fine one"].seconds == 12.4
 
 
@@ -374,10 +378,33 @@ def test_cohort_page_links_to_each_report_and_shows_what_to_look_at_first(tmp_pa
     _, html = reports.write_cohort(cohort(), tmp_path, ("html", "pdf"))
     page = Page(html.read_text(encoding="utf-8"))
     links = [value for name, value in page.attributes if name == "href"]
-    assert links == ["b%2Flook.html", "b%2Flook.pdf", "d.html", "d.pdf", "a%20fine%20one.html", "a%20fine%20one.pdf"]
+    assert links == ["b%3Flook.html", "b%3Flook.pdf", "d.html", "d.pdf", "a%20fine%20one.html", "a%20fine%20one.pdf"]
     assert "1 done, 2 review, 1 failed" in page.words
     assert "mpp-missing: c.svs tells no pixel size" in page.words
     assert page.words.count(words.RESEARCH_USE) == 2
+
+
+def test_slides_called_like_the_tables_keep_their_reports_and_the_tables(tmp_path):
+    ids = ["cohort", "slides", "Cohort", "cohort.slide", "SLIDES.Slide.slide", "plain"]
+    written = [path for id in ids for path in reports.write_report(make_result(id), tmp_path, ("csv", "html"))]
+    kept = {path: path.read_bytes() for path in written}
+    tables = reports.write_cohort([make_result(id) for id in ids], tmp_path, ("csv", "html"))
+    names = [path.name.casefold() for path in written]
+    assert not set(names) & {"cohort.csv", "cohort.html", "slides.csv"} and not set(written) & set(tables)
+    assert {path: path.read_bytes() for path in written} == kept and "plain.csv" in names
+    page = Page(tables[1].read_text(encoding="utf-8"))
+    links = [unquote(value) for name, value in page.attributes if name == "href"]
+    assert sorted(links) == sorted(path.name for path in written)
+
+
+@given(st.text(max_size=12) | st.from_regex(r"\A(cohort|slides)(\.slide){0,3}\Z"))
+def test_no_two_ids_share_a_name_and_none_has_a_tables(slide_id):
+    try:
+        stem = report_stem(slide_id)
+    except StoreError:
+        return
+    assert stem.casefold() not in ("cohort", "slides")
+    assert stem == slide_id or report_stem(stem) != stem  # no id is called as another's reports are
 
 
 def test_cohort_page_gives_no_probabilities_without_a_call(tmp_path):

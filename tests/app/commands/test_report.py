@@ -1,0 +1,35 @@
+"""`pulmoscope report` on folders: nothing that lies there is overwritten, and one odd result ends no other's report."""
+
+import shutil
+
+from aggregate import store
+from app.commands.report import write_reports
+from app.ledger.records import SlideRow, read_rows, write_rows
+from tests.results import CLASSES, make_result
+
+
+def folder_of(tmp_path, *ids):
+    results = [make_result(slide_id) for slide_id in ids]
+    for result in results:
+        store.save(result, tmp_path)
+    write_rows(tmp_path / "slides.csv", [SlideRow.of_result(result) for result in results], CLASSES)
+    return tmp_path
+
+
+def test_reports_beside_the_results_leave_the_table_of_the_run_alone(tmp_path):
+    out = folder_of(tmp_path, "cohort", "slides", "plain")
+    table = (out / "slides.csv").read_bytes()
+    written, problems = write_reports(out, out, ("csv",))
+    assert problems == [] and (out / "slides.csv").read_bytes() == table
+    assert len(set(written)) == 5 and len(read_rows(out / "cohort.csv")) == 3
+    assert all("side_px" in (out / f"{stem}.csv").read_text() for stem in ("cohort.slide", "slides.slide", "plain"))
+
+
+def test_a_copied_result_is_a_line_and_does_not_write_over_the_first(tmp_path):
+    out = folder_of(tmp_path / "out", "a", "b")
+    shutil.copytree(out / "a.zarr", out / "a copy.zarr")
+    written, [problem] = write_reports(out, tmp_path / "reports", ("json",))
+    assert "a copy.zarr holds the result of slide a;" in problem
+    assert [path.name for path in written] == ["a.json", "b.json", "cohort.csv", "cohort.html"]
+    written, problems = write_reports(out / "a copy.zarr", tmp_path / "one", ("json",))
+    assert [path.name for path in written] == ["a.json"] and problems == []
