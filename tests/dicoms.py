@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,32 @@ def write_vms(folder: Path, stem: str, size=512) -> Path:
     index = folder / f"{stem}.vms"
     index.write_text("\n".join(lines) + "\n")
     return index
+
+
+def write_concatenation(folder: Path, cuts=(0, 6, 10, 16), *, sparse=False, seed=1):
+    """One level of 512 x 512 px whose 16 frames lie in several instances, from each of `cuts` to the next.
+
+    Gives the pixels, (512, 512, 3), and the paths.
+    """
+    from pydicom import dcmread, dcmwrite
+    from pydicom.encaps import encapsulate, generate_frames
+
+    whole, paths = drawn(512, 512, seed), []
+    source = write_instance(folder / "source.dcm", whole, sparse=sparse)
+    for number, (first, end) in enumerate(pairwise(cuts), start=1):
+        data = dcmread(source)
+        frames = list(generate_frames(data.PixelData, number_of_frames=16))[first:end]
+        data.ConcatenationUID, data.InConcatenationNumber = f"{ROOT}.77", number
+        data.InConcatenationTotalNumber, data.ConcatenationFrameOffsetNumber = len(cuts) - 1, first
+        data.SOPInstanceUIDOfConcatenationSource = data.SOPInstanceUID
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = f"{data.SOPInstanceUID}.{number}"
+        data.NumberOfFrames = len(frames)
+        if sparse:
+            data.PerFrameFunctionalGroupsSequence = data.PerFrameFunctionalGroupsSequence[first:end]
+        data.PixelData = encapsulate(frames, has_bot=True)
+        data["PixelData"].VR = "OB"
+        data["PixelData"].is_undefined_length = True
+        paths.append(folder / f"part{number}.dcm")
+        dcmwrite(paths[-1], data, enforce_file_format=True)
+    source.unlink()
+    return whole, paths

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.batch.inputs import collect_jobs
-from tests.dicoms import drawn, write_instance, write_series, write_vms
+from tests.dicoms import drawn, write_concatenation, write_instance, write_series, write_vms
 from wsi import open_slide
-from wsi.errors import SlideError
+from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.parts import slides_of
 from wsi.readers import dicom_series
 from wsi.readers.slide_files import slide_files
@@ -58,7 +59,7 @@ def test_a_label_in_a_series_of_its_own_belongs_to_the_slide_of_its_study(tmp_pa
 def test_a_label_alone_is_never_read_as_a_slide(tmp_path: Path, flavour: str) -> None:
     label = write_instance(tmp_path / "a.dcm", drawn(256, 256), flavour=flavour)
     assert slides_of([label]) == {label: label}
-    with pytest.raises(SlideError):
+    with pytest.raises(UnsupportedSlideError, match="is a label, overview or thumbnail without the slide"):
         open_slide(label, mpp=0.5)
 
 
@@ -73,11 +74,30 @@ def test_a_sparse_series_and_one_with_a_thumbnail_are_one_slide_each(tmp_path: P
             assert slide.size_px == (512, 512)
 
 
-def test_a_concatenation_is_one_slide(tmp_path: Path) -> None:
-    for number in (1, 2, 3):
-        more = {"ConcatenationUID": "1.2.3", "InConcatenationNumber": number}
-        write_instance(tmp_path / f"{number}.dcm", drawn(256, 256), instance=number, **more)
-    assert set(names(slides_of(everything(tmp_path))).values()) == {"1.dcm"}
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("cuts", [(0, 8, 16), (0, 6, 10, 16), (0, 1, 2, 15, 16)])
+def test_a_concatenation_is_one_slide_and_read_whole(tmp_path: Path, cuts: tuple[int, ...], sparse: bool) -> None:
+    whole, parts = write_concatenation(tmp_path, cuts, sparse=sparse)
+    [stands] = set(slides_of(parts).values())
+    with open_slide(stands) as slide:
+        assert set(slide.files.paths) == set(parts)
+        difference = np.abs(slide.read_region((0, 0), 0, (512, 512)).astype(int) - whole)
+        assert difference.mean() < 4 and difference.reshape(4, 128, -1).mean((1, 2)).max() < 5
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_concatenation_that_lacks_an_instance_is_incomplete(tmp_path: Path, missing: int) -> None:
+    _, parts = write_concatenation(tmp_path)
+    parts.pop(missing).unlink()
+    with pytest.raises(CorruptSlideError, match="is incomplete: an instance of its concatenation is missing"):
+        open_slide(slides_of(parts)[parts[0]])
+
+
+def test_a_series_of_two_pictures_is_whole_but_not_read(tmp_path: Path) -> None:
+    path = write_instance(tmp_path / "a.dcm", drawn(256, 256, 1))
+    write_instance(tmp_path / "b.dcm", drawn(256, 256, 2), instance=2)
+    with pytest.raises(UnsupportedSlideError, match="two pictures of one size in a series"):
+        open_slide(path)
 
 
 def test_other_dicom_and_damaged_dicom_stand_for_themselves(tmp_path: Path) -> None:

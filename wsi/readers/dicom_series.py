@@ -24,8 +24,8 @@ from wsi.identity import open_regular
 _WHOLE_SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # would be unpacked whole, however large; OpenSlide does not read it
 # What is asked lies before the last tag; profiles, tables of frames and pixels come after it.
-# SOP class, image type, study, series, concatenation, columns and rows of the pixel matrix.
-_TAGS = (0x00080016, 0x00080008, 0x0020000D, 0x0020000E, 0x00209161, 0x00480006, 0x00480007)
+# SOP class, image type, study, series, columns and rows of the pixel matrix.
+_TAGS = (0x00080016, 0x00080008, 0x0020000D, 0x0020000E, 0x00480006, 0x00480007)
 _HEAD_BYTES = 1 << 20
 _MAX_FILES = 100_000
 # A folder that changed a moment ago may have changed again within one tick of its clock.
@@ -42,7 +42,6 @@ class DicomHeader:
     series: str
     flavour: str
     size_px: tuple[int, int]
-    concatenated: bool
 
 
 def is_dicom(path: Path) -> bool:
@@ -199,6 +198,5 @@ def _facts(head: bytes) -> DicomHeader | None:
         series=str(found.get("SeriesInstanceUID", "")),
         flavour=kinds[2] if len(kinds) > 2 else "",
         size_px=(int(found.get("TotalPixelMatrixColumns") or 0), int(found.get("TotalPixelMatrixRows") or 0)),
-        concatenated="ConcatenationUID" in found,
     )
     return header if str(found.get("SOPClassUID", "")) == _WHOLE_SLIDE_IMAGE and header.series else None

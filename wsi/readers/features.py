@@ -13,6 +13,7 @@ from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
 CONVERT_TIFF = "export it as a tiled pyramidal TIFF with 8-bit RGB in JPEG, e.g. by QuPath, Bio-Formats or vips"
 _CONVERT_DICOM = "transcode it to JPEG or JPEG 2000, e.g. by dcmtk's dcmdjpeg and dcmcjpeg, or export it as TIFF"
 _ONE_PLANE = "export one focal plane"
+_ONE_PICTURE = "export one of them to a folder of its own"
 
 # Compression numbers of TIFF: registered, and private ones that are met.
 COMPRESSIONS = {
@@ -88,7 +89,17 @@ def unsupported(name: str, what: str, hint: str = CONVERT_TIFF) -> UnsupportedSl
 
 
 def explained(name: str, error: Exception) -> SlideError:
-    """What OpenSlide's `error` on the file called `name` means: a feature that it does not read, or damage."""
+    """What OpenSlide's `error` on the file called `name` means: a feature that it does not read, a part that is
+    missing, or damage."""
+    if re.search(r"SOP instances?\b.* in concatenation", str(error)):
+        return CorruptSlideError(
+            f"{name} is incomplete: an instance of its concatenation is missing", hint="copy all files of the series"
+        )
+    if "No pyramid levels found" in str(error):
+        return UnsupportedSlideError(
+            f"{name} is a label, overview or thumbnail without the slide that it belongs to",
+            hint="copy all files of the series",
+        )
     for pattern, told, hint in _TELLING:
         found = re.search(pattern, str(error))
         if found:
@@ -110,6 +121,7 @@ _TELLING: tuple[tuple[str, Callable[[re.Match[str]], str], str], ...] = (
         _CONVERT_DICOM,
     ),
     (r"Unsupported photometric interpretation", lambda _: "a colour model that it does not know", _CONVERT_DICOM),
+    (r"Slide contains unexpected image", lambda _: "two pictures of one size in a series", _ONE_PICTURE),
     (r'Bad direction attribute "LEFT"', lambda _: "tiles joined in the direction LEFT", CONVERT_TIFF),
     (r"Bad direction attribute", lambda _: "tiles joined in a direction that it does not know", CONVERT_TIFF),
     (r"Slides with dissimilar main images", lambda _: "main images of different kinds", CONVERT_TIFF),

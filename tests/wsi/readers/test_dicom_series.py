@@ -19,7 +19,7 @@ def test_a_header_is_read_without_what_follows_it(tmp_path: Path) -> None:
     path = write_instance(tmp_path / "a.dcm", drawn(300, 200), series="4", study="5", flavour="OVERVIEW")
     header = read_header(path)
     assert header is not None
-    assert (header.flavour, header.size_px, header.concatenated) == ("OVERVIEW", (300, 200), False)
+    assert (header.flavour, header.size_px) == ("OVERVIEW", (300, 200))
     assert header.series.endswith(".4.901") and header.study.endswith(".5.900")
 
 
