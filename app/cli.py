@@ -20,9 +20,35 @@ from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
 from wsi.text import escape
 
-_PATH = click.Path(path_type=Path)
+_EMPTY_HINT = "leave it out; or is a shell variable not set?"
+
+
+class _NotEmpty(click.Path):
+    """A path. An empty one would be the current folder: all slides below it would be run, results land in it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            raise UsageError(f"{_named(param)} is empty", hint=_EMPTY_HINT)
+        return super().convert(value, param, ctx)
+
+
+class _Word(click.types.StringParamType):
+    """A word. An empty one would pass for an option that was not given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            raise UsageError(f"{_named(param)} is empty", hint=_EMPTY_HINT)
+        return super().convert(value, param, ctx)
+
+
+def _named(param: click.Parameter | None) -> str:
+    return param.opts[0] if isinstance(param, click.Option) else "an argument"
+
+
+_PATH = _NotEmpty(path_type=Path)
+_WORD = _Word()
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_MODEL = click.option("--model", default=None, metavar="NAME|DIR", help="Packaged model or model folder.")
+_MODEL = click.option("--model", type=_WORD, default=None, metavar="NAME|DIR", help="Packaged model or model folder.")
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -88,13 +114,19 @@ def demo(out: Path, as_json: bool) -> None:
 @_MODEL
 @click.option("--mpp", type=float, help="um per px of level 0, where slides do not say (or say wrongly).")
 @click.option("--overlap", type=float, default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
-@click.option("--reader", default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`.")
+@click.option(
+    "--reader", type=_WORD, default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`."
+)
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
-@click.option("--scheduler", metavar="ADDRESS", help="Join this Dask cluster: tcp://host:8786 or tls://host:8786.")
+@click.option(
+    "--scheduler", type=_WORD, metavar="ADDRESS", help="Join this Dask cluster: tcp://host:8786 or tls://host:8786."
+)
 @click.option("--tls-ca", type=_PATH, help="PEM files for tls://: the authority,")
 @click.option("--tls-cert", type=_PATH, help="... our certificate,")
 @click.option("--tls-key", type=_PATH, help="... and its key.")
-@click.option("--resource", "resources", multiple=True, metavar="NAME=N", help="Dask workers must offer it: GPU=1.")
+@click.option(
+    "--resource", "resources", type=_WORD, multiple=True, metavar="NAME=N", help="Dask workers must offer it: GPU=1."
+)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
 @click.option("--memory", "memory_gb", type=click.FloatRange(0.5), default=4.0, show_default=True, help="GB a worker.")
 @click.option(
@@ -105,7 +137,7 @@ def demo(out: Path, as_json: bool) -> None:
     show_default=True,
     help="Seconds a slide.",
 )
-@click.option("--shard", metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
+@click.option("--shard", type=_WORD, metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
 @click.option("--pseudonymize", "key_file", type=_PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
@@ -137,7 +169,7 @@ def app_command(results: Path, slides: tuple[Path, ...], port: int) -> None:
 @cli.command()
 @click.argument("results", type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Folder for the reports.")
-@click.option("--format", "formats", default="html,json,csv", show_default=True, help="Comma-separated.")
+@click.option("--format", "formats", type=_WORD, default="html,json,csv", show_default=True, help="Comma-separated.")
 @click.option(
     "--whole-canvas",
     is_flag=True,
@@ -163,10 +195,13 @@ def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: 
 @cli.command()
 @click.argument("tiles", type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Model folder to write.")
-@click.option("--name", default=None, help="Name on the card; default: the folder's name.")
-@click.option("--background", default=None, help="The class that is no tumour; default: normal.")
+@click.option("--name", type=_WORD, default=None, help="Name on the card; default: the folder's name.")
+@click.option("--background", type=_WORD, default=None, help="The class that is no tumour; default: normal.")
 @click.option(
-    "--base", default=None, help="Start from efficientnet-lite0 (ImageNet) or from a model, by name or folder."
+    "--base",
+    type=_WORD,
+    default=None,
+    help="Start from efficientnet-lite0 (ImageNet) or from a model, by name or folder.",
 )
 @click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as the recipe says.")
 @click.option("--seed", type=int, default=None, help="Default: 7.")
@@ -185,7 +220,7 @@ def train(tiles: Path, out: Path, **options: Any) -> None:
 @click.argument("tiles", type=_PATH)
 @_MODEL
 @click.option("--out", required=True, type=_PATH, help="Folder for predictions.csv, metrics.json and the report.")
-@click.option("--split", default=None, help="Only the rows of this split; default: val where there is one.")
+@click.option("--split", type=_WORD, default=None, help="Only the rows of this split; default: val where there is one.")
 @click.option("--readers", type=_PATH, metavar="CSV", help="People's calls on the same tiles: case,reader,call.")
 @click.option("--foreign", type=_PATH, metavar="DIR", help="Images it should not recognise; a row a subfolder.")
 @click.option(

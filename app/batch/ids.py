@@ -103,13 +103,19 @@ class _Past:
         folded, key = slide_id.casefold(), path_key(job.path)
         if (owner := self.owners.get(folded)) is not None:
             # A slide that is in this run keeps its id; one that is not may have moved here.
-            return owner not in self.ids and self._is_stored(job, slide_id)
+            return owner not in self.ids and not self._is_still_there(folded) and self._is_stored(job, slide_id)
         told = self.files.get(folded)
         if told is None and folded not in {name.casefold() for name in self.results}:
             return True
         if told is not None and absolute(told) == absolute(job.path):
             return True
-        return slide_id.endswith(f"-{key[: _TAIL_DIGITS[0]]}") or self._is_stored(job, slide_id)
+        if slide_id.endswith(f"-{key[: _TAIL_DIGITS[0]]}"):
+            return True
+        return not self._is_still_there(folded) and self._is_stored(job, slide_id)
+
+    def _is_still_there(self, folded: str) -> bool:
+        """Whether the file that the table names under an id lies there still, as far as can be seen from here."""
+        return folded in self.files and os.path.lexists(self.files[folded])
 
     def _is_stored(self, job: SlideJob, slide_id: str) -> bool:
         return slide_id in self.results and not holds_another_slide(self.out, slide_id, job)

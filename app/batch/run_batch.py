@@ -28,13 +28,15 @@ from wsi.errors import OutputUnwritableError, StoreError
 class Tally:
     """What became of the jobs. `rows` has one a job that came to its end, in no order, but those held by another run.
 
-    `undone` counts the jobs that a run which stopped early did not come to.
+    `undone` counts the jobs that a run which stopped early did not come to; `passed_over` tells what a search met and
+    did not look at.
     """
 
     rows: list[SlideRow] = field(default_factory=list)
     kept: int = 0
     held: int = 0
     undone: int = 0
+    passed_over: str = ""
 
     def count(self, status: SlideStatus) -> int:
         return sum(row.status == status for row in self.rows)
@@ -144,7 +146,15 @@ class _Books:
     def close(self, how: str, tally: Tally) -> None:
         self._table.merge()
         counts = {str(status): tally.count(status) for status in SlideStatus}
-        self._log.write("run-ended", how=how, **counts, kept=tally.kept, held=tally.held, undone=tally.undone)
+        self._log.write(
+            "run-ended",
+            how=how,
+            **counts,
+            kept=tally.kept,
+            held=tally.held,
+            undone=tally.undone,
+            passed_over=tally.passed_over,
+        )
 
 
 def _is_failure(event: SlideFinished) -> bool:

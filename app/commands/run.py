@@ -19,6 +19,7 @@ from app.batch.ids import settle_ids
 from app.batch.inputs import collect_jobs, shard
 from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
+from app.batch.search import PassedOver
 from app.commands.terminal import reporter
 from app.config import RunConfig
 from app.ledger.records import SLIDES_CSV
@@ -88,8 +89,8 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     """
     card = _checked_card(request)
     config = replace(request.how, model_sha256=card.digest)
-    engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out)
-    tally, show = Tally(), reporter(request.as_json)
+    engine, (jobs, passed_over) = _engine(request.engine, early), _jobs(request.what, config.out)
+    tally, show = Tally(passed_over=passed_over), reporter(request.as_json)
     stopped, code = "", None
     events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally)
     try:
@@ -117,13 +118,15 @@ def _checked_card(request: RunRequest) -> ModelCard:
     return card
 
 
-def _jobs(what: Selection, out: Path) -> list[SlideJob]:
-    jobs = collect_jobs(what.inputs, what.manifest, mpp=what.mpp, skip=out)
+def _jobs(what: Selection, out: Path) -> tuple[list[SlideJob], str]:
+    """The jobs, and in words what was passed over: under pseudonyms without a name."""
+    passed = PassedOver()
+    jobs = collect_jobs(what.inputs, what.manifest, mpp=what.mpp, skip=out, passed=passed)
     if what.key_file:
         from app.batch.pseudonyms import pseudonymize
 
-        return pseudonymize(shard(jobs, what.shard), what.key_file, out)
-    return shard(settle_ids(jobs, out), what.shard)
+        return pseudonymize(shard(jobs, what.shard), what.key_file, out), passed.in_words(names=False)
+    return shard(settle_ids(jobs, out), what.shard), passed.in_words()
 
 
 def _engine(options: EngineOptions, early: list[WorkerProcess]) -> Engine:

@@ -77,7 +77,8 @@ def summary_line(tally: Tally) -> str:
 
 def _last_words(tally: Tally, out: str, stopped: str) -> str:
     way_on = f"\nstopped: {stopped}. The same command again does what is left." if stopped else ""
-    return f"{summary_line(tally)}\ntable: {out}{way_on}"
+    passed_over = f"\nnot looked at: {tally.passed_over}" if tally.passed_over else ""
+    return f"{summary_line(tally)}{passed_over}\ntable: {out}{way_on}"
 
 
 class PlainLines:
@@ -105,7 +106,14 @@ class JsonLines:
                 self._line(event="slide", **finished_facts(event))
 
     def end(self, tally: Tally, out: str, *, stopped: str = "") -> None:
-        self._line(event="end", exit_code=tally.exit_code, stopped=stopped, summary=summary_line(tally), table=out)
+        self._line(
+            event="end",
+            exit_code=tally.exit_code,
+            stopped=stopped,
+            summary=summary_line(tally),
+            passed_over=tally.passed_over,
+            table=out,
+        )
 
     @staticmethod
     def _line(**values: object) -> None:

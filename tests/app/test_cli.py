@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -239,3 +240,25 @@ def test_the_demo_ends_by_saying_where_everything_is(tmp_path):
     assert Path(told["report"]).is_file() and Path(told["store"]).is_dir() and Path(told["table"]).is_file()
     assert "SYNTHETIC" in done.stdout and "research use only" in done.stdout
     assert "redone" not in done.stdout  # there was nothing before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run ''",
+        "run x.svs --out ''",
+        "run --out o --manifest ''",
+        "run x.svs --out o --model ''",
+        "run x.svs --out o --shard ''",
+        "run x.svs --out o --pseudonymize ''",
+        "report '' --out o",
+        "app --results ''",
+        "train t --out o --base ''",
+        "evaluate t --out o --split ''",
+        "verify ''",
+        "demo --out ''",
+    ],
+)
+def test_an_empty_argument_is_wrong_usage_and_writes_nothing(tmp_path, command):
+    done = pulmoscope(*shlex.split(command), cwd=tmp_path)
+    assert done.returncode == 2 and "empty" in done.stderr and list(tmp_path.iterdir()) == []

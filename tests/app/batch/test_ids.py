@@ -1,6 +1,7 @@
 """One slide, one id, for ever in one output: whatever arrives later, moves, or is called like another one's id."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -136,6 +137,9 @@ def test_nothing_is_overwritten_and_a_slide_that_moved_keeps_its_result(tmp_path
     (out / SLIDE_IDS).unlink()  # as a run of before this list left it
     batch(out, tmp_path / "two")
     assert store.committed_digest(out / "case.zarr") == digest and len(store.stored_results(out)) == 2
+    # A copy elsewhere is a slide of its own while the first one is there.
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    assert ids(out, tmp_path / "copy")[str(tmp_path / "copy" / "case.tif")] != "case"
     (tmp_path / "one").rename(tmp_path / "moved")
     tally = batch(out, tmp_path / "moved", tmp_path / "two")
     assert tally.kept == 2 and len(store.stored_results(out)) == 2 and flaws(out) == []

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.batch.inputs import collect_jobs, shard
+from app.batch.search import PassedOver
 from wsi.errors import UsageError
-from wsi.text import unescape
+from wsi.text import escape, unescape
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_a_pattern_finds_slides_and_folders_of_slides(tmp_path):
 def test_links_in_a_circle_are_slides_that_cannot_be_read(tmp_path):
     (tmp_path / "round.svs").symlink_to(tmp_path / "round.svs")
     [job] = collect_jobs([tmp_path], None)
-    assert "leads out" in job.problem
+    assert "circle" in job.problem
 
 
 def test_a_folder_is_searched_recursively_for_slides(tree):
@@ -128,7 +129,8 @@ def test_a_manifest_names_slides_relative_to_itself(tree):
         ("", "columns"),
         ("file,mpp\na.svs,1\n", "columns"),
         ("slide,mpp\na.svs,half\n", "line 2"),
-        ("slide\n,\n", "line 2"),
+        ("slide\n,\n", "no slide found"),
+        ("slide,mpp\n,0.5\n", "line 2"),
         ("slide,mpp\na.svs,0.5,extra\n", "line 2"),
         ("slide\n", "no slide found"),
     ],
@@ -169,3 +171,170 @@ def test_names_that_no_table_holds_are_told_reversibly(tmp_path):
     for job in jobs:
         assert Path(unescape(job.file)) == job.path
         assert job.file.encode().decode().isprintable()
+
+
+def test_a_manifest_of_more_than_256_mib_is_not_read(tmp_path):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("slide\na.svs\n")
+    os.truncate(manifest, (256 << 20) + 1)
+    with pytest.raises(UsageError, match="larger than"):
+        collect_jobs([], manifest)
+
+
+def test_a_name_with_nul_is_wrong_usage(tmp_path):
+    (tmp_path / "m.csv").write_text("slide\na\0b.svs\n")
+    with pytest.raises(UsageError, match="line 2"):
+        collect_jobs([], tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("mpp", ["-0.5", "0", "inf", "-inf", "nan", "1000", "1e9", "0,5"])
+def test_an_mpp_that_no_pixel_has_is_wrong_usage(tmp_path, mpp):
+    (tmp_path / "m.csv").write_text(f'slide,mpp\na.svs,0.25\nb.svs,"{mpp}"\n')
+    with pytest.raises(UsageError, match="line 3"):
+        collect_jobs([], tmp_path / "m.csv")
+
+
+def test_results_are_not_searched(tree):
+    (tree / "x.zarr").mkdir()
+    (tree / "x.zarr" / "inside.tif").touch()
+    assert not any("inside" in job.file for job in collect_jobs([tree], None))
+
+
+# --- nothing passed over without a word
+
+
+def test_what_an_input_does_not_give_is_told(tree, tmp_path):
+    (tmp_path / "empty").mkdir()
+    inputs = [tree / "a.svs", tmp_path / "empty", tmp_path / "none" / "*.svs", tmp_path / "lost[1].svs"]
+    jobs = {job.path: job.problem for job in collect_jobs(inputs, None)}
+    assert jobs == {
+        tree / "a.svs": "",
+        tmp_path / "empty": "holds no slide",
+        tmp_path / "none" / "*.svs": "matches no slide",
+        tmp_path / "lost[1].svs": "matches no slide",
+    }
+    with pytest.raises(UsageError, match="no slide found"):
+        collect_jobs(inputs[1:], None)
+
+
+@pytest.mark.parametrize("folder", ["[batch 1] 2024", "what?", "a*b", "[x", "deep/[y]/z"])
+def test_wild_marks_in_a_folders_own_name(tmp_path, folder):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "s1.svs").touch()
+    (tmp_path / folder / "s2.svs").touch()
+    for pattern in ("*.svs", "s[12].svs", "**/s?.svs"):
+        assert len(collect_jobs([tmp_path / folder / pattern], None)) == 2
+
+
+def test_a_slide_is_known_by_its_first_bytes(tmp_path):
+    starts = {
+        "a.qptiff": b"II*\0", "b.btf": b"II+\0", "c.tf8": b"MM\0+", "no-ending": b"MM\0*", "IM01": b"\0" * 128 + b"DICM"
+    }  # fmt: skip
+    for name, start in {**starts, "DICOMDIR": starts["IM01"], "notes.txt": b"II*", "x": b""}.items():
+        (tmp_path / name).write_bytes(start)
+    os.mkfifo(tmp_path / "pipe")
+    passed = PassedOver()
+    assert {job.path.name for job in collect_jobs([tmp_path], None, passed=passed)} == set(starts)
+    assert passed.in_words() == "4 files of other kinds (no ending 3, .txt 1)"
+    assert {job.path.name for job in collect_jobs([tmp_path / "*"], None)} == set(starts)
+
+
+def test_linked_folders_and_broken_links_are_named_or_only_counted(tree, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tree / "linked\x1b").symlink_to(tmp_path / "elsewhere")
+    (tree / "broken").symlink_to(tmp_path / "nothing")
+    (tree / "round").symlink_to(tree)
+    passed = PassedOver()
+    collect_jobs([tree], None, passed=passed)
+    words = passed.in_words()
+    assert "2 links" in words and r"linked\x1b" in words and "broken" in words and "round" not in words
+    assert passed.in_words(names=False) == "1 files of other kinds; 2 links"
+
+
+def test_links_in_circles_and_over_long_names_are_rows(tmp_path):
+    (tmp_path / "one.tif").symlink_to("two.tif")
+    (tmp_path / "two.tif").symlink_to("one.tif")
+    long = [tmp_path / ("n" * 300 + ".tif"), tmp_path / ("d/" * 3000 + "x.tif")]
+    jobs = collect_jobs([tmp_path, *long, tmp_path / "one.tif" / "deep.tif"], None)
+    assert [job.problem for job in jobs if job.path.parent == tmp_path and len(job.path.name) < 10] == [
+        "is a link in a circle"
+    ] * 2
+    assert len(jobs) == 5 and all(len(job.slide_id) < 120 for job in jobs)
+
+
+def test_a_folder_that_is_deeper_than_python_recurses(tmp_path):
+    folder = tmp_path
+    for _ in range(1200):
+        folder = folder / "d"
+        folder.mkdir()
+    (folder / "s.svs").touch()
+    assert len(collect_jobs([tmp_path], None)) == 1
+
+
+def test_a_folder_that_cannot_be_searched_is_a_row(tree, monkeypatch):
+    listed = Path.iterdir
+
+    def closed(path):
+        if path == tree / "two":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    [problem] = [job for job in collect_jobs([tree], None) if job.problem]
+    assert (problem.path.name, problem.problem) == ("two", "cannot be searched (Permission denied)")
+
+
+# --- manifests
+
+
+def jobs_of(folder, text, **how):
+    manifest = folder / "m.csv"
+    manifest.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return [(job.path.name, job.mpp, job.label) for job in collect_jobs([], manifest, **how)]
+
+
+def test_rows_and_columns_that_a_spreadsheet_leaves_empty_are_passed_over(tmp_path):
+    text = "slide,mpp,label,,\r\n,,,,\r\na.svs,0.5,x,,\r\n , ,,,\r\n,,,,,,\r\n"
+    assert jobs_of(tmp_path, text) == [("a.svs", 0.5, "x")]
+    assert jobs_of(tmp_path, " Slide , MPP\na.svs,0.5\n") == [("a.svs", 0.5, "")]
+
+
+def test_line_ends_in_a_name_are_part_of_it(tmp_path):
+    names = ["a\nb.svs", "a\rb.svs", "a\r\nb.svs", "a\u2028b.svs", "a\x85b.svs", "a\x0cb.svs", "ab.svs"]
+    found = jobs_of(tmp_path, "slide,mpp\n" + "".join(f'"{name}",0.5\n' for name in names))
+    assert sorted(name for name, _, _ in found) == sorted(names)
+
+
+def test_a_manifest_names_a_slide_as_the_table_tells_it_or_as_windows_does(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    files = [tmp_path / os.fsdecode(b"caf\xe9.svs"), tmp_path / "sub" / "b.svs", tmp_path / "home.svs"]
+    for file in files:
+        file.touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "m.csv").write_text("slide\n" + escape(files[0].name) + "\nsub\\b.svs\n~/home.svs\n")
+    assert {job.path for job in collect_jobs([], tmp_path / "m.csv")} == set(files)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("slide,mpp\na.tif,0.25\n./a.tif,0.5\n", "lines 2 and 3: two mpps"),
+        ('slide,label\n"b\n.tif",x\na.tif,normal\nb.tif,\nsub/../a.tif,other\n', "lines 4 and 6: two labels"),
+        ("slide,slide\na.tif,b.tif\n", "'slide' twice"),
+        ("slide,mpp, MPP \na.tif,1,2\n", "'mpp' twice"),
+        ("slide;mpp\na.tif;1\n", "the columns 'slide;mpp'"),
+        ("slide,mpp,who\na.tif,1,x\n", "the columns 'slide', 'mpp', 'who'"),
+        ("slide,label\na.tif," + "x" * 140_000 + "\n", "line 2: field larger"),
+        ("slide\na.tif\n".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_one_usage_line(tmp_path, text, match):
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(UsageError, match=match) as told:
+        jobs_of(tmp_path, text)
+    assert len(str(told.value)) < 600 and str(told.value).isprintable()
+
+
+def test_the_same_slide_twice_without_a_contradiction_is_one(tmp_path):
+    text = "slide,mpp,label\na.tif,0.5,\n./a.tif,,normal\na.tif,0.50,\n"
+    assert jobs_of(tmp_path, text) == [("a.tif", 0.5, "normal")]

@@ -1,0 +1,29 @@
+"""Whether a file may be a slide, by its first bytes. Opens regular files only, and decodes nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+_HEAD_BYTES = 132
+_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"ZISRAWFILE")
+_DICOM_AT, _DICOM = 128, b"DICM"
+# An index of other DICOM files; it holds no picture.
+_NO_SLIDES = frozenset(("DICOMDIR",))
+
+
+def starts_like_a_slide(path: Path) -> bool:
+    """Whether it begins as TIFF, BigTIFF, CZI or DICOM do, whatever its name ends in; False where it can't be read."""
+    try:
+        if path.name.upper() in _NO_SLIDES or not stat.S_ISREG(path.stat().st_mode):
+            return False
+        # Should it become a pipe meanwhile, opening it must not wait.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            head = os.read(handle, _HEAD_BYTES)
+        finally:
+            os.close(handle)
+    except (OSError, ValueError):
+        return False
+    return head.startswith(_STARTS) or head[_DICOM_AT:] == _DICOM
