@@ -1,12 +1,14 @@
 """From names to jobs: every slide once, with an id of its own, nothing outside the folder."""
 
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from app.batch.inputs import collect_jobs, shard
-from app.batch.search import PassedOver
+from app.batch.search import PassedOver, slides_of_input
 from wsi.errors import UsageError
 from wsi.text import escape, unescape
 
@@ -262,13 +264,20 @@ def test_links_in_circles_and_over_long_names_are_rows(tmp_path):
     assert len(jobs) == 5 and all(len(job.slide_id) < 120 for job in jobs)
 
 
-def test_a_folder_that_is_deeper_than_python_recurses(tmp_path):
+def test_a_deep_folder_is_searched_without_recursion(tmp_path):
     folder = tmp_path
-    for _ in range(1200):
+    for _ in range(60):
         folder = folder / "d"
         folder.mkdir()
     (folder / "s.svs").touch()
-    assert len(collect_jobs([tmp_path], None)) == 1
+    depth = len(inspect.stack(0))
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 55)
+    try:
+        passed = list(slides_of_input(tmp_path, None, PassedOver()))
+    finally:
+        sys.setrecursionlimit(limit)
+    assert [job.path for job in passed] == [folder / "s.svs"]
 
 
 def test_a_folder_that_cannot_be_searched_is_a_row(tree, monkeypatch):
