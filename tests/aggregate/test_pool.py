@@ -271,3 +271,36 @@ def test_one_tumour_class_has_no_second_and_all_the_tumour():
 def test_without_any_tumour_the_types_share_what_is_left_alike():
     pooled = pool_flat((0.0, 1.0, 0.0))
     assert pooled.probabilities == pytest.approx((0.0, 1.0, 0.0)) and pooled.hotspot == 0.0
+
+
+def test_no_tile_scatters_nothing_and_has_no_second_type():
+    pooled = pool(np.empty((0, 3)), np.empty((0, 2), int), np.empty(0), background=NORMAL)
+    assert pooled.disagreeing_tiles == 0.0
+    assert np.isnan([pooled.hotspot, pooled.scatter, pooled.second_type_share, pooled.entropy]).all()
+
+
+def test_below_one_half_the_type_is_that_of_the_hottest_place():
+    p = np.tile((0.1, 0.9, 0.0), (40, 1))  # a little adenocarcinoma everywhere
+    p[:3] = (0.0, 0.6, 0.4)  # and somewhat more squamous at one end
+    cells = np.column_stack([np.zeros(40, int), np.arange(40)])
+    pooled = pool(p, cells, np.ones(40), background=NORMAL)
+    assert 0.1 < pooled.hotspot < 0.5 and pooled.tumour_tiles == 0.0
+    assert pooled.probabilities[SQUAMOUS] > pooled.probabilities[ADENO]
+
+
+def test_where_no_tumour_has_any_mass_the_classes_are_alike():
+    # The hottest place is an island that is filled up: nothing speaks for either type there.
+    pooled = pool_flat((0.0, 1.0, 0.0), (1, 1))
+    assert pooled.probabilities == pytest.approx((0.0, 1.0, 0.0))
+    assert not np.isnan(pooled.probabilities).any()
+
+
+def test_a_lone_normal_tile_within_tumour_differs_from_its_neighbours():
+    labels = np.full((9, 9), ADENO)
+    labels[4, 4] = NORMAL
+    pooled = pool_map(labels)
+    assert pooled.disagreeing_tiles == 1.0 and pooled.scatter == pytest.approx(1 / 81)
+
+
+def test_a_slide_without_tumour_has_no_second_type():
+    assert pool_map(normal_slide(6, 6)).second_type_share == 0.0

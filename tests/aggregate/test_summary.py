@@ -68,13 +68,13 @@ def test_a_tile_votes_where_it_is_good_and_recognised():
 
 def test_shares_are_of_the_tissue_and_a_flawed_tile_is_not_unfamiliar_too():
     flags = [GOOD, GOOD, TileQuality.BLUR, TileQuality.PEN | TileQuality.DARK, TileQuality.EDGE]
-    result = summed_up([0.9, FAR, FAR, FAR, FAR], flags, tissue=[1.0, 0.5, 0.25, 0.15, 0.1])
+    result = summed_up([0.9, FAR, FAR, FAR, FAR], flags, tissue=[1.0, 0.4, 0.3, 0.2, 0.1])
     expected = {
         "share_voting": 0.5,
-        "share_unfamiliar": 0.25,
-        "share_blur": 0.125,
-        "share_pen": 0.075,
-        "share_dark": 0.075,
+        "share_unfamiliar": 0.2,
+        "share_blur": 0.15,
+        "share_pen": 0.1,
+        "share_dark": 0.1,
         "share_edge": 0.05,
     }
     assert {name: result.qc[name] for name in expected} == pytest.approx(expected)
