@@ -47,9 +47,7 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for refused in (1.0, 0.8, 0.6, 0.4):
         print(_refused_line(rng, asked.slides, refused))
-    print(
-        "\n| normal tiles | tiles in error | refused | median score (95th percentile) | called tumour | of them without a reason | normal and `done` |"
-    )
+    print("\n| normal tiles | in error | refused | score, median (95%) | called tumour | without a reason | `done` |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for n in (1_000, 10_000, 100_000):
         for error in (0.0, 0.001, 0.01):
