@@ -9,6 +9,7 @@ import base64
 import hashlib
 import importlib.util
 import re
+import socket
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from app.viewer.gate.bounds import MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Bounds
 from app.viewer.gate.settings import set_streamlit
 from app.viewer.pages import theme
 from app.viewer.site import MOUNT, Site, default_site, install
+from wsi.errors import OutputBusyError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -34,11 +36,12 @@ def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBA
 
     Raises OutputBusyError where the port is taken.
     """
-    port = _free_port(host, port)
-    site = default_site(results, slides)
-    server = make_server(site, port, host)
-    print(f"pulmoscope is at {site.key.address(host, port)} (stop it with Ctrl+C)", flush=True)
-    server.run()
+    with listen(host, port) as listening:
+        port = listening.getsockname()[1]
+        site = default_site(results, slides)
+        server = make_server(site, port, host)
+        print(f"pulmoscope is at {site.key.address(host, port)} (stop it with Ctrl+C)", flush=True)
+        server.run(sockets=[listening])
 
 
 def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
@@ -146,17 +149,16 @@ async def _library(request: Any) -> Any:
     )
 
 
-def _free_port(host: str, port: int) -> int:
-    import socket
-
-    from wsi.errors import OutputBusyError
-
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
-        except OSError as error:
-            raise OutputBusyError(
-                f"port {port} cannot be used: {error.strerror}", hint="choose another --port"
-            ) from error
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket: who opens the address now is answered as soon as the server runs. Raises OutputBusyError."""
+    # The protocol is named: only then does asyncio turn off the wait for full packets, 40 ms a tile.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(MAX_CONNECTIONS)
+    except OSError as error:
+        listening.close()
+        raise OutputBusyError(f"port {port} cannot be used: {error.strerror}", hint="choose another --port") from error
+    return listening

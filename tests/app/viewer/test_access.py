@@ -1,10 +1,14 @@
 """Who gets in: nobody without the key of the launch, nobody from another page, whatever part of the viewer is asked."""
 
+import socket
+
 import anyio
 import pytest
 from starlette.responses import PlainTextResponse
 
 from app.viewer.gate.access import Door, LaunchKey
+from app.viewer.server import listen
+from wsi.errors import OutputBusyError
 
 KEY = LaunchKey("s" * 43)
 HOST = "127.0.0.1:8501"
@@ -125,3 +129,13 @@ def test_each_launch_has_a_key_of_its_own():
     assert one.secret not in repr(one)
     assert one.address("127.0.0.1", 8501) == f"http://127.0.0.1:8501/?token={one.secret}"
     assert one.address("::1", 1).startswith("http://[::1]:1/?token=")
+
+
+def test_the_address_answers_from_the_moment_it_is_printed():
+    with listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        # Packets are not held back until they are full: asyncio looks at the protocol.
+        assert listening.proto == socket.IPPROTO_TCP
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        with pytest.raises(OutputBusyError, match=f"port {port}"):
+            listen("127.0.0.1", port)
