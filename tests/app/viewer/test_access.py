@@ -1,6 +1,13 @@
 """Who gets in: nobody without the key of the launch, nobody from another page, whatever part of the viewer is asked."""
 
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 
 import anyio
 import pytest
@@ -8,6 +15,7 @@ from starlette.responses import PlainTextResponse
 
 from app.viewer.gate.access import Door, LaunchKey
 from app.viewer.server import listen
+from tests.conftest import REPOSITORY
 from wsi.errors import OutputBusyError
 
 KEY = LaunchKey("s" * 43)
@@ -139,3 +147,27 @@ def test_the_address_answers_from_the_moment_it_is_printed():
         socket.create_connection(("127.0.0.1", port), timeout=10).close()
         with pytest.raises(OutputBusyError, match=f"port {port}"):
             listen("127.0.0.1", port)
+
+
+def test_the_command_prints_one_address_that_lets_in(tmp_path):
+    (tmp_path / "home" / ".streamlit").mkdir(parents=True)
+    (tmp_path / "home" / ".streamlit" / "config.toml").write_text('[server]\nbaseUrlPath = "other/app"\n')
+    command = [sys.executable, "-m", "app.cli", "app", "--results", str(tmp_path), "--port", "0"]
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
+    running = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        line = running.stdout.readline()
+        (address,) = re.findall(r"http://\S+", line)
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", address)
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        page = browser.open(address, timeout=60)
+        assert page.status == 200 and "token" not in page.url
+        assert browser.open(f"{page.url}?slide=any", timeout=60).status == 200
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(page.url, timeout=60)
+    finally:
+        running.send_signal(signal.SIGINT)
+        rest = running.communicate(timeout=60)[0]
+    assert address not in rest and "Traceback" not in rest
