@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.presentation import figures, words
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["class_colours", "probability_pie", "tissue_bar", "to_png", "to_svg"]
 
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
+# Letters that a machine's own fonts may lack, for pictures that are drawn here.
+FONT_FOLDER = Path(__file__).parent / "fonts"
 PIE_PX = 220
 PNG_SCALE = 4.0
 _LEGEND_COLUMN_PX = 140
 # A slice narrower than this has no room for its own figure; the legend has it anyway.
 _LABELLED_SLICE = 0.1
+# A slice under half a pixel at the rim. Its figure stands in the legend.
+_HAIR = 0.0005
 # Between figure and name in a legend: SVG joins ordinary spaces to one, an en space stays. The figure comes first,
 # since a long class name is cut at its end.
 _GAP = "\u2002"
@@ -49,8 +54,8 @@ def probability_pie(
     if not rows:
         return _style(_unknown_disc(alt))
     domain = [row["legend"] for row in rows]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        theta=alt.Theta("probability:Q", stack=True, scale=alt.Scale(type="linear", domain=[0, 1])),
+    base = alt.Chart(alt.InlineData(values=[row for row in rows if row["drawn"]])).encode(
+        theta=alt.Theta("drawn:Q", stack=True, scale=alt.Scale(type="linear", domain=[0, 1])),
         order=alt.Order("rank:O"),
         description=alt.Description("legend:N"),
         tooltip=[alt.Tooltip("title:N", title="Class"), alt.Tooltip("percent:N", title="Probability")],
@@ -118,7 +123,7 @@ def tissue_bar(shares: Sequence[TissueShare], width_px: int = 420) -> alt.Chart:
 
 
 def to_svg(chart: alt.Chart) -> str:
-    """The chart as one SVG element; no network, no browser, no font is shipped (FONT names what systems have)."""
+    """The chart as one SVG element; no network, no browser. Its letters are drawn by the reader's own fonts (FONT)."""
     import vl_convert
 
     return str(vl_convert.vegalite_to_svg(chart.to_json(), allowed_base_urls=[]))
@@ -128,6 +133,7 @@ def to_png(chart: alt.Chart, scale: float = PNG_SCALE) -> bytes:
     """The chart as PNG, `scale` pixels for each of its px."""
     import vl_convert
 
+    vl_convert.register_font_directory(str(FONT_FOLDER))
     return bytes(vl_convert.vegalite_to_png(chart.to_json(), scale=scale, allowed_base_urls=[]))
 
 
@@ -135,6 +141,7 @@ def _pie_rows(classes: Sequence[str], probabilities: Sequence[float], background
     if not all(math.isfinite(p) for p in probabilities):
         return []
     palette = class_colours(classes, background)
+    drawn = _drawn(probabilities)
     rows = []
     for rank, (name, probability) in enumerate(zip(classes, probabilities, strict=True)):
         title, percent = words.class_title(name), figures.percent(probability)
@@ -145,12 +152,23 @@ def _pie_rows(classes: Sequence[str], probabilities: Sequence[float], background
                 "percent": percent,
                 "label": percent if probability >= _LABELLED_SLICE else "",
                 "probability": float(probability),
+                "drawn": drawn[rank],
                 "rank": rank,
                 "colour": palette[name],
                 "ink": readable_on(palette[name]),
             }
         )
     return _told_apart(rows)
+
+
+def _drawn(probabilities: Sequence[float]) -> list[float]:
+    """How much of the circle each slice takes; none where it would be a hair.
+
+    An arc that ends a hair before its start has both ends in one place when written as SVG, and is not drawn at all.
+    """
+    seen = [probability if probability >= _HAIR else 0.0 for probability in probabilities]
+    total = sum(seen)
+    return [float(one / total) if total else 0.0 for one in seen]
 
 
 def _bar_rows(shares: Sequence[TissueShare]) -> list[dict[str, Any]]:

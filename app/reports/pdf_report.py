@@ -1,19 +1,19 @@
 """The PDF report: the same content as the HTML report, laid out on A4 with ReportLab. No browser is needed.
 
-The standard PDF fonts are used, so nothing is embedded; letters outside Western European ones print as a question mark.
+Which font shows which letter is in `pdf_text.py`.
 """
 
 from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 from aggregate.result import SlideResult
 from app.presentation import charts, figures
 from app.presentation.colours import INK
 from app.reports.content import ReportContent, Section, describe
 from app.reports.heatmap_picture import HeatmapPicture, draw_heatmap
+from app.reports.pdf_text import marked
 
 if TYPE_CHECKING:
     from reportlab.platypus import Flowable, Table
@@ -28,7 +28,6 @@ _DETAILS_HEIGHT = 150 * _MM  # the tables start on a page of their own where les
 _LABEL_SHARE = 0.36
 _ACCENT, _SOFT, _LINE, _WASH = "#1F5F7A", "#5B6675", "#DFE3E8", "#F5F7F9"
 _AMBER, _AMBER_WASH = "#D99A1C", "#FFFAF0"
-_ENCODING = "cp1252"  # what the standard PDF fonts can show
 
 
 def render_pdf(result: SlideResult) -> bytes:
@@ -44,7 +43,7 @@ def render_pdf(result: SlideResult) -> bytes:
         rightMargin=_MARGIN - _FRAME_PADDING,
         topMargin=13 * _MM,
         bottomMargin=22 * _MM,
-        title=_shown(f"{content.slide_id} - pulmoscope report"),
+        title=f"{content.slide_id} - pulmoscope report",
         author="pulmoscope",
         invariant=1,
     )
@@ -73,7 +72,7 @@ def _masthead(content: ReportContent) -> list[Flowable]:
     line = _grid(
         [
             [
-                _text(f"<b>{_marked(content.slide_id)}</b>"),
+                _text(f"<b>{marked(content.slide_id)}</b>"),
                 _text("pulmoscope · slide report", color=_SOFT, align="right"),
             ]
         ],
@@ -82,7 +81,7 @@ def _masthead(content: ReportContent) -> list[Flowable]:
     )
     parts: list[Flowable] = [line, Spacer(1, 2.5 * _MM), _note(content.research_use, _ACCENT, _WASH)]
     if content.synthetic:
-        parts += [Spacer(1, 2 * _MM), _note(f"<b>{_marked(content.synthetic)}</b>", "#9A6700", "#FFF8E1", markup=True)]
+        parts += [Spacer(1, 2 * _MM), _note(f"<b>{marked(content.synthetic)}</b>", "#9A6700", "#FFF8E1", markup=True)]
     return parts
 
 
@@ -92,13 +91,13 @@ def _call(content: ReportContent) -> list[Flowable]:
     badge = ("Please look again", "#6B4700") if content.reasons else ("No reason to look again was found", "#1C5C46")
     return [
         Spacer(1, 5 * _MM),
-        _text(_marked(content.call_sentence), color=_SOFT),
+        _text(marked(content.call_sentence), color=_SOFT),
         _text(
-            f"<b>{_marked(content.call)}</b>&nbsp;&nbsp; <font size=9 color='{badge[1]}'><b>{badge[0]}</b></font>",
+            f"<b>{marked(content.call)}</b>&nbsp;&nbsp; <font size=9 color='{badge[1]}'><b>{badge[0]}</b></font>",
             size=22,
             leading=27,
         ),
-        _text(_marked(content.confidence), size=9.5),
+        _text(marked(content.confidence), size=9.5),
         Spacer(1, 5 * _MM),
     ]
 
@@ -138,13 +137,13 @@ def _key(content: ReportContent) -> Flowable:
 
 def _swatch(colour: str, title: str) -> str:
     # A filled square of the ZapfDingbats font, which every PDF reader has.
-    return f"<font name='ZapfDingbats' color='{colour}'>n</font> {_marked(title)}"
+    return f"<font name='ZapfDingbats' color='{colour}'>n</font> {marked(title)}"
 
 
 def _pie(content: ReportContent, result: SlideResult, width: float) -> Flowable:
     if content.undetermined:
         why = "No probabilities are shown, since they would rest on too little recognised tissue of good quality."
-        return _note(f"<b>{_marked(content.call)}</b><br/>{why}", _LINE, _WASH, width=width, markup=True)
+        return _note(f"<b>{marked(content.call)}</b><br/>{why}", _LINE, _WASH, width=width, markup=True)
     chart = charts.probability_pie(result.classes, result.decision.probabilities, result.background, legend_below=True)
     return _chart(chart, width)
 
@@ -154,7 +153,7 @@ def _reasons(content: ReportContent) -> list[Flowable]:
 
     parts: list[Flowable] = [_heading("Why a person should look again")] if content.reasons else []
     for reason in content.reasons:
-        body = f"<b>{_marked(reason.title)}</b><br/>{_marked(reason.explanation)} <b>{_marked(reason.what_to_do)}</b>"
+        body = f"<b>{marked(reason.title)}</b><br/>{marked(reason.explanation)} <b>{marked(reason.what_to_do)}</b>"
         parts += [_note(body, _AMBER, _AMBER_WASH, markup=True), Spacer(1, 1.6 * _MM)]
     return [*parts, Spacer(1, 3 * _MM)]
 
@@ -180,8 +179,8 @@ def _table(section: Section) -> list[Flowable]:
 
     rows = [
         [
-            _text(_marked(label), size=8.5, leading=10.6, color=_SOFT),
-            _text(_marked(value), size=8.5, leading=10.6),
+            _text(marked(label), size=8.5, leading=10.6, color=_SOFT),
+            _text(marked(value), size=8.5, leading=10.6),
         ]
         for label, value in section.rows
     ]
@@ -195,7 +194,7 @@ def _list(title: str, items: tuple[str, ...]) -> list[Flowable]:
 
     if not items:
         return []
-    lines = [_text(f"•&nbsp; {_marked(item)}", size=8.5) for item in items]
+    lines = [_text(f"•&nbsp; {marked(item)}", size=8.5) for item in items]
     return [KeepTogether([_heading(title), *lines]), Spacer(1, 4 * _MM)]
 
 
@@ -217,7 +216,7 @@ def _line_to_fill(labels: list[str], widths: list[float]) -> Table:
 def _draw_footer(canvas: Any, content: ReportContent) -> None:
     """The research-use statement and the page number at the foot of every page."""
     canvas.saveState()
-    statement = _text(_marked(content.research_use), size=7.5, color=_SOFT)
+    statement = _text(marked(content.research_use), size=7.5, color=_SOFT)
     _, height = statement.wrap(_WIDTH * 0.86, 20 * _MM)
     statement.drawOn(canvas, _MARGIN, 16 * _MM - height)
     canvas.setStrokeColor(_LINE)
@@ -229,7 +228,7 @@ def _draw_footer(canvas: Any, content: ReportContent) -> None:
 
 
 def _heading(title: str) -> Flowable:
-    return _text(f"<b>{_marked(title.upper())}</b>", size=8, color=_ACCENT, leading=13)
+    return _text(f"<b>{marked(title.upper())}</b>", size=8, color=_ACCENT, leading=13)
 
 
 def _note(text: str, edge: str, wash: str, *, width: float = _WIDTH, markup: bool = False) -> Table:
@@ -242,7 +241,7 @@ def _note(text: str, edge: str, wash: str, *, width: float = _WIDTH, markup: boo
         ("TOPPADDING", (0, 0), (-1, -1), 4.5),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 5.5),
     ]
-    return _grid([[_text(text if markup else _marked(text), size=9)]], [width], style)
+    return _grid([[_text(text if markup else marked(text), size=9)]], [width], style)
 
 
 def _text(markup: str, *, size: float = 9.5, leading: float = 0, color: str = INK, align: str = "left") -> Flowable:
@@ -289,12 +288,3 @@ def _image(png: bytes, width: float, height: float) -> Flowable:
     from reportlab.platypus import Image
 
     return Image(io.BytesIO(png), width, height, hAlign="LEFT", mask="auto")
-
-
-def _marked(text: str) -> str:
-    """Outside text as paragraph markup that shows it as it is."""
-    return escape(_shown(text), {"'": "&#39;", '"': "&#34;"})
-
-
-def _shown(text: str) -> str:
-    return text.encode(_ENCODING, "replace").decode(_ENCODING)

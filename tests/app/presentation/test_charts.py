@@ -1,12 +1,15 @@
 """Charts: what is drawn equals what was given, and colours can be told apart."""
 
 import colorsys
+import io
+import json
 import math
 import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from app.presentation import charts, colours
@@ -44,7 +47,8 @@ def test_slices_equal_the_probabilities():
     assert [row["probability"] for row in rows] == list(probabilities)
     assert [row["percent"] for row in rows] == ["91.2%", "7.0%", "1.8%"]
     assert spec["layer"][0]["mark"]["type"] == "arc"
-    assert spec["layer"][0]["encoding"]["theta"]["field"] == "probability"
+    assert spec["layer"][0]["encoding"]["theta"]["field"] == "drawn"
+    assert [row["drawn"] for row in rows] == pytest.approx(probabilities)
 
 
 def test_each_slice_has_the_colour_of_its_class():
@@ -145,3 +149,31 @@ def test_ink_on_each_colour_is_readable():
             assert colours.readable_on(colour) == "#FFFFFF"
         if brightness > 0.75:
             assert colours.readable_on(colour) == colours.INK
+
+
+@pytest.mark.parametrize(
+    "probabilities",
+    [
+        (0.9999994, 4e-7, 2e-7),
+        (1 - 1e-12, 1e-12, 0.0),
+        (2e-5, 0.9999799, 1e-7),
+        (0.9994, 0.0004, 0.0002),
+        (0.9991, 0.00045, 0.00045),
+        (1.0, 0.0, 0.0),
+        (float(np.float32(0.33333334)), float(np.float32(0.33333334)), float(np.float32(0.33333334))),
+        (0.0005, 0.9995, 0.0),
+    ],
+)
+def test_the_disc_is_whole_however_sure_the_model_is(probabilities):
+    chart = charts.probability_pie(CLASSES, probabilities, "normal", with_legend=False)
+    with Image.open(io.BytesIO(charts.to_png(chart, 2))) as image:
+        covered = (np.asarray(image.convert("RGBA"))[..., 3] > 128).mean()
+    whole = math.pi * (charts.PIE_PX / 2 - 6) ** 2 / (charts.PIE_PX + 10) ** 2  # Vega pads by 5 px
+    assert covered == pytest.approx(whole, abs=0.02)
+    told = json.dumps(charts.probability_pie(CLASSES, probabilities, "normal").to_dict())
+    assert "100%" not in told and '"0%"' not in told
+
+
+def test_a_slice_that_is_a_hair_stays_in_the_legend():
+    svg = charts.to_svg(charts.probability_pie(CLASSES, (0.9999994, 4e-7, 2e-7), "normal"))
+    assert svg.count("&lt;0.1%") >= 2 and "&gt;99.9%" in svg

@@ -6,6 +6,9 @@ import io
 import json
 import math
 import re
+import shutil
+import subprocess
+import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -72,9 +75,6 @@ def tile_rows(result):
 
 def pdf_text(result):
     """What the PDF shows, by Poppler; its pages are apart by form feeds."""
-    import shutil
-    import subprocess
-
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext is not installed")
     pdf = reports.render(result, "pdf")
@@ -318,9 +318,44 @@ def test_pdf_says_what_the_page_says():
     assert len(pages) == 2 and all("For research use only." in page for page in pages)
 
 
+NAMES = [
+    "檔案 病理 12",
+    "日本語カナ ひらがな",
+    "한국어 슬라이드",
+    "Опухоль лёгкого Ž λ ő",
+    "فحص الرئة 7",
+    "שלום",
+    "żółć ǖ ≥ ←",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pdf_shows_names_in_the_scripts_of_the_world(name):
+    text = pdf_text(make_result(name, file=f"{name}.svs"))
+    assert "?" not in text.split("SLIDE-LEVEL")[0] and "\\u" not in text
+    letters = set(unicodedata.normalize("NFKC", text))
+    assert {mark for mark in name if mark.isalnum()} <= letters
+
+
+def test_pdf_embeds_the_letters_that_readers_may_lack():
+    if shutil.which("pdffonts") is None:
+        pytest.skip("pdffonts is not installed")
+    pdf = reports.render(make_result("檔案 שלום", call="腺癌", classes=("腺癌", "normal", "سرطان")), "pdf")
+    told = subprocess.run(["pdffonts", "-"], input=pdf, capture_output=True, check=True, text=False).stdout.decode()
+    embedded = {line.split()[0].partition("+")[2]: line.split()[-5] for line in told.splitlines() if "+" in line}
+    assert embedded == {"DejaVuSans": "yes", "DroidSansFallback": "yes"}
+    assert b"TrueType" not in reports.render(make_result("plain Ä"), "pdf")
+
+
+def test_pdf_tells_a_letter_that_no_font_has_by_its_number():
+    text = pdf_text(make_result("स्लाइड 𓀀 x"))
+    assert r"\u0938" in text and r"\u13000" in text and "????" not in text
+
+
 def test_the_same_result_gives_the_same_bytes():
     for fmt in reports.FORMATS:
-        assert reports.render(make_result(), fmt) == reports.render(make_result(), fmt)
+        for name in ("plain", "檔案 سرطان"):
+            assert reports.render(make_result(name), fmt) == reports.render(make_result(name), fmt)
 
 
 # Files
