@@ -48,6 +48,9 @@ def _named(param: click.Parameter | None) -> str:
 _PATH = _NotEmpty(path_type=Path)
 _WORD = _Word()
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_AUDIT_KEY = click.option(
+    "--audit-key", type=_PATH, metavar="FILE", help="Seal and check the audit log with this key (32 bytes or more)."
+)
 _MODEL = click.option("--model", type=_WORD, default=None, metavar="NAME|DIR", help="Packaged model or model folder.")
 
 
@@ -141,9 +144,11 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
 @click.option("--pseudonymize", "key_file", type=_PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
+@_AUDIT_KEY
 @_JSON
-def run(inputs: tuple[Path, ...], model: str | None, **options: Any) -> int:
+def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
+    _use_audit_key(audit_key)
     from app.batch.engines.worker import started_early
     from app.commands.listeners import listeners_may_leave
 
@@ -243,19 +248,22 @@ def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: A
 @cli.command()
 @click.argument("results", type=_PATH)
 @click.option("--repair", is_flag=True, help="Set aside what is broken, so that `run` redoes it.")
+@click.option("--head", default="", metavar="SHA256", help="A head of the audit log that was noted before.")
+@_AUDIT_KEY
 @_JSON
-def verify(results: Path, repair: bool, as_json: bool) -> int:
+def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_json: bool) -> int:
     """Prove each stored result whole and unaltered, and the table and the audit log true to them."""
+    _use_audit_key(audit_key)
     from app.ledger.verify import report_of, verify_results
 
-    found = verify_results(results)
+    found = verify_results(results, head.strip().lower())
     repairs: list[str] = []
     if repair:
         from app.ledger.repair import repair_results
 
         repairs = repair_results(results, found)
     click.echo(report_of(found, repairs, as_json=as_json))
-    return exit_codes.FAILURES if found.broken or found.audit else exit_codes.OK
+    return exit_codes.FAILURES if not found.is_whole else exit_codes.OK
 
 
 @cli.command()
@@ -296,6 +304,15 @@ def doctor(as_json: bool) -> int:
         for check in checks:
             click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
     return 0 if all(check.ok for check in checks) else 1
+
+
+def _use_audit_key(file: Path | None) -> None:
+    """Every process of this command seals and checks with it. Raises UsageError where it is no key."""
+    from app.ledger.audit import KEY_VARIABLE, audit_key
+
+    if file is not None:
+        os.environ[KEY_VARIABLE] = str(file.absolute())
+    audit_key()
 
 
 def _model_name(model: str | None) -> str:

@@ -92,7 +92,7 @@ class _Past:
             ) from error
         files: dict[str, Path] = {}
         with contextlib.suppress(OSError, ValueError, KeyError):
-            files = {row.slide_id.casefold(): Path(unescape(row.file)) for row in read_table(out)}
+            files = {row.slide_id.casefold(): Path(unescape(row.file)) for row in read_table(out).rows.values()}
         results = frozenset(path.stem for path in out.glob("*.zarr"))
         owners = {slide_id.casefold(): key for slide_id, key in written.items()}
         return cls(

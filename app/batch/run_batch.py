@@ -17,7 +17,8 @@ from app.batch.job import SlideJob
 from app.batch.run_log import SCHEMA, RunLog
 from app.config import RunConfig
 from app.ledger.audit import AuditLog
-from app.ledger.locks import prepare_locks, try_lock
+from app.ledger.locks import try_lock
+from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow
 from app.ledger.table import SlideTable
 from wsi import __version__
@@ -29,7 +30,7 @@ class Tally:
     """What became of the jobs. `rows` has one a job that came to its end, in no order, but those held by another run.
 
     `undone` counts the jobs that a run which stopped early did not come to; `passed_over` tells what a search met and
-    did not look at.
+    did not look at; `notes` say what was amiss in the output folder, a line each.
     """
 
     rows: list[SlideRow] = field(default_factory=list)
@@ -37,6 +38,7 @@ class Tally:
     held: int = 0
     undone: int = 0
     passed_over: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def count(self, status: SlideStatus) -> int:
         return sum(row.status == status for row in self.rows)
@@ -63,9 +65,9 @@ def run_batch(
     With `fail_fast` the first slide that fails ends it. Raises OutputUnwritableError as soon as the output takes
     nothing more: that is no slide's fault, and every further slide would only meet it again.
     """
-    prepare_locks(config.out)
+    tally.notes += prepare_output(config.out)
     books = _Books(config, classes)
-    books.begin(jobs, config)
+    tally.notes += books.begin(jobs, config, tally.notes)
     tally.undone = len(jobs)
     under_way: set[str] = set()
     how = "interrupted"
@@ -120,7 +122,8 @@ class _Books:
         self._log = RunLog(config.out, config.run_id)
         self._audit = AuditLog(config.out, config.who, config.run_id)
 
-    def begin(self, jobs: Sequence[SlideJob], config: RunConfig) -> None:
+    def begin(self, jobs: Sequence[SlideJob], config: RunConfig, notes: Sequence[str]) -> list[str]:
+        """What was found amiss in the table is told, a line each, and written down with `notes`."""
         self._log.write(
             "run-started",
             schema=SCHEMA,
@@ -129,7 +132,10 @@ class _Books:
             who=config.who,
             pulmoscope=__version__,
         )
-        self._table.merge()
+        found = self._table.merge()
+        for line in (*notes, *found):
+            self._log.write("note", text=line)
+        return found
 
     def enter(self, event: Event) -> None:
         self._log.tell(event)

@@ -9,9 +9,9 @@ from pathlib import Path
 from app.batch.engines.events import Event, SlideFinished, SlideStarted
 from app.ledger.lines import append_line
 from app.ledger.locks import lock
+from app.ledger.prepare import RUN_LOG
 from wsi.files.writing import unwritable
 
-RUN_LOG = "run.jsonl"
 SCHEMA = 2  # of the lines; told by a run's first. Lines without it (schema 1) held every figure as text.
 
 

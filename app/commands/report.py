@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregate.result import SlideResult, SlideStatus
-from aggregate.store import SUFFIX, load, result_path, stored_results
-from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
+from aggregate.store import SUFFIX, is_complete, load, result_path, stored_results
+from app.ledger.records import SlideRow
+from app.ledger.table import read_table
 from app.reports import FORMATS, write_cohort, write_report
 from wsi.errors import StoreError, UsageError
 from wsi.text import plain, visible
@@ -25,8 +26,8 @@ def write_reports(
         raise UsageError(f"--format {','.join(unknown) or '(none)'}", hint=f"choose from {', '.join(FORMATS)}")
     stored = _stored(results)
     written: list[Path] = []
-    problems: list[str] = []
-    rows: dict[str, SlideRow] = {row.slide_id: row for row in _table(results)}
+    listed, problems = _table(results)
+    rows: dict[str, SlideRow] = {row.slide_id: row for row in listed}
     for path in stored:
         try:
             result = load(path)
@@ -57,17 +58,19 @@ def _stored(results: Path) -> list[Path]:
     if not results.is_dir():
         raise UsageError(f"{results} is neither a result nor a folder of results", hint="give the --out of a run")
     stored = stored_results(results)
-    if not stored and not _table(results):
+    if not stored and not any(_table(results)):
         raise UsageError(f"{results} holds no result", hint="give the --out of `pulmoscope run`")
     return stored
 
 
-def _table(results: Path) -> list[SlideRow]:
-    """Rows of `slides.csv` that hold good: failed slides, and finished ones whose result is there."""
+def _table(results: Path) -> tuple[list[SlideRow], list[str]]:
+    """Rows that hold good (failed slides, and finished ones whose result is there), and a line for what is no row."""
     if results.suffix == SUFFIX:
-        return []
-    return [
+        return [], []
+    stored = read_table(results)
+    rows = [
         row
-        for row in read_rows(results / SLIDES_CSV)
-        if row.status is SlideStatus.FAILED or result_path(results, row.slide_id).is_dir()
+        for row in stored.rows.values()
+        if row.status is SlideStatus.FAILED or is_complete(result_path(results, row.slide_id))
     ]
+    return rows, stored.flaws

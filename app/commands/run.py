@@ -22,6 +22,7 @@ from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
 from app.commands.terminal import reporter
 from app.config import RunConfig
+from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import UsageError
 from wsi.text import escape
@@ -89,8 +90,8 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     """
     card = _checked_card(request)
     config = replace(request.how, model_sha256=card.digest)
-    engine, (jobs, passed_over) = _engine(request.engine, early), _jobs(request.what, config.out)
-    tally, show = Tally(passed_over=passed_over), reporter(request.as_json)
+    tally, show = Tally(), reporter(request.as_json)
+    engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
     stopped, code = "", None
     events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally)
     try:
@@ -118,15 +119,19 @@ def _checked_card(request: RunRequest) -> ModelCard:
     return card
 
 
-def _jobs(what: Selection, out: Path) -> tuple[list[SlideJob], str]:
-    """The jobs, and in words what was passed over: under pseudonyms without a name."""
+def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:
+    """The jobs with their ids. `tally` is told what was passed over, under pseudonyms without a name, and what was in
+    the way in the output folder."""
     passed = PassedOver()
     jobs = collect_jobs(what.inputs, what.manifest, mpp=what.mpp, skip=out, passed=passed)
+    tally.notes += prepare_output(out)
     if what.key_file:
         from app.batch.pseudonyms import pseudonymize
 
-        return pseudonymize(shard(jobs, what.shard), what.key_file, out), passed.in_words(names=False)
-    return shard(settle_ids(jobs, out), what.shard), passed.in_words()
+        tally.passed_over = passed.in_words(names=False)
+        return pseudonymize(shard(jobs, what.shard), what.key_file, out)
+    tally.passed_over = passed.in_words()
+    return shard(settle_ids(jobs, out), what.shard)
 
 
 def _engine(options: EngineOptions, early: list[WorkerProcess]) -> Engine:

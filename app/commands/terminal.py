@@ -16,7 +16,7 @@ from app.batch.run_log import finished_facts
 from app.commands.pace import Pace
 from app.ledger.records import SlideRow
 from app.presentation.figures import percent
-from wsi.text import plain
+from wsi.text import plain, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -77,8 +77,9 @@ def summary_line(tally: Tally) -> str:
 
 def _last_words(tally: Tally, out: str, stopped: str) -> str:
     way_on = f"\nstopped: {stopped}. The same command again does what is left." if stopped else ""
+    notes = "".join(f"note: {visible(note)}\n" for note in tally.notes)
     passed_over = f"\nnot looked at: {tally.passed_over}" if tally.passed_over else ""
-    return f"{summary_line(tally)}{passed_over}\ntable: {out}{way_on}"
+    return f"{notes}{summary_line(tally)}{passed_over}\ntable: {out}{way_on}"
 
 
 class PlainLines:
@@ -113,6 +114,7 @@ class JsonLines:
             summary=summary_line(tally),
             passed_over=tally.passed_over,
             table=out,
+            notes=tally.notes,
         )
 
     @staticmethod

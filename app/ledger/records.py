@@ -4,17 +4,20 @@ here opens a slide or a result."""
 from __future__ import annotations
 
 import csv
+import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from aggregate.result import SlideResult, SlideStatus
 from wsi.files.csv_cells import as_written, csv_line, inert
+from wsi.files.reading import read_regular
 from wsi.files.writing import write_file
 
 SLIDES_CSV = "slides.csv"
+MAX_TABLE_BYTES = 256 << 20
 _BEFORE = ("slide_id", "file", "status", "call")
 _AFTER = (
     "confidence",
@@ -172,30 +175,104 @@ def write_rows(path: Path, rows: Iterable[SlideRow], classes: Sequence[str]) -> 
 
 
 def read_rows(path: Path) -> list[SlideRow]:
-    """The rows of a table; an absent table has none."""
-    if not path.exists():
+    """The rows of a table; an absent table has none. Raises OSError, ValueError where a row cannot be read."""
+    try:
+        rows, flaws = parse_table(read_regular(path, MAX_TABLE_BYTES))
+    except FileNotFoundError:
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [_row(cells) for cells in csv.DictReader(file)]
+    if flaws:
+        raise ValueError(f"{path.name}: {flaws[0]}")
+    return rows
 
 
-def _row(cells: dict[str, str]) -> SlideRow:
+def readable_rows(path: Path) -> list[SlideRow]:
+    """The rows of a table that can be read, whatever else lies there."""
+    try:
+        return parse_table(read_regular(path, MAX_TABLE_BYTES))[0]
+    except OSError:
+        return []
+
+
+def parse_table(content: bytes) -> tuple[list[SlideRow], list[str]]:
+    """(rows, a line for each flaw) of a table's bytes. Never raises."""
+    try:
+        text = content.decode("utf-8-sig")
+        header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    except (ValueError, csv.Error):
+        return [], ["is no CSV in UTF-8"] if content else []
+    missing = sorted({*_BEFORE, *_AFTER} - set(header))
+    if missing or len(set(header)) != len(header):
+        return [], [f"has no column {missing[0]}" if missing else "has a column twice"]
+    rows, flaws, seen = [], [], set()
+    for number, cells in enumerate(lines, start=1):
+        try:
+            row = _row(dict(zip(header, cells, strict=True)))
+            if row.slide_id in seen:
+                raise ValueError
+        except ValueError:
+            flaws.append(f"row {number} is not as a run writes it")
+            continue
+        seen.add(row.slide_id)
+        rows.append(row)
+    return rows, flaws
+
+
+def row_of_json(values: object) -> SlideRow:
+    """The row whose fields these are (`dataclasses.asdict`, by way of JSON). Raises ValueError."""
+    known = {one.name for one in fields(SlideRow)}
+    if not isinstance(values, dict) or not set(values) <= known or not {"slide_id", "file", "status"} <= set(values):
+        raise ValueError("no row")
+    for name, value in values.items():
+        if not _FITS.get(name, _is_text)(value):
+            raise ValueError(f"{name} is of another kind")
+    return SlideRow(**{**values, "review_reasons": tuple(values.get("review_reasons", ()))})
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _are_figures(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_figure(p) and p is not None for p in value.values())
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "probabilities": _are_figures,
+    "review_reasons": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "tiles": lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
+    **dict.fromkeys(("confidence", "mpp", "tissue_mm2", "seconds"), _is_figure),
+}
+
+
+def _row(cells: Mapping[str, str]) -> SlideRow:
+    text = {name: as_written(cell) for name, cell in cells.items()}
     return SlideRow(
-        slide_id=as_written(cells["slide_id"]),
-        file=as_written(cells["file"]),
-        status=SlideStatus(as_written(cells["status"])),
-        call=as_written(cells["call"]),
-        probabilities={name[2:]: float(text) for name, text in cells.items() if name.startswith("p_") and text},
+        slide_id=text["slide_id"],
+        file=text["file"],
+        status=SlideStatus(text["status"]),
+        call=text["call"],
+        probabilities={name[2:]: _figure(cell) for name, cell in cells.items() if name.startswith("p_") and cell},
         confidence=_float(cells["confidence"]),
-        review_reasons=tuple(filter(None, as_written(cells["review_reasons"]).split(";"))),
+        review_reasons=tuple(filter(None, text["review_reasons"].split(";"))),
         mpp=_float(cells["mpp"]),
-        mpp_source=as_written(cells["mpp_source"]),
+        mpp_source=text["mpp_source"],
         tissue_mm2=_float(cells["tissue_mm2"]),
         tiles=int(cells["tiles"]) if cells["tiles"] else None,
         seconds=_float(cells["seconds"]),
-        error_code=as_written(cells["error_code"]),
-        message=as_written(cells["message"]),
+        error_code=text["error_code"],
+        message=text["message"],
     )
+
+
+def _figure(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no figure")
+    return number
 
 
 def _number(value: float | None, form: str) -> str:
@@ -207,4 +284,4 @@ def _finite(value: float | None) -> float | None:
 
 
 def _float(text: str) -> float | None:
-    return float(text) if text else None
+    return _figure(text) if text else None

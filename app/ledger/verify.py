@@ -1,110 +1,156 @@
 """Proves a run's output whole: each result against its own digests, the table and the audit log against the results.
-Changes nothing; `repairing` does."""
+Changes nothing; `repair` does."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggregate.result import SlideStatus
-from aggregate.store import SUFFIX, committed_digest, load_summary, result_path, verify
-from app.ledger.audit import AUDIT, Chain, check_chain
+from aggregate.store import SUFFIX, committed_digests, load_summary, result_path, verify
+from aggregate.stored_attributes import is_slide_id
+from app.ledger.audit import AUDIT, Chain, audit_key, check_chain
 from app.ledger.records import SLIDES_CSV, SlideRow
-from app.ledger.table import read_table
+from app.ledger.table import StoredTable, read_table
 from wsi.errors import StoreError, UsageError
+from wsi.text import visible
 
 
 @dataclass(frozen=True)
 class Verification:
-    """`results`: result name -> its problems, empty where it is whole. `audit`: what is wrong with the audit log.
-    `notes` are told and are no fault."""
+    """`results`: result name -> its problems, empty where it is whole. `audit`, `table`: what is wrong with the audit
+    log, and with rows of slides that have no result. `notes` are told and are no fault. `head`: of the audit log."""
 
     results: dict[str, list[str]]
     audit: list[str]
     notes: list[str]
+    table: list[str] = field(default_factory=list)
+    head: str = ""
 
     @property
     def broken(self) -> dict[str, list[str]]:
         return {name: problems for name, problems in self.results.items() if problems}
 
+    @property
+    def is_whole(self) -> bool:
+        return not (self.broken or self.audit or self.table)
 
-def verify_results(folder: Path) -> Verification:
+
+def verify_results(folder: Path, head: str = "") -> Verification:
     """Checks every result folder in `folder`, or `folder` itself, if it is one (then without table and audit log).
 
     A row of the table whose result is missing or says something else is a problem of that result, and so is a
-    digest that the audit log does not know. Raises UsageError where there is nothing to verify.
+    digest that the audit log does not know. `head` is one that was noted before: the log must still hold it. Raises
+    UsageError where there is nothing to verify, or the audit key is none.
     """
     if folder.suffix == SUFFIX:
         return Verification({folder.name: verify(folder)}, [], [])
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint="give the --out of `pulmoscope run`")
     checked = {path.name: verify(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
-    for row in stored_rows(folder):
-        name = f"{row.slide_id}{SUFFIX}"
-        checked.setdefault(name, [f"is missing, though {SLIDES_CSV} says {row.status}"])
-        if not checked[name]:
-            checked[name] += disagreements(folder, row)
-    if not checked and not (folder / AUDIT).exists():
+    stored = read_table(folder)
+    if not (checked or stored.rows or stored.flaws or (folder / AUDIT).exists()):
         raise UsageError(f"{folder} holds no result", hint="give the --out of `pulmoscope run`")
+    _check_rows(folder, stored, checked)
     # The log is read last: a run that goes on meanwhile records a result before it can be seen.
     chain = _chain(folder, any(not problems for problems in checked.values()))
+    if head and head not in chain.links:
+        chain.problems.append(f"the line with the head {head[:64]} is not in it: the log was cut or written anew")
     for name, problems in checked.items():
-        if not problems and committed_digest(folder / name) not in chain.results.get(name.removesuffix(SUFFIX), ()):
-            problems.append(f"{AUDIT} has no record of it")
-    return Verification(checked, chain.problems, chain.notes)
+        if not problems:
+            problems += _unvouched(folder / name, chain)
+    table = stored.flaws + _unaccounted(stored, chain)
+    return Verification(checked, chain.problems, chain.notes, table, chain.head)
 
 
 def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
     """What was found and repaired, as lines or as one JSON object."""
     if as_json:
-        facts = {"broken": found.broken, "audit": found.audit, "notes": found.notes, "repairs": repairs}
-        return json.dumps({"results": len(found.results), **facts})
+        facts = {"broken": found.broken, "table": found.table, "audit": found.audit, "notes": found.notes}
+        return json.dumps({"results": len(found.results), **facts, "repairs": repairs, "head": found.head})
     lines = [f"{name}: {problem}" for name, problems in found.broken.items() for problem in problems]
+    lines += found.table
     lines += [f"{AUDIT}: {problem}" for problem in found.audit]
     lines += [f"{AUDIT}: note: {note}" for note in found.notes]
     lines += [f"repaired: {repair}" for repair in repairs]
     whole = len(found.results) - len(found.broken)
-    return "\n".join([*lines, f"{len(found.results)} results: {whole} whole and unaltered, {len(found.broken)} broken"])
-
-
-def stored_rows(folder: Path) -> list[SlideRow]:
-    """The rows of the table that say that there is a result. Raises UsageError if the table cannot be read."""
-    try:
-        return [row for row in read_table(folder) if row.status is not SlideStatus.FAILED]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{folder / SLIDES_CSV} cannot be read ({type(error).__name__})",
-            hint="move it away: running again with the same command writes it anew",
-        ) from error
+    lines.append(f"{len(found.results)} results: {whole} whole and unaltered, {len(found.broken)} broken")
+    if found.head:
+        lines.append(f"head of {AUDIT}: {found.head}")
+    return "\n".join(map(visible, lines))
 
 
 def disagreements(folder: Path, row: SlideRow) -> list[str]:
-    """Where a row of the table says something else than its result, a line each."""
+    """Where a row of the table says something else than its result, a line a cell."""
     try:
         summary = load_summary(result_path(folder, row.slide_id))
     except StoreError as error:
         return [error.detail]
-    stored = {
-        "status": summary["status"],
-        "call": summary["call"],
-        "review_reasons": tuple(summary["review_reasons"]),
-    }
+    stored = SlideRow.of_summary(row.file, summary)
+    classes = tuple(dict.fromkeys((*stored.probabilities, *row.probabilities)))
+    told, wanted = row.cells(classes), stored.cells(classes)
     problems = [
-        f"{SLIDES_CSV} says {name} {getattr(row, name)}, the result {value}"
-        for name, value in stored.items()
-        if getattr(row, name) != value
+        f"{SLIDES_CSV} says {name} {told[name] or '(nothing)'}, the result {wanted[name] or '(nothing)'}"
+        for name in wanted
+        if told[name] != wanted[name]
     ]
-    for name, p in summary["probabilities"].items():
-        told = row.probabilities.get(name)
-        if (p is None) != (told is None) or (p is not None and told is not None and abs(p - told) > 1e-6):
-            problems.append(f"{SLIDES_CSV} says p_{name} {told}, the result {p}")
+    if Path(row.file).name != summary["slide"]["file"]:
+        problems.append(f"{SLIDES_CSV} says file {row.file}, the result {summary['slide']['file']}")
     return problems
 
 
-def _chain(folder: Path, has_results: bool) -> Chain:
+def _check_rows(folder: Path, stored: StoredTable, checked: dict[str, list[str]]) -> None:
+    """Adds to each result's problems what its row says otherwise; a result without a row, and a row without one."""
+    for row in stored.rows.values():
+        name = f"{row.slide_id}{SUFFIX}"
+        if row.status is SlideStatus.FAILED:
+            continue
+        checked.setdefault(name, [f"is missing, though {SLIDES_CSV} says {row.status}"])
+        if not checked[name]:
+            checked[name] += disagreements(folder, row)
+    for name, problems in checked.items():
+        slide_id = name.removesuffix(SUFFIX)
+        if not is_slide_id(slide_id):
+            problems.append("has a name that no slide can have")
+        elif not problems and slide_id not in stored.rows:
+            problems.append(f"has no row in {SLIDES_CSV}")
+
+
+def _unvouched(result: Path, chain: Chain) -> list[str]:
+    """What the audit log says against a result that is whole in itself."""
     try:
-        return check_chain(folder / AUDIT)
+        digests = committed_digests(result)
+    except StoreError as error:
+        return [error.detail]
+    known = chain.known(result.name.removesuffix(SUFFIX))
+    commits = {one.commit_sha256 for one in known if one.result_sha256 == digests["result_sha256"]}
+    if not commits:
+        return [f"{AUDIT} has no record of it"]
+    # Lines of older versions know what was found, not every file; they count where no line knows more.
+    if digests["commit_sha256"] not in (commits - {""} or {digests["commit_sha256"]}):
+        return [f"its files are not those that {AUDIT} recorded"]
+    return []
+
+
+def _unaccounted(stored: StoredTable, chain: Chain) -> list[str]:
+    """Slides that ended as failed by the log and not by the table, or the other way round."""
+    failed = {slide_id: code for slide_id, (event, code) in chain.ended.items() if event == "failed"}
+    lines = []
+    for slide_id, code in sorted(failed.items()):
+        row = stored.rows.get(slide_id)
+        if row is None or row.status is not SlideStatus.FAILED or row.error_code != code:
+            lines.append(f"{SLIDES_CSV}: {slide_id} failed by {AUDIT} ({code}), the table says otherwise")
+    for row in stored.rows.values():
+        if row.status is SlideStatus.FAILED and row.slide_id not in failed:
+            lines.append(f"{SLIDES_CSV}: {row.slide_id} is told as failed, {AUDIT} knows nothing of that")
+    return lines
+
+
+def _chain(folder: Path, has_results: bool) -> Chain:
+    key = audit_key()
+    try:
+        return check_chain(folder / AUDIT, key)
     except FileNotFoundError:
         return Chain(problems=["is missing"] if has_results else [])
     except OSError as error:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from aggregate import store
 from aggregate.result import SlideResult, SlideStatus
-from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
+from aggregate.stored_attributes import is_slide_id
+from app.ledger.records import SLIDES_CSV, SlideRow, readable_rows
 from app.viewer.upload import upload_folders
 from wsi.errors import StoreError
 
@@ -90,10 +91,8 @@ def _rows(table: Path) -> tuple[SlideRow, ...]:
 
 @lru_cache(maxsize=8)
 def _read_table(table: Path, stamp: int, size_bytes: int) -> tuple[SlideRow, ...]:
-    try:
-        return tuple(read_rows(table))
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise StoreError(f"{table.name} cannot be read as a table of slides", hint="run the slides again") from error
+    """Rows that can be read; results whose row cannot are listed all the same."""
+    return tuple(row for row in readable_rows(table) if is_slide_id(row.slide_id))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -137,6 +137,7 @@ def test_run_report_and_verify_agree(ready_slide, tmp_path):
     assert verified.returncode == 0 and json.loads(verified.stdout) == {
         "results": 1,
         "broken": {},
+        "table": [],
         "audit": [],
         "notes": [],
         "repairs": [],

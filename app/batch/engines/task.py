@@ -106,5 +106,5 @@ def _digests(target: Path, summary: Mapping[str, Any]) -> dict[str, str]:
         "slide_sha256": summary["slide"]["sha256"],
         "model_sha256": provenance.model.sha256,
         "config_sha256": provenance.config_sha256,
-        "result_sha256": store.committed_digest(target),
+        **store.committed_digests(target),
     }

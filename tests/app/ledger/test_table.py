@@ -19,7 +19,7 @@ def test_what_a_killed_run_had_only_in_its_journal_is_in_the_next_ones_table(tmp
     for name in ("c", "a", "b"):
         killed.add(row(name))
     assert len(read_rows(tmp_path / "slides.csv")) < 3
-    assert {r.slide_id for r in read_table(tmp_path)} == {"a", "b", "c"}
+    assert set(read_table(tmp_path).rows) == {"a", "b", "c"}
     SlideTable(tmp_path, CLASSES).merge()
     assert read_rows(tmp_path / "slides.csv") == [row("a"), row("b"), row("c")]
     assert not (tmp_path / JOURNAL).exists()
@@ -40,7 +40,7 @@ def test_the_latest_row_of_a_slide_counts(tmp_path):
     prepare_locks(tmp_path)
     merge_rows(tmp_path, [row("a", "failed"), row("b")], CLASSES)
     SlideTable(tmp_path, CLASSES).add(row("a"))
-    assert [r.status for r in read_table(tmp_path)] == ["done", "done"]
+    assert [r.status for r in read_table(tmp_path).rows.values()] == ["done", "done"]
     merge_rows(tmp_path, (), CLASSES, without=frozenset({"a"}))
     assert [r.slide_id for r in read_rows(tmp_path / "slides.csv")] == ["b"]
 

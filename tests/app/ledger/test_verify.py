@@ -9,9 +9,10 @@ import pytest
 from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
+from app.ledger.aside import SET_ASIDE
 from app.ledger.audit import AUDIT
 from app.ledger.locks import try_lock
-from app.ledger.repair import SET_ASIDE, repair_results
+from app.ledger.repair import repair_results
 from app.ledger.verify import verify_results
 from classifier.model import DEMO_MODEL
 from tests.faults.common import digests, draw_slides, flaws, table
