@@ -37,6 +37,9 @@ def decide(
     mpp_inferred: bool,
     mpp_contradicted: bool,
     enlarged: bool,
+    several_images: bool = False,
+    other_stain: bool = False,
+    tinted_glass: bool = False,
 ) -> Decision:
     """The slide-level call with its reasons, in order of weight.
 
@@ -60,6 +63,9 @@ def decide(
         "blur": shares.blur > rules.blur_share,
         "pen": shares.pen > rules.pen_share,
         "artefact": shares.dark > rules.dark_share,
+        "several-images": several_images,
+        "other-stain": other_stain,
+        "tinted-glass": tinted_glass,
         "mpp-contradicted": mpp_contradicted,
         "mpp-inferred": mpp_inferred,
         "low-resolution": enlarged,

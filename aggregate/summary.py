@@ -18,6 +18,7 @@ from classifier.model import TilePredictions
 from classifier.model_folder.card import ModelCard
 from tiler.spec import Grid, TileQuality
 from tiler.survey import Survey
+from wsi.slide import OTHER_IMAGES
 from wsi.spacing import MPP_OTHERWISE, STATED, area_mm2
 
 
@@ -69,6 +70,9 @@ def summarise(
         mpp_inferred=slide.mpp_source not in STATED,
         mpp_contradicted=MPP_OTHERWISE in slide.metadata,
         enlarged=grid.plan.enlarged,
+        several_images=bool(slide.metadata.get(OTHER_IMAGES, 0)),
+        other_stain=survey.areas.other_stain,
+        tinted_glass=survey.areas.tinted_glass,
     )
     return SlideResult(
         slide_id,

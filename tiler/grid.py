@@ -10,24 +10,27 @@ from numpy.typing import NDArray
 from tiler.quality import mask_quality
 from tiler.spec import Grid, TileSpec
 from tiler.tissue import TissueMask
-from wsi.errors import NoTissueError
+from wsi.errors import NoColourError, NoTissueError, SlideError
 from wsi.slide import Slide
 from wsi.spacing import ReadPlan, plan_read
 
 Bounds = tuple[int, int, int, int]
+
+# More than dust, coverslip edges and scratches come to.
+_MIN_GREY_MM2 = 0.05
 
 
 def lay_grid(tissue: TissueMask, spec: TileSpec, slide: Slide) -> Grid:
     """Tiles of `spec` that hold more than `spec.min_tissue` tissue, in reading order.
 
     Edge tiles are kept whole: the part beyond the slide is background. Raises NoTissueError if there is no tile,
-    MppTooCoarseError if the slide cannot give `spec.mpp`.
+    NoColourError if what lies there is grey, MppTooCoarseError if the slide cannot give `spec.mpp`.
     """
     plan = plan_read(slide.levels, slide.spacing, spec.size_px, spec.mpp)
     downsample = slide.levels[plan.level].downsample
     grid = _grid(tissue, spec, plan, downsample, slide.bounds_px)
     if len(grid) == 0:
-        raise NoTissueError(*_why_no_tissue(tissue))
+        raise _no_tissue(tissue)
     return grid
 
 
@@ -115,9 +118,14 @@ def _box_sum(cells: NDArray[np.floating], side: int) -> NDArray[np.floating]:
     return np.lib.stride_tricks.sliding_window_view(cells, (side, side)).sum(axis=(2, 3))
 
 
-def _why_no_tissue(tissue: TissueMask) -> tuple[str]:
+def _no_tissue(tissue: TissueMask) -> SlideError:
+    if tissue.grey_mm2 >= _MIN_GREY_MM2:
+        return NoColourError(
+            f"the slide has no colour: {tissue.grey_mm2:.1f} mm2 of it are grey, and grey pictures cannot be judged",
+            hint="scan or export it in colour",
+        )
     if tissue.pen.any():
-        return (f"no tissue on the slide, only {tissue.pen_mm2:.1f} mm2 of pen marks",)
+        return NoTissueError(f"no tissue on the slide, only {tissue.pen_mm2:.1f} mm2 of pen marks")
     if tissue.dark.mean() > 0.5:
-        return ("no tissue on the slide, it is mostly black",)
-    return ("no tissue on the slide: nothing is stained above the colour of glass",)
+        return NoTissueError("no tissue on the slide, it is mostly black")
+    return NoTissueError("no tissue on the slide: nothing is stained above the colour of glass")

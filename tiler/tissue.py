@@ -35,6 +35,12 @@ _MIN_PEN_MM2 = 0.01
 _CLOSING_UM = 48.0
 # One mask px of glass decides nothing; a cut-off rim of tissue would.
 _MARGIN_UM = 8.0
+_MIN_PLAIN_INK_MM2 = 0.006
+_PLAIN_INK_PX = 1
+# From this share of what is stained on, hues that H&E does not give are another stain.
+_OTHER_STAIN_SHARE = 0.30
+_MIN_OTHER_STAIN_MM2 = 0.05
+_DENSE_GREY = 160  # of 255
 # The rim of a pen stroke fades through the colours of tissue.
 _PEN_RIM_UM = 16.0
 
@@ -47,6 +53,8 @@ class TissueAreas:
 
     tissue_mm2: float
     pen_mm2: float
+    other_stain: bool = False
+    tinted_glass: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,9 @@ class TissueMask:
     dark: NDArray[np.bool_]
     scale_px: tuple[float, float]  # (x, y) level-0 px per mask px
     mpp: float  # um per mask px
+    other_stain: bool = False  # most of what is stained has hues that H&E does not give
+    glass_tint: int = 0  # how far the glass is from neutral, in grey levels; 0 for clear glass
+    grey_mm2: float = 0.0  # structure without colour
 
     @property
     def tissue_mm2(self) -> float:
@@ -70,7 +81,7 @@ class TissueMask:
 
     @property
     def areas(self) -> TissueAreas:
-        return TissueAreas(self.tissue_mm2, self.pen_mm2)
+        return TissueAreas(self.tissue_mm2, self.pen_mm2, self.other_stain, self.glass_tint > 0)
 
 
 def find_tissue(slide: Slide) -> TissueMask:
@@ -83,7 +94,12 @@ def find_tissue(slide: Slide) -> TissueMask:
     scale_px = (width / columns, height / rows)
     mask_mpp = px_to_um((scale_px[0] * scale_px[1]) ** 0.5, slide.spacing.mpp)
     tissue, pen, dark = _segment(planes, mask_mpp)
-    return TissueMask(tissue, pen, dark, scale_px, mask_mpp)
+    # Only where it is dense: the rim of a black stroke is grey too.
+    dense = cv2.blur(planes.grey * np.uint8(255), (5, 5)) >= _DENSE_GREY
+    grey_mm2 = area_mm2(float(np.count_nonzero(dense)), mask_mpp)
+    return TissueMask(
+        tissue, pen, dark, scale_px, mask_mpp, _other_stain(planes, mask_mpp), planes.glass_tint, grey_mm2
+    )
 
 
 def segment(rgb: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -95,7 +111,7 @@ def segment(rgb: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.bool_], NDAr
 
 
 def _segment(planes: StainPlanes, mpp: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    pen = without_small(planes.ink, _px(_MIN_PEN_MM2, mpp))
+    pen = _pen(planes, mpp)
     unfit = cv2.bitwise_or(cv2.dilate(pen, _disk(_PEN_RIM_UM, mpp)), planes.colourless_dark)
     tissue = _stained(planes.saturation, np.asarray(unfit, np.uint8))
     tissue = _closed(tissue, _disk(_CLOSING_UM, mpp))
@@ -105,6 +121,21 @@ def _segment(planes: StainPlanes, mpp: float) -> tuple[NDArray[np.bool_], NDArra
     # The dark parts at the thumbnail's edge are unscanned area.
     tissue[(pen | touching_edge(planes.colourless_dark)).view(np.bool_)] = 0
     return tissue.view(np.bool_), pen.view(np.bool_), planes.dark.view(np.bool_)
+
+
+def _pen(planes: StainPlanes, mpp: float) -> Plane:
+    """1 where there is ink: of colours that H&E does not have, unless the slide is stained so; and plain of any."""
+    ink = planes.ink & planes.plain_ink if _other_stain(planes, mpp) else planes.ink
+    pen = without_small(ink, _px(_MIN_PEN_MM2, mpp))
+    elsewhere = planes.plain_ink & _inverse(np.asarray(cv2.dilate(pen, _disk(_PEN_RIM_UM, mpp)), np.uint8))
+    core = without_small(elsewhere, _px(_MIN_PLAIN_INK_MM2, mpp))
+    side = 2 * _PLAIN_INK_PX + 1
+    return pen | np.asarray(cv2.dilate(core, np.ones((side, side), np.uint8)), np.uint8)
+
+
+def _other_stain(planes: StainPlanes, mpp: float) -> bool:
+    least = max(_OTHER_STAIN_SHARE * np.count_nonzero(planes.textured), _px(_MIN_OTHER_STAIN_MM2, mpp))
+    return bool(np.count_nonzero(planes.foreign) >= least)
 
 
 def _stained(saturation: Plane, unfit: Plane) -> Plane:

@@ -15,6 +15,7 @@
     |   |-- MppImplausibleError    mpp-implausible
     |   |-- MppTooCoarseError      mpp-too-coarse
     |   |-- NoTissueError          no-tissue
+    |   |-- NoColourError          no-colour             (a grey picture)
     |   |-- SlideCrashedError      crashed               (the reading process died)
     |   `-- SlideTimeoutError      timed-out
     |-- ModelError                 model-invalid
@@ -111,6 +112,10 @@ class MppTooCoarseError(SlideError):
 
 class NoTissueError(SlideError):
     code = "no-tissue"
+
+
+class NoColourError(SlideError):
+    code = "no-colour"
 
 
 class SlideCrashedError(SlideError):

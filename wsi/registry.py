@@ -15,7 +15,7 @@ from wsi.readers import openslide as openslide_reader
 from wsi.readers import tiled_jpeg as tiff_reader
 from wsi.readers.examine import Advice, examine
 from wsi.readers.tiff_directory import FastPathDoubtError
-from wsi.slide import Slide
+from wsi.slide import OTHER_IMAGES, Slide
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "aut
         )
     slide = _opened(path, mpp, reader, advice, seen)
     if advice.other_images:
-        slide.metadata = MappingProxyType({**slide.metadata, "other_images": advice.other_images})
+        slide.metadata = MappingProxyType({**slide.metadata, OTHER_IMAGES: advice.other_images})
     return slide
 
 

@@ -17,6 +17,9 @@ from wsi.spacing import Level, Spacing
 
 Pixels = NDArray[np.uint8]
 
+OTHER_IMAGES = "other_images"
+"""Of a slide's metadata: how many further pictures of the slide's size the file holds, none of which is read."""
+
 # What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
 SLIDE_SUFFIXES = frozenset(
     (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")

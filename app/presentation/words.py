@@ -112,6 +112,24 @@ REASONS: dict[str, Reason] = {
         "Tiles of different tumour types form areas of their own. Mixed tumours exist, and so do errors of the model.",
         "Look at each area on the heatmap; the pie chart alone does not show this.",
     ),
+    "several-images": Reason(
+        "The file holds more than one picture",
+        "Besides the one that was read the file holds pictures of about its size, such as a second section. The call "
+        "says nothing about them.",
+        "Save each picture as a file of its own, and run them all.",
+    ),
+    "other-stain": Reason(
+        "Another stain than H&E",
+        "Much of the tissue has colours that haematoxylin and eosin do not give, as special stains and immunostains "
+        "have. The model has learned H&E only.",
+        "Take no call from this slide; run the H&E section.",
+    ),
+    "tinted-glass": Reason(
+        "The glass is not neutral",
+        "Clear glass has a colour here: a filter, a lamp, a wrong white balance, or wrong colours in the file. Tissue "
+        "was found against this glass, but the model saw it in these colours.",
+        "Look whether the colours of the slide are right, and scan or export it again if they are not.",
+    ),
     "low-resolution": Reason(
         "Scanned more coarsely than the model expects",
         "The slide was enlarged to the model's magnification, so fine detail is missing.",

@@ -47,6 +47,9 @@ def test_a_clear_slide_has_a_call_and_no_reason():
         ({"mpp_inferred": True}, "mpp-inferred"),
         ({"mpp_contradicted": True}, "mpp-contradicted"),
         ({"enlarged": True}, "low-resolution"),
+        ({"several_images": True}, "several-images"),
+        ({"other_stain": True}, "other-stain"),
+        ({"tinted_glass": True}, "tinted-glass"),
     ],
 )
 def test_each_reason_for_its_cause_alone(change, reason):

@@ -27,6 +27,9 @@ REASON_CODES = [
     "unjudged-area",
     "partial-negative",
     "tumour-like-tiles",
+    "several-images",
+    "other-stain",
+    "tinted-glass",
 ]
 
 
