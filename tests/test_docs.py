@@ -39,7 +39,11 @@ def test_every_reason_that_a_decision_gives_has_words():
         pooled=replace(CLEAR, scatter=1.0, disagreeing_tiles=99.0, second_type_share=0.5),
         shares=replace(CLEAN, unfamiliar=0.9, voting=0.0, blur=1.0, pen=1.0, dark=1.0, tissue_mm2=0.0),
         mpp_inferred=True,
+        mpp_contradicted=True,
         enlarged=True,
+        several_images=True,
+        other_stain=True,
+        tinted_glass=True,
         low_margin=1.1,
     )
     negative = decided(
