@@ -115,7 +115,8 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--out", required=True, type=_PATH, help="Folder for the results and slides.csv.")
 @click.option("--manifest", type=_PATH, help="CSV with the columns slide[,mpp,label].")
 @_MODEL
-@click.option("--mpp", type=float, help="um per px of level 0, where slides do not say (or say wrongly).")
+@click.option("--mpp", type=float, help="um per px of level 0, for slides that state none.")
+@click.option("--mpp-override", type=float, help="um per px of level 0, whatever slides state.")
 @click.option("--overlap", type=float, default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
 @click.option(
     "--reader", type=_WORD, default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`."

@@ -32,6 +32,15 @@ MPP_OTHERWISE = "mpp_otherwise"
 """The key of a slide's metadata under which a contradicting pixel size is told, in um per px."""
 
 
+class FillIn(float):
+    """A pixel size given for slides that state none: one that states its own keeps it, and a contradiction is told.
+
+    A plain float given goes before whatever the slide states.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Level:
     """One stored resolution. `size_px` is (width, height); `downsample` is level-0 px per px of this level."""
@@ -91,6 +100,8 @@ def resolve_spacing(
 ) -> Spacing:
     """The spacing by the fixed order: given, the slide's own, OME-XML, ImageJ, 10 / power, TIFF resolution tags.
 
+    What is given to be filled in (`FillIn`) comes after what the slide states, before what can only be inferred.
+
     Pairs are (x, y) in um per px; 0 is nothing stated. Only TIFF tags are dropped silently when implausible (72 dpi is
     a printer's default, not a measurement); an implausible statement by anyone else is an error, and so are pixels that
     are not square, also where an mpp is given. Raises MppMissingError, MppImplausibleError.
@@ -98,14 +109,17 @@ def resolve_spacing(
     stated = _stated(name, own, ome, imagej)
     power = _from_power(objective_power)
     tags = _mean(name, tiff_resolution) if tiff_resolution and all(map(_is_plausible, tiff_resolution)) else None
-    if given is not None:
+    if given is not None and not (isinstance(given, FillIn) and stated is not None and _is_plausible(stated.mpp)):
         mpp = _plausible(name, given, "the given mpp")
         against = [stated.mpp] if stated else []
         return Spacing(mpp, "given", _contradiction(mpp, against, MAX_GIVEN_DISAGREEMENT))
     if stated is not None:
         _plausible(name, stated.mpp, "the slide's own mpp")
         against = [power] if power is not None else []
-        return replace(stated, otherwise=_contradiction(stated.mpp, against, MAX_DISAGREEMENT))
+        otherwise = _contradiction(stated.mpp, against, MAX_DISAGREEMENT)
+        if given is not None and otherwise is None:
+            otherwise = _contradiction(stated.mpp, [float(given)], MAX_GIVEN_DISAGREEMENT)
+        return replace(stated, otherwise=otherwise)
     if power is not None:
         return Spacing(_plausible(name, power, "10 / objective power"), "objective-power")
     if tags is not None:
@@ -180,7 +194,7 @@ def _plausible(name: str, mpp: float, what: str) -> float:
     if not _is_plausible(mpp):
         low, high = PLAUSIBLE_MPP
         raise MppImplausibleError(
-            f"{name}: {what} is {mpp:g} um/px, outside {low:g} to {high:g}", hint="give the right --mpp"
+            f"{name}: {what} is {mpp:g} um/px, outside {low:g} to {high:g}", hint="give the right --mpp-override"
         )
     return float(mpp)
 

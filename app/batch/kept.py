@@ -17,8 +17,10 @@ from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.audit import AuditLog
 from classifier.model import TileModel
+from wsi import open_slide
 from wsi.files.fingerprint import fingerprint
 from wsi.metadata import public_label
+from wsi.spacing import MPP_OTHERWISE, FillIn
 
 
 def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:
@@ -36,7 +38,8 @@ def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileMode
         "slide": summary["slide"]["sha256"] == fingerprint(job.path),
         "model": provenance.model.sha256 == model.card.digest,
         "configuration": provenance.config_sha256 == config.sha256(job.mpp)
-        and provenance.model.runtime == model.runtime,
+        and provenance.model.runtime == model.runtime
+        and _same_mpp(summary, job, config),
         "reader": _same_reader(summary, config.reader),
     }
     return tuple(name for name, is_same in same.items() if not is_same)
@@ -76,6 +79,25 @@ def save_announced(result: SlideResult, config: RunConfig) -> None:
         config.out,
         announce=lambda digests: audit.record("run", result.slide_id, {**facts, **digests}, durable=True),
     )
+
+
+def _same_mpp(summary: Mapping[str, Any], job: SlideJob, config: RunConfig) -> bool:
+    """Whether an mpp that was given was used as it would be now: filled in, or in the place of the slide's own.
+
+    The digest of the configuration holds the figure alone. Raises SlideError.
+    """
+    if job.mpp is None:
+        return True
+    slide = summary["slide"]
+    if not isinstance(job.mpp, FillIn):
+        return bool(slide["mpp_source"] == "given")
+    if slide["mpp_source"] != "given":
+        return True
+    if "reader" in summary["provenance"]:
+        return MPP_OTHERWISE not in slide["metadata"]
+    # Stored before contradictions were told: the slide itself says whether it would be filled in.
+    with open_slide(job.path, mpp=job.mpp, reader=config.reader) as opened:
+        return opened.spacing.source == "given"
 
 
 def _same_reader(summary: Mapping[str, Any], asked: str) -> bool:

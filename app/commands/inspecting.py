@@ -19,6 +19,7 @@ from app.slides.question import SlideAddress
 from classifier.model import PACKAGED, packaged_models
 from classifier.model_folder.files import read_folder
 from wsi.errors import PulmoscopeError
+from wsi.spacing import FillIn
 
 _NEEDED = ("numpy", "zarr", "openslide-python", "opencv-python-headless", "ai-edge-litert", "streamlit", "keras")
 _TENSORFLOW = ("tensorflow-cpu", "tensorflow")
@@ -29,7 +30,7 @@ def describe_slide(path: Path, mpp: float | None) -> dict[str, Any]:
     """Raises SlideError. The slide is opened in a process of its own."""
     slides = GuardedSlides(processes=1)
     try:
-        facts: dict[str, Any] = slides.ask(describe, SlideAddress(path, mpp))[0]
+        facts: dict[str, Any] = slides.ask(describe, SlideAddress(path, None if mpp is None else FillIn(mpp)))[0]
         return facts
     finally:
         slides.close()

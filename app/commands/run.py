@@ -25,6 +25,7 @@ from app.config import RunConfig
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import UsageError
+from wsi.spacing import FillIn
 from wsi.text import escape
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """What to run: slides, folders and patterns, or a manifest; the part `shard` of them ("i/n")."""
+    """What to run: slides, folders and patterns, or a manifest; the part `shard` of them ("i/n").
+
+    `mpp` is for slides that state none, `mpp_override` for all; a manifest's goes before both for its slide.
+    """
 
     inputs: tuple[Path, ...]
     manifest: Path | None = None
     mpp: float | None = None
+    mpp_override: float | None = None
     shard: str | None = None
     key_file: Path | None = None
 
@@ -111,9 +116,12 @@ def _checked_card(request: RunRequest) -> ModelCard:
     from classifier.model_folder.files import read_card
     from tiler.spec import TileSpec
 
-    mpp = request.what.mpp
-    if mpp is not None and not 0 < mpp < 1000:
-        raise UsageError(f"--mpp {mpp:g} is no pixel size in um")
+    what = request.what
+    if what.mpp is not None and what.mpp_override is not None:
+        raise UsageError("--mpp fills in and --mpp-override overrides", hint="give one of them")
+    for option, mpp in (("--mpp", what.mpp), ("--mpp-override", what.mpp_override)):
+        if mpp is not None and not 0 < mpp < 1000:
+            raise UsageError(f"{option} {mpp:g} is no pixel size in um")
     card = read_card(find_model(request.how.model))
     TileSpec(card.tile.size_px, card.tile.mpp, request.how.overlap)
     return card
@@ -123,7 +131,8 @@ def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:
     """The jobs with their ids. `tally` is told what was passed over, under pseudonyms without a name, and what was in
     the way in the output folder."""
     passed = PassedOver()
-    jobs = collect_jobs(what.inputs, what.manifest, mpp=what.mpp, skip=out, passed=passed)
+    mpp = what.mpp_override if what.mpp is None else FillIn(what.mpp)
+    jobs = collect_jobs(what.inputs, what.manifest, mpp=mpp, skip=out, passed=passed)
     tally.notes += prepare_output(out)
     if what.key_file:
         from app.batch.pseudonyms import pseudonymize

@@ -105,7 +105,7 @@ REASONS: dict[str, Reason] = {
         "Two statements about this slide's micrometres per pixel do not fit together: what was given against what the "
         "slide states, or its pixel size against its objective. One of them is wrong; if it is the one that was taken, "
         "the model saw the tissue at a wrong magnification, and every area and length is wrong too.",
-        "Find out the true value; the slide's metadata tell the other one (mpp_otherwise).",
+        "Find out the true value; the slide's metadata tell the other one (mpp_otherwise). --mpp-override takes it.",
     ),
     "mixed-types": Reason(
         "More than one tumour type",

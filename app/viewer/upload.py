@@ -164,7 +164,7 @@ def predict(upload: Upload, out: Path, program: tuple[str, ...]) -> Generator[Pr
 
     Closing the iterator early ends the process.
     """
-    stated = ("--mpp", f"{upload.mpp:.6g}", "--out", str(out))
+    stated = ("--mpp-override", f"{upload.mpp:.6g}", "--out", str(out))
     arguments = ("run", str(upload.path), *stated, "--slide-timeout", _TIMEOUT_S, "--json")
     process = subprocess.Popen(
         (*program, *arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True

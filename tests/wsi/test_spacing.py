@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import pickle
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from wsi.errors import MppImplausibleError, MppMissingError, MppTooCoarseError
 from wsi.spacing import (
     LEVEL_TOLERANCE,
     MAX_ENLARGEMENT,
+    FillIn,
     Level,
     Spacing,
     area_mm2,
@@ -262,3 +265,26 @@ def test_of_finer_levels_the_coarsest_is_read() -> None:
 
 def test_a_tile_is_never_less_than_a_pixel() -> None:
     assert plan_read(levels_of(1), Spacing(1.9, "slide"), 1, 1.0).read_px == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "mpp", "source", "otherwise"),
+    [
+        (None, 0.25, "given", None),
+        ((0.5, 0.5), 0.5, "slide", 0.25),
+        ((0.25, 0.25), 0.25, "slide", None),
+        ((0.26, 0.26), 0.26, "slide", None),
+        ((0.0, 0.0), 0.25, "given", None),
+        ((0.001, 0.001), 0.25, "given", None),  # nonsense is no statement
+    ],
+)
+def test_what_is_filled_in_gives_way_to_what_a_slide_states(own, mpp, source, otherwise):
+    told = resolve_spacing("s", given=FillIn(0.25), own=own, objective_power=40)
+    assert (told.mpp, told.source, told.otherwise) == (mpp, source, otherwise)
+    assert resolve_spacing("s", given=FillIn(0.25), tiff_resolution=(0.5, 0.5)).source == "given"
+    assert resolve_spacing("s", given=0.25, own=(0.5, 0.5)).source == "given"
+
+
+def test_what_is_to_be_filled_in_outlives_the_way_to_a_worker():
+    again = pickle.loads(pickle.dumps(FillIn(0.25)))
+    assert isinstance(again, FillIn) and again == 0.25 and json.dumps(again) == "0.25"

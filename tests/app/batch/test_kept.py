@@ -11,6 +11,7 @@ from app.batch.run_batch import Tally, run_batch
 from app.config import CHANGES_RESULT, ONLY_HOW_FAST, ONLY_THIS_RUN, RunConfig
 from classifier.model import DEMO_MODEL
 from tests.faults.common import flaws
+from wsi.spacing import FillIn
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 
@@ -19,11 +20,11 @@ CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 def run(ready_slide, tmp_path):
     out = tmp_path / "out"
 
-    def run(label="", **options):
+    def run(label="", mpp=None, **options):
         manifest = tmp_path / "slides.csv"
         manifest.write_text(f"slide,label\n{ready_slide.path},{label}\n")
         config = RunConfig(out=out, model=DEMO_MODEL, **options)
-        events = run_batch(collect_jobs([], manifest), config, CLASSES, engine=LocalEngine(1), tally=Tally())
+        events = run_batch(collect_jobs([], manifest, mpp=mpp), config, CLASSES, engine=LocalEngine(1), tally=Tally())
         last = list(events)[-1]
         [path] = store.stored_results(out)
         return last.fate, last.changed, store.load_summary(path), store.committed_digest(path)
@@ -59,3 +60,17 @@ def test_a_result_stored_before_readers_were_told_is_kept(run):
 
     before = {"provenance": {}, "slide": {"backend": "tiff-jpeg"}}
     assert _same_reader(before, "auto") and _same_reader(before, "tiff-jpeg") and not _same_reader(before, "openslide")
+
+
+def test_an_mpp_that_is_filled_in_and_one_that_overrides_are_two_results(run):
+    def told(mpp):
+        fate, changed, summary, _ = run(mpp=mpp)
+        return fate, changed, summary["slide"]["mpp_source"], "mpp-contradicted" in summary["review_reasons"]
+
+    own = run()[2]["slide"]["mpp"]
+    assert told(FillIn(own * 1.5)) == ("ran", ("configuration",), "slide", True)
+    assert told(FillIn(own * 1.5)) == ("kept", (), "slide", True)
+    assert told(own * 1.5) == ("ran", ("configuration",), "given", True)
+    assert told(own * 1.5) == ("kept", (), "given", True)
+    assert told(FillIn(own * 1.5)) == ("ran", ("configuration",), "slide", True)
+    assert told(FillIn(own)) == ("ran", ("configuration",), "slide", False)
