@@ -16,12 +16,12 @@ NO_DOUBTS = Doubts()
 NEGATIVE = replace(CLEAR, probabilities=np.array([0.02, 0.96, 0.02]), hotspot=0.04, tumour_tiles=0.0)
 
 
-def decided(
-    pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, mpp_inferred=False, mpp_contradicted=False, enlarged=False, **rules
-):
+def decided(pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, mpp_inferred=False, enlarged=False, **others):
+    of_the_slide = ("mpp_contradicted", "several_images", "other_stain", "tinted_glass")
+    told = {name: others.pop(name) for name in of_the_slide if name in others}
     return decide(
-        pooled, shares, doubts, CLASSES, DecisionRules(**rules),
-        background="normal", mpp_inferred=mpp_inferred, mpp_contradicted=mpp_contradicted, enlarged=enlarged,
+        pooled, shares, doubts, CLASSES, DecisionRules(**others),
+        background="normal", mpp_inferred=mpp_inferred, enlarged=enlarged, **told,
     )  # fmt: skip
 
 
