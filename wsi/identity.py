@@ -20,8 +20,13 @@ from wsi.errors import NotAFileError, SlideChangedError, SlideError, UnreadableF
 _WITHOUT_WAITING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
-def open_regular(path: Path) -> io.FileIO:
-    """The file at `path`, unbuffered, for reading. Never waits, whatever lies there.
+def open_slide_file(path: Path) -> io.FileIO:
+    """The file at `path`, unbuffered, for reading. Never waits, whatever lies there. Raises as `open_slide_fd` does."""
+    return io.FileIO(open_slide_fd(path), "rb")
+
+
+def open_slide_fd(path: Path) -> int:
+    """A descriptor of the file at `path`, for reading at any place; a link is followed, archives are full of them.
 
     Raises NotAFileError where it is a folder, pipe or device, OSError where it cannot be opened.
     """
@@ -29,10 +34,10 @@ def open_regular(path: Path) -> io.FileIO:
     fd = os.open(path, _WITHOUT_WAITING)
     try:
         _refuse_other(path, os.fstat(fd))  # it may have been replaced since
-        return io.FileIO(fd, "rb")
     except BaseException:
         os.close(fd)
         raise
+    return fd
 
 
 def check_regular(path: Path) -> None:

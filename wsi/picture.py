@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnreadableFileError, UnsupportedSlideError
-from wsi.identity import open_regular
+from wsi.identity import open_slide_file
 from wsi.region import Pixels
 
 
@@ -67,7 +67,7 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
         yield io.BytesIO(source)
         return
     try:
-        file = io.BufferedReader(open_regular(source))
+        file = io.BufferedReader(open_slide_file(source))
     except OSError as error:
         raise UnreadableFileError(f"{source.name} cannot be read ({error.strerror})") from error
     with file:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, UnsupportedSlideError, UsageError
-from wsi.identity import SlideFiles, open_regular
+from wsi.identity import SlideFiles, open_slide_file
 from wsi.readers import image as image_reader
 from wsi.readers import openslide as openslide_reader
 from wsi.readers import tiled_jpeg as tiff_reader
@@ -92,7 +92,7 @@ def check_file(path: Path) -> None:
     if status.st_size == 0:
         raise EmptyFileError(f"{path.name} is empty", hint="copy it again")
     try:
-        with open_regular(path) as file:
+        with open_slide_file(path) as file:
             file.read(1)
     except OSError as error:
         raise UnreadableFileError(f"{path.name} cannot be read ({_reason(error)})") from error

@@ -18,7 +18,7 @@ from tests.conftest import SyntheticSlide
 from tests.dicoms import drawn, write_series, write_vms
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, NotAFileError, SlideChangedError
-from wsi.identity import FileIdentity, SlideFiles, open_regular
+from wsi.identity import FileIdentity, SlideFiles, open_slide_file
 
 
 def replaced(path: Path) -> None:
@@ -150,13 +150,13 @@ def test_identity_of_a_file(tmp_path: Path) -> None:
 def test_only_regular_files_are_opened_and_none_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("abc")
     os.mkfifo(tmp_path / "pipe")
-    with open_regular(tmp_path / "a") as file:
+    with open_slide_file(tmp_path / "a") as file:
         assert file.read() == b"abc"
     for path, what in ((tmp_path / "pipe", "pipe or device"), (tmp_path, "a folder"), (Path(os.devnull), "device")):
         with pytest.raises(NotAFileError, match=what):
-            open_regular(path)
+            open_slide_file(path)
     with pytest.raises(FileNotFoundError):
-        open_regular(tmp_path / "gone")
+        open_slide_file(tmp_path / "gone")
 
 
 def test_a_file_that_becomes_a_pipe_between_look_and_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,5 +171,5 @@ def test_a_file_that_becomes_a_pipe_between_look_and_opening(tmp_path: Path, mon
 
     monkeypatch.setattr("wsi.identity.os.open", swapped)
     with pytest.raises(NotAFileError):
-        open_regular(tmp_path / "a")
+        open_slide_file(tmp_path / "a")
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from wsi.errors import UnreadableFileError
-from wsi.identity import open_regular
+from wsi.identity import open_slide_file
 from wsi.readers.slide_files import slide_files
 
 _PIECE_BYTES = 1 << 20
@@ -47,7 +47,7 @@ def fingerprint_meanwhile(path: Path) -> Iterator[Future[str]]:
 
 def _sha256(path: Path, stop: Event | None) -> str:
     digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE_BYTES))
-    with open_regular(path) as file:
+    with open_slide_file(path) as file:
         while count := file.readinto(piece):
             if stop is not None and stop.is_set():
                 raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wsi.errors import SlideError, UnreadableFileError
-from wsi.identity import open_regular
+from wsi.identity import open_slide_file
 
 _WHOLE_SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # would be unpacked whole, however large; OpenSlide does not read it
@@ -46,7 +46,7 @@ class DicomHeader:
 
 def is_dicom(path: Path) -> bool:
     """Whether the file begins as a DICOM file does. Raises OSError, NotAFileError."""
-    with open_regular(path) as file:
+    with open_slide_file(path) as file:
         return file.read(132)[128:] == b"DICM"
 
 
@@ -163,7 +163,7 @@ def _scan(folder: Path) -> SeriesOfFolder:
 
 @lru_cache(maxsize=_MAX_FILES)
 def _header(path: Path, *_identity: int) -> DicomHeader | None:
-    with open_regular(path) as file:
+    with open_slide_file(path) as file:
         head = file.read(132)
         if head[128:] != b"DICM":
             return None

@@ -13,7 +13,7 @@ from pathlib import Path
 import openslide
 
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
-from wsi.identity import open_regular
+from wsi.identity import open_slide_file
 from wsi.readers import features
 from wsi.readers.tiff_directory import FastPathDoubtError, TruncatedTiffError
 from wsi.readers.tiff_pages import JPEG, TiffPage, looks_like_tiff, read_pages
@@ -80,7 +80,7 @@ def _check_parts(path: Path) -> None:
         raise CorruptSlideError(
             f"{path.name} is incomplete: its folder {folder.name} {lacking}", hint="copy the folder beside the file"
         )
-    with open_regular(path) as file:
+    with open_slide_file(path) as file:
         plain = file.read(8).startswith(_PICTURES)
     if plain and suffix in _SLIDES_ONLY:
         raise UnsupportedSlideError(

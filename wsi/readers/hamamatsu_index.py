@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from wsi.identity import check_regular, open_regular
+from wsi.identity import check_regular, open_slide_file
 
 SUFFIXES = (".vms", ".vmu")
 # A larger file is no list of names.
@@ -43,5 +43,5 @@ def _named(index: Path, lines: re.Pattern[str]) -> tuple[Path, ...]:
 
 
 def _text(index: Path) -> str:
-    with open_regular(index) as file:
+    with open_slide_file(index) as file:
         return file.read(_MAX_INDEX_BYTES).decode("utf-8", "replace")

@@ -18,7 +18,7 @@ import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
-from wsi.identity import SlideFiles
+from wsi.identity import SlideFiles, open_slide_file
 from wsi.metadata import Metadata, is_synthetic, number
 from wsi.picture import open_picture
 from wsi.readers.description import imagej_mpp, ome_mpp
@@ -37,7 +37,7 @@ _INCH = 2
 
 def recognises(path: Path) -> bool:
     """Whether the file begins as a JPEG, PNG or TIFF does."""
-    with path.open("rb") as file:
+    with open_slide_file(path) as file:
         return file.read(8).startswith(_SIGNATURES)
 
 
@@ -198,7 +198,8 @@ def _grey_16(path: Path, grey: np.ndarray) -> Pixels:
 
 def _check_jpeg(path: Path) -> None:
     """Decodes once, strictly. Pillow and OpenSlide fill what is missing in a JPEG with grey and say nothing."""
-    data = path.read_bytes()
+    with open_slide_file(path) as file:
+        data = file.read()
     try:
         simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)
     except ValueError as error:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsi.identity import open_regular
+from wsi.identity import open_slide_file
 from wsi.readers.tiff_directory import Entry, TiffFile, open_tiff, read_directories
 from wsi.region import Pair
 
@@ -70,15 +70,15 @@ class TiffPage:
 
 def read_pages(path: Path) -> tuple[TiffPage, ...]:
     """The pages of a TIFF in file order; masks are left out. Raises FastPathDoubtError, TruncatedTiffError and what
-    `open_regular` does."""
-    with open_regular(path) as opened:
+    `open_slide_file` does."""
+    with open_slide_file(path) as opened:
         file, offset = open_tiff(opened.fileno())
         pages = [_page(file, number, entries) for number, entries in enumerate(read_directories(file, offset))]
         return tuple(page for page in pages if page is not None)
 
 
 def looks_like_tiff(path: Path) -> bool:
-    with open_regular(path) as file:
+    with open_slide_file(path) as file:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

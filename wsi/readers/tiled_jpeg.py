@@ -19,7 +19,7 @@ import numpy as np
 import openslide
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
-from wsi.identity import SlideFiles
+from wsi.identity import SlideFiles, open_slide_fd
 from wsi.readers.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
 from wsi.readers.openslide import MAX_REGION_PIXELS, OpenSlideReader
 from wsi.readers.tiff_directory import FastPathDoubtError, TiledJpeg, tiled_jpegs
@@ -59,7 +59,7 @@ class TiffJpegReader:
         with OpenSlideReader(path, mpp) as known:
             self._given_mpp = mpp
             self._describe(known, known.metadata)
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = open_slide_fd(path)
             self._openslide: OpenSlideReader | None = None
             self._strict = False
             try:
