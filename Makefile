@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --upgrade
 
-.PHONY: demo test check lint types faults install lock clean
+.PHONY: demo test check lint types faults install lock audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pulmoscope demo --out pulmoscope-demo
@@ -52,6 +52,13 @@ lock: | $(VENV)/bin/python
 	$(PIP) install uv
 	printf '%s\n' 'setuptools>=77' 'backports-strenum<1.3' | $(COMPILE) setup.cfg - --extra test --output-file $(TEST_LOCK)
 	printf '%s\n' 'setuptools>=77' 'backports-strenum<1.3' | $(COMPILE) setup.cfg - --constraints $(TEST_LOCK) --output-file $(LOCK)
+
+# Known holes in the locked versions, asked of PyPI's advisory service. Where that cannot be reached:
+# python -m benchmarks.advisories FOLDER, with advisories that were brought along.
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
+	build/audit/bin/pip-audit --disable-pip --require-hashes -r $(TEST_LOCK)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis pulmoscope-demo
