@@ -104,16 +104,27 @@ def alone(path: Path, files: Collection[Path]) -> Iterator[Path]:
     if not crowded:
         yield path
         return
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="pulmoscope-series-", ignore_cleanup_errors=True)
-    except OSError:  # nowhere to put links: the crowded folder has to do
+    folder = _folder_of_links(files)
+    if folder is None:  # nowhere to put links: the crowded folder has to do
         yield path
         return
     with folder as name:
-        links = {file: Path(name, f"{number:06}.dcm") for number, file in enumerate(files)}
-        for file, link in links.items():
-            link.symlink_to(file.absolute())
-        yield links[path]
+        yield Path(name, f"{list(files).index(path):06}.dcm")
+
+
+def _folder_of_links(files: Collection[Path]) -> tempfile.TemporaryDirectory[str] | None:
+    """A folder with a link to each of `files`, numbered in their order; None where none can be made."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="pulmoscope-series-", ignore_cleanup_errors=True)
+    except OSError:
+        return None
+    try:
+        for number, file in enumerate(files):
+            Path(folder.name, f"{number:06}.dcm").symlink_to(file.absolute())
+    except OSError:
+        folder.cleanup()
+        return None
+    return folder
 
 
 def _volumes(files: tuple[Path, ...]) -> dict[Path, DicomHeader]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -99,11 +100,19 @@ def test_the_folder_of_links_goes_with_the_slide(tmp_path: Path, monkeypatch: py
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("full", [False, True])
 def test_without_room_for_links_the_slide_is_read_where_it_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
     level0, *_ = write_series(tmp_path)
     (tmp_path / "note.txt").write_text("x")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("tmp" if full else "gone")))
+    if full:
+        (tmp_path / "tmp").mkdir()
+
+        def no_space(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "no space")
+
+        monkeypatch.setattr(Path, "symlink_to", no_space)
     with open_slide(level0) as slide:
         assert slide.size_px == (512, 512)
