@@ -15,7 +15,7 @@ from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
 from app.viewer.gate.access import LaunchKey
 from app.viewer.incoming import Incoming
-from app.viewer.slide_files import SlideFile, find_slide_file
+from app.viewer.slide_files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.tiles.tokens import Grant, Signer
 from classifier.model import PACKAGED
 from classifier.model_folder.card import CARD_FILE
@@ -50,6 +50,10 @@ class Site:
     def slide_file(self, entry: Entry, result: SlideResult) -> SlideFile | None:
         """The slide of a result, where it is at hand."""
         return find_slide_file(entry, result.slide, self.slides)
+
+    def slide_trouble(self, entry: Entry, result: SlideResult) -> str:
+        """The code of what is wrong with the slide of a result that is there and cannot be opened, else empty."""
+        return slide_trouble(entry, result.slide)
 
     def model_folder(self, sha256: str) -> Path | None:
         """The folder of the model whose card has this digest, None where it is not at hand."""

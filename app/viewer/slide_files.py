@@ -15,11 +15,12 @@ from app.slides.facts import read_levels, tell_levels
 from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress
 from app.viewer.catalog import Entry
-from wsi.errors import PulmoscopeError
+from wsi.errors import CorruptSlideError, PulmoscopeError
 from wsi.spacing import Level
 from wsi.text import unescape
 
 _INDEX_LIFETIME_S = 60.0
+_LOOK_LIFETIME_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ def find_slide_file(entry: Entry, record: SlideRecord, slide_folders: Sequence[P
     return fitting[0] if len(fitting) == 1 else None
 
 
+def slide_trouble(entry: Entry, record: SlideRecord) -> str:
+    """Why the file that the entry's row names does not serve: the code of an error; empty where it is not there, or
+    is another slide."""
+    for path in _stated_paths(entry):
+        version = _version(path)
+        if version is not None and (code := _look(path, record.mpp, version)[1]):
+            return code
+    return ""
+
+
 def _stated_paths(entry: Entry) -> Iterator[Path]:
     if entry.row.file:
         stated = Path(unescape(entry.row.file))
@@ -69,21 +80,36 @@ def _index(folders: tuple[Path, ...], period: int) -> Mapping[str, tuple[Path, .
 
 
 def _matching(path: Path, record: SlideRecord) -> SlideFile | None:
+    version = _version(path)
+    if version is None:
+        return None
+    levels, _ = _look(path, record.mpp, version)
+    return SlideFile(path, record.mpp, version, levels) if levels and levels[0].size_px == record.size_px else None
+
+
+def _version(path: Path) -> str | None:
+    """The state of a file, None where there is none."""
     try:
         if not path.is_file():
             return None
         status = path.stat()
     except OSError:
         return None
-    version = hashlib.sha256(os.fsencode(path) + f"\n{status.st_mtime_ns}\n{status.st_size}".encode()).hexdigest()[:16]
-    levels = _levels(path, record.mpp, version)
-    return SlideFile(path, record.mpp, version, levels) if levels and levels[0].size_px == record.size_px else None
+    return hashlib.sha256(os.fsencode(path) + f"\n{status.st_mtime_ns}\n{status.st_size}".encode()).hexdigest()[:16]
+
+
+def _look(path: Path, mpp: float, version: str) -> tuple[tuple[Level, ...], str]:
+    return _looked(path, mpp, version, int(time.monotonic() // _LOOK_LIFETIME_S))
 
 
 @lru_cache(maxsize=256)
-def _levels(path: Path, mpp: float, version: str) -> tuple[Level, ...]:
+def _looked(path: Path, mpp: float, version: str, period: int) -> tuple[tuple[Level, ...], str]:
+    """The levels of a slide, or none and the code of what went wrong. Once a `period`: a slide that takes all it may
+    is not asked at every click, and one that failed in a bad moment is asked again."""
     try:
         told, _ = shared_slides().ask(tell_levels, SlideAddress(path, mpp, version))
-        return read_levels(told)
-    except (PulmoscopeError, ValueError, TypeError):
-        return ()
+        return read_levels(told), ""
+    except PulmoscopeError as error:
+        return (), error.code
+    except (ValueError, TypeError):
+        return (), CorruptSlideError.code

@@ -46,6 +46,8 @@ def show(site: Site, slide_id: str) -> None:
     left, right = st.columns([1.75, 1], gap="medium")
     file = site.slide_file(entry, result)
     with left:
+        if file is None:
+            _show_absence(site.slide_trouble(entry, result))
         reading = _show_slide(site, file, result)
     with right:
         findings.show_call(result)
@@ -97,14 +99,22 @@ def _show_failure(entry: Entry) -> None:
         parts.show_error("The stored result of this slide is not in the results folder", "run the slide again")
 
 
-def _show_slide(site: Site, file: SlideFile | None, result: SlideResult) -> Reading | None:
-    """Draws the slide; gives what was read off it at the last click."""
-    choice = _choose_layer(result)
-    if file is None:
+def _show_absence(trouble: str) -> None:
+    if trouble:
+        parts.show_error(
+            f"{trouble}: the slide file could not be opened, so the heatmap stands alone",
+            "see what `pulmoscope info` says of it",
+        )
+    else:
         st.info(
             "The slide file is not at hand, so the heatmap stands alone. Start the app with `--slides DIR` to see it "
             "over the tissue."
         )
+
+
+def _show_slide(site: Site, file: SlideFile | None, result: SlideResult) -> Reading | None:
+    """Draws the slide; gives what was read off it at the last click."""
+    choice = _choose_layer(result)
     point = deep_zoom.clicked_point(result.slide_id)
     reading = read_spot(result, *point) if point else None
     tiles_path = site.tiles_path(result.slide_id, file) if file else None

@@ -79,6 +79,17 @@ def test_a_called_slide_has_its_pie_reasons_and_figures(results):
     assert "SYNTHETIC" not in text
 
 
+def test_a_slide_that_is_there_and_does_not_open_is_told(results):
+    (results / "damaged.svs").write_bytes(b"II*\0" + b"\0" * 400)
+    store.save(make_result("damaged"), results)
+    rows = [SlideRow("damaged", str(results / "damaged.svs"), "done", "normal"), SlideRow("called", "/gone", "done")]
+    write_rows(results / "slides.csv", rows, CLASSES)
+    (error,) = page(slide="damaged").error
+    assert "the slide file could not be opened" in error.value
+    assert error.value.replace("\\", "").split(":")[0] in ("corrupt-slide", "unsupported-format", "incomplete-slide")
+    assert not page(slide="called").error
+
+
 def test_an_undetermined_slide_has_no_pie_and_says_why(results):
     test = page(slide="unknown")
     text = said(test)
