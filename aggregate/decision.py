@@ -26,20 +26,28 @@ class TissueShares:
     edge: float
 
 
+@dataclass(frozen=True)
+class ScanFacts:
+    """What speaks for a second look in the scan itself, whatever the model sees. Each is a review reason of its name;
+    `enlarged` is ``low-resolution``."""
+
+    several_images: bool = False
+    other_stain: bool = False
+    tinted_glass: bool = False
+    mpp_contradicted: bool = False
+    mpp_inferred: bool = False
+    enlarged: bool = False
+
+
 def decide(
     pooled: Pooled,
     shares: TissueShares,
     doubts: Doubts,
     classes: tuple[str, ...],
     rules: DecisionRules,
+    scan: ScanFacts,
     *,
     background: str,
-    mpp_inferred: bool,
-    enlarged: bool,
-    mpp_contradicted: bool = False,
-    several_images: bool = False,
-    other_stain: bool = False,
-    tinted_glass: bool = False,
 ) -> Decision:
     """The slide-level call with its reasons, in order of weight.
 
@@ -63,12 +71,12 @@ def decide(
         "blur": shares.blur > rules.blur_share,
         "pen": shares.pen > rules.pen_share,
         "artefact": shares.dark > rules.dark_share,
-        "several-images": several_images,
-        "other-stain": other_stain,
-        "tinted-glass": tinted_glass,
-        "mpp-contradicted": mpp_contradicted,
-        "mpp-inferred": mpp_inferred,
-        "low-resolution": enlarged,
+        "several-images": scan.several_images,
+        "other-stain": scan.other_stain,
+        "tinted-glass": scan.tinted_glass,
+        "mpp-contradicted": scan.mpp_contradicted,
+        "mpp-inferred": scan.mpp_inferred,
+        "low-resolution": scan.enlarged,
     }
     return Decision(
         call=call,

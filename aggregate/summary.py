@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.decision import TissueShares, decide
+from aggregate.decision import ScanFacts, TissueShares, decide
 from aggregate.doubts import Doubts, find_doubts
 from aggregate.heatmap import build_heatmap
 from aggregate.pool import Pooled, pool
@@ -60,20 +60,8 @@ def summarise(
         unjudged_tiles=rules.unjudged_tiles,
         tumour_like=rules.tumour_like,
     )
-    decision = decide(
-        pooled,
-        shares,
-        doubts,
-        card.classes,
-        rules,
-        background=card.background,
-        mpp_inferred=slide.mpp_source not in STATED,
-        mpp_contradicted=MPP_OTHERWISE in slide.metadata,
-        enlarged=grid.plan.enlarged,
-        several_images=bool(slide.metadata.get(OTHER_IMAGES, 0)),
-        other_stain=survey.areas.other_stain,
-        tinted_glass=survey.areas.tinted_glass,
-    )
+    scan = _scan_facts(slide, survey)
+    decision = decide(pooled, shares, doubts, card.classes, rules, scan, background=card.background)
     return SlideResult(
         slide_id,
         card.classes,
@@ -84,6 +72,17 @@ def summarise(
         _tile_table(grid, readings, votes),
         build_heatmap(grid, predictions.probabilities, votes, slide.mpp),
         provenance,
+    )
+
+
+def _scan_facts(slide: SlideRecord, survey: Survey) -> ScanFacts:
+    return ScanFacts(
+        several_images=bool(slide.metadata.get(OTHER_IMAGES, 0)),
+        other_stain=survey.areas.other_stain,
+        tinted_glass=survey.areas.tinted_glass,
+        mpp_contradicted=MPP_OTHERWISE in slide.metadata,
+        mpp_inferred=slide.mpp_source not in STATED,
+        enlarged=survey.grid.plan.enlarged,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.decision import TissueShares, decide
+from aggregate.decision import ScanFacts, TissueShares, decide
 from aggregate.doubts import find_doubts
 from aggregate.pool import Pooled, pool
 from aggregate.result import Decision
@@ -90,9 +90,7 @@ def decided(slide: Simulated) -> tuple[Decision, Pooled]:
     )
     voting = float(slide.votes.mean())
     shares = TissueShares(0.05 * n, voting, 1.0 - voting, 0.0, 0.0, 0.0, 0.0)
-    decision = decide(
-        pooled, shares, doubts, CLASSES, rules, background="normal", mpp_inferred=False, enlarged=False
-    )  # fmt: skip
+    decision = decide(pooled, shares, doubts, CLASSES, rules, ScanFacts(), background="normal")
     return decision, pooled
 
 

@@ -1,12 +1,13 @@
 """What the README promises exists: commands, options, reasons, files."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from aggregate import thresholds
+from aggregate.decision import ScanFacts
 from aggregate.doubts import Doubts, Place
 from aggregate.thresholds import DecisionRules
 from app.cli import cli
@@ -38,12 +39,7 @@ def test_every_reason_that_a_decision_gives_has_words():
         doubts=Doubts(unjudged=Place(9.0, 0.0, 0.0), tumour_like=Place(1.0, 0.0, 0.0)),
         pooled=replace(CLEAR, scatter=1.0, disagreeing_tiles=99.0, second_type_share=0.5),
         shares=replace(CLEAN, unfamiliar=0.9, voting=0.0, blur=1.0, pen=1.0, dark=1.0, tissue_mm2=0.0),
-        mpp_inferred=True,
-        mpp_contradicted=True,
-        enlarged=True,
-        several_images=True,
-        other_stain=True,
-        tinted_glass=True,
+        scan=ScanFacts(*[True] * len(fields(ScanFacts))),
         low_margin=1.1,
     )
     negative = decided(

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aggregate.decision import DecisionRules, TissueShares, decide
+from aggregate.decision import DecisionRules, ScanFacts, TissueShares, decide
 from aggregate.doubts import Doubts, Place
 from aggregate.pool import Pooled
 
@@ -12,17 +12,12 @@ CLEAR = Pooled(np.array([0.96, 0.02, 0.02]), 0.98, 300.0, 0.02, 3.0, 0.0, 0.1)
 CLEAN = TissueShares(tissue_mm2=50.0, voting=0.95, unfamiliar=0.03, blur=0.01, pen=0.0, dark=0.0, edge=0.02)
 
 
-NO_DOUBTS = Doubts()
+NO_DOUBTS, NOTHING_ODD = Doubts(), ScanFacts()
 NEGATIVE = replace(CLEAR, probabilities=np.array([0.02, 0.96, 0.02]), hotspot=0.04, tumour_tiles=0.0)
 
 
-def decided(pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, mpp_inferred=False, enlarged=False, **others):
-    of_the_slide = ("mpp_contradicted", "several_images", "other_stain", "tinted_glass")
-    told = {name: others.pop(name) for name in of_the_slide if name in others}
-    return decide(
-        pooled, shares, doubts, CLASSES, DecisionRules(**others),
-        background="normal", mpp_inferred=mpp_inferred, enlarged=enlarged, **told,
-    )  # fmt: skip
+def decided(pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, scan=NOTHING_ODD, **rules):
+    return decide(pooled, shares, doubts, CLASSES, DecisionRules(**rules), scan, background="normal")
 
 
 def test_a_clear_slide_has_a_call_and_no_reason():
@@ -44,12 +39,12 @@ def test_a_clear_slide_has_a_call_and_no_reason():
         ({"shares": replace(CLEAN, dark=0.1)}, "artefact"),
         ({"shares": replace(CLEAN, tissue_mm2=0.2)}, "little-tissue"),
         ({"doubts": Doubts(unjudged=Place(4.0, 10.0, 20.0))}, "unjudged-area"),
-        ({"mpp_inferred": True}, "mpp-inferred"),
-        ({"mpp_contradicted": True}, "mpp-contradicted"),
-        ({"enlarged": True}, "low-resolution"),
-        ({"several_images": True}, "several-images"),
-        ({"other_stain": True}, "other-stain"),
-        ({"tinted_glass": True}, "tinted-glass"),
+        ({"scan": ScanFacts(mpp_inferred=True)}, "mpp-inferred"),
+        ({"scan": ScanFacts(mpp_contradicted=True)}, "mpp-contradicted"),
+        ({"scan": ScanFacts(enlarged=True)}, "low-resolution"),
+        ({"scan": ScanFacts(several_images=True)}, "several-images"),
+        ({"scan": ScanFacts(other_stain=True)}, "other-stain"),
+        ({"scan": ScanFacts(tinted_glass=True)}, "tinted-glass"),
     ],
 )
 def test_each_reason_for_its_cause_alone(change, reason):

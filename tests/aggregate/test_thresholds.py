@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aggregate.decision import TissueShares, decide
+from aggregate.decision import ScanFacts, TissueShares, decide
 from aggregate.doubts import Doubts, Place
 from aggregate.pool import Pooled
 from aggregate.result import Decision
@@ -22,9 +22,7 @@ NEGATIVE = replace(POOLED, probabilities=np.array([0.02, 0.96, 0.02]))
 
 
 def reasons(pooled, shares, doubts=NO_DOUBTS, rules=RULES):
-    decision = decide(
-        pooled, shares, doubts, CLASSES, rules, background="normal", mpp_inferred=False, enlarged=False
-    )  # fmt: skip
+    decision = decide(pooled, shares, doubts, CLASSES, rules, ScanFacts(), background="normal")
     return decision.review_reasons
 
 
