@@ -9,7 +9,7 @@ import csv
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.dataset.split import SPLITS, TRAIN, VALIDATION, VALIDATION_SHARE, hold_out_groups
+from classifier.model_folder.card import is_class_name
 from tiler.spec import TileSpec
 from wsi.errors import DatasetError, SlideError, SlideTooLargeError
 from wsi.picture import read_picture
 from wsi.spacing import PLAUSIBLE_MPP
+from wsi.text import plain
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 IMAGE_FORMATS = ("JPEG", "PNG", "TIFF")
@@ -192,16 +194,15 @@ def _read_rgb(record: TileRecord) -> NDArray[np.uint8]:
 def _from_csv(path: Path) -> TileSet:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            missing = {"file", "class"} - set(columns)
-            if missing:
-                raise DatasetError(
-                    f"{path.name} has no column {' and no column '.join(sorted(missing))}",
-                    hint=f"the columns are {COLUMNS}",
-                )
+            rows = csv.reader(file)
+            columns = _header(path.name, next(rows, []))
             root = path.parent.resolve()
-            records = [_csv_record(root, row, cells) for row, cells in enumerate(reader, start=2)]
+            records = []
+            row = rows.line_num + 1
+            for cells in rows:
+                if any(cell.strip() for cell in cells):  # a spreadsheet leaves rows of commas
+                    records.append(_csv_record(root, row, _by_column(columns, cells, row)))
+                row = rows.line_num + 1
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path.name} is not a CSV in UTF-8", hint="save it as CSV again") from error
     except OSError as error:
@@ -209,15 +210,32 @@ def _from_csv(path: Path) -> TileSet:
     if not records:
         raise DatasetError(f"{path.name} lists no tiles")
     _refuse_mixed_splits(path.name, records)
+    _refuse_same_names(path.name, records)
     return TileSet(tuple(records), _classes(records), _warnings(columns))
 
 
-def _csv_record(root: Path, row: int, cells: Mapping[str | None, str | None]) -> TileRecord:
+def _header(name: str, cells: Sequence[str]) -> list[str]:
+    """The names of the columns; one that stands twice would swap labels in silence."""
+    columns = [cell.strip().casefold() for cell in cells]
+    twice = sorted({column for column in columns if column and columns.count(column) > 1})
+    if twice:
+        raise DatasetError(f"{name} has the column {twice[0]!r} twice", hint="keep one of them")
+    missing = sorted({"file", "class"} - set(columns))
+    if missing:
+        raise DatasetError(f"{name} has no column {' and no column '.join(missing)}", hint=f"the columns are {COLUMNS}")
+    return columns
+
+
+def _by_column(columns: Sequence[str], cells: Sequence[str], row: int) -> dict[str, str]:
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        raise DatasetError(f"row {row} has more cells than the header", hint="quote names that hold a comma")
+    texts = [cell.strip() for cell in cells] + [""] * max(0, len(columns) - len(cells))
+    return {column: text for column, text in zip(columns, texts, strict=False) if column}
+
+
+def _csv_record(root: Path, row: int, text: Mapping[str, str]) -> TileRecord:
     if row > MAX_TILES:
         raise DatasetError(f"more than {MAX_TILES:,} tiles")
-    if None in cells:
-        raise DatasetError(f"row {row} has more cells than the header", hint="quote names that hold a comma")
-    text = {name: (value or "").strip() for name, value in cells.items() if name is not None}
     if not text["file"] or not text["class"]:
         raise DatasetError(f"row {row} has an empty file or class")
     split = text.get("split", "").lower()
@@ -227,7 +245,7 @@ def _csv_record(root: Path, row: int, cells: Mapping[str | None, str | None]) ->
     return TileRecord(
         path=_inside(root, file, row),
         file=file,
-        label=_class_name(text["class"], row),
+        label=_class_name(text["class"], f"row {row}"),
         group=text.get("source_group") or file,
         split=split,
         mpp=_mpp(text.get("mpp", ""), row),
@@ -249,9 +267,13 @@ def _inside(root: Path, file: str, row: int) -> Path:
     return path
 
 
-def _class_name(name: str, row: int) -> str:
-    if len(name) > 60 or not name.replace("_", "").replace("-", "").replace(" ", "").isalnum():
-        raise DatasetError(f"row {row} has a class name that is too long or odd", hint="letters, digits, _ and - only")
+def _class_name(name: str, where: str) -> str:
+    """Checked as the card will, so that no training ends with a name that can't be written."""
+    if not is_class_name(name):
+        raise DatasetError(
+            f"{where} has a class name, {plain(name, 80)!r}, that a model's card cannot carry",
+            hint="at most 60 letters without accents, digits, blanks, _ and -; a letter or digit first",
+        )
     return name
 
 
@@ -282,18 +304,42 @@ def _refuse_mixed_splits(name: str, records: list[TileRecord]) -> None:
 
 
 def _from_folders(root: Path) -> TileSet:
-    records = [
-        TileRecord(
-            path, str(path.relative_to(root)), _class_name(folder.name, 0), str(path.relative_to(root)), "", None
-        )
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.is_symlink()
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.is_symlink()
-    ]
+    records = []
+    for folder in sorted(root.iterdir()):
+        files = _images_in(folder)
+        if files:
+            label = _class_name(folder.name, f"folder {plain(folder.name, 80)}")
+            names = [str(path.relative_to(root)) for path in files]
+            records += [TileRecord(path, name, label, name, "", None) for path, name in zip(files, names, strict=True)]
     if not records:
         raise DatasetError(f"{root.name} holds no folder with images", hint="one folder a class, tiles inside")
+    _refuse_same_names(root.name, records)
     return TileSet(tuple(records), _classes(records), _warnings(()))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The images of a class. Hidden folders and files (`.ipynb_checkpoints`, `.thumbnails`) hold copies: left out."""
+    if folder.name.startswith(".") or folder.is_symlink() or not folder.is_dir():
+        return []
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not path.is_symlink()
+    ]
+
+
+def _refuse_same_names(name: str, records: Iterable[TileRecord]) -> None:
+    """`normal` and `Normal` would be two classes."""
+    spelled: dict[str, str] = {}
+    for record in records:
+        if spelled.setdefault(record.label.casefold(), record.label) != record.label:
+            raise DatasetError(
+                f"{name} has the classes {spelled[record.label.casefold()]!r} and {record.label!r}",
+                hint="spell a class one way",
+            )
 
 
 def _classes(records: Iterable[TileRecord]) -> tuple[str, ...]:

@@ -31,6 +31,16 @@ _MAX_LINES = 50
 _TEMPERATURES = (0.05, 20.0)
 
 
+def is_model_name(name: str) -> bool:
+    """Whether a card may carry it: ASCII letters, digits, `.`, `_` and `-`, at most 64."""
+    return bool(_NAME.fullmatch(name))
+
+
+def is_class_name(name: str) -> bool:
+    """Whether a card may carry it: ASCII letters, digits, blanks, `_` and `-`, at most 60; no mark first."""
+    return bool(_CLASS.fullmatch(name))
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """Everything that is told of a tile model. Raises ModelError where a value is outside its bounds.

@@ -17,14 +17,14 @@ from classifier.evaluation.evaluate import Evaluation, evaluate_predictions
 from classifier.evaluation.foreign import in_distribution
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import detect_unfamiliar
-from classifier.model_folder.card import ModelCard
+from classifier.model_folder.card import ModelCard, is_model_name
 from classifier.model_folder.files import refuse_finished, write_folder
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.fit import fit
 from classifier.training.package import Origin, Packaged, package
 from classifier.training.recipe import TrainConfig
 from classifier.training.request import TrainRequest
-from wsi.errors import DatasetError, OutputUnwritableError
+from wsi.errors import DatasetError, OutputUnwritableError, UsageError
 
 WORK_FOLDER = ".training"
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -57,6 +57,8 @@ def train(
     """
     out, config = request.out, request.recipe
     refuse_finished(out)
+    if request.name and not is_model_name(request.name):
+        raise UsageError(f"--name {request.name!r} is no model's name", hint="letters, digits, ., _ and -, at most 64")
     read = read_tile_set(request.tiles) if isinstance(request.tiles, Path) else request.tiles
     listed = fill_splits(read, config.seed)
     for warning in listed.warnings:

@@ -167,3 +167,62 @@ def test_patients_and_sites_are_read_but_need_not_be_there(images):
     ]
     with pytest.raises(DatasetError, match=r"row 3 \(b.png\) has no patient"):
         tiles.units("patient")
+
+
+# --- lists and folders as people leave them
+
+
+def listed(tmp_path, text, *images):
+    for name in images:
+        write_image(tmp_path / name)
+    (tmp_path / "tiles.csv").write_text(text, encoding="utf-8")
+    return read_tile_set(tmp_path / "tiles.csv")
+
+
+def write_image(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (224, 224), (200, 120, 160)).save(path)
+
+
+def test_empty_rows_and_columns_of_a_spreadsheet_are_passed_over(tmp_path):
+    tiles = listed(tmp_path, " File ,CLASS,,\r\na.png,x,,\r\n,,,\r\n , ,,\r\nb.png,y,,,,\r\n", "a.png", "b.png")
+    assert [(record.file, record.label, record.row) for record in tiles.records] == [
+        ("a.png", "x", 2),
+        ("b.png", "y", 5),
+    ]
+
+
+@pytest.mark.parametrize("header", ["file,class,class", "file,File,class", "file,class,split, split "])
+def test_a_column_twice_is_refused_before_labels_swap(tmp_path, header):
+    with pytest.raises(DatasetError, match="twice"):
+        listed(tmp_path, f"{header}\na.png,x,y\n", "a.png")
+
+
+@pytest.mark.parametrize("name", ["é", "_x", "-x", "x/y", "x" * 61, "x\u200by"])
+def test_a_class_name_that_no_card_carries_is_refused_before_training(tmp_path, name):
+    with pytest.raises(DatasetError, match="row 2 has the class name"):
+        listed(tmp_path, f"file,class\na.png,{name}\nb.png,y\n", "a.png", "b.png")
+    if "/" not in name:
+        write_image(tmp_path / "folders" / name / "1.png")
+        with pytest.raises(DatasetError, match="folder .* has the class name"):
+            read_tile_set(tmp_path / "folders")
+
+
+def test_one_class_spelled_two_ways_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="'normal' and 'Normal'"):
+        listed(tmp_path, "file,class\na.png,normal\nb.png,Normal\nc.png,x\n", "a.png", "b.png", "c.png")
+
+
+def test_hidden_folders_hold_no_class_and_no_tile(tmp_path):
+    for name in (
+        "x/1.png",
+        "y/1.png",
+        ".ipynb_checkpoints/1.png",
+        "x/.thumbnails/1.png",
+        "x/deep/.h/2.png",
+        "x/.3.png",
+    ):
+        write_image(tmp_path / name)
+    (tmp_path / "_notes").mkdir()
+    tiles = read_tile_set(tmp_path)
+    assert tiles.classes == ("x", "y") and [record.file for record in tiles.records] == ["x/1.png", "y/1.png"]

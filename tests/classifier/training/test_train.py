@@ -163,3 +163,9 @@ def test_recipes_have_bounds_and_digests():
 def test_a_folders_name_becomes_a_cards_name(tmp_path, folder, name):
     found = model_name(tmp_path / folder)
     assert found == name or (name is None and found)
+
+
+def test_a_name_that_no_card_carries_is_refused_before_training(tmp_path):
+    with pytest.raises(UsageError, match="--name"):
+        train(TrainRequest(tiny_tiles(), tmp_path / "m", TINY, name="my model é"))
+    assert not (tmp_path / "m").exists()
