@@ -1,5 +1,6 @@
 """What the README promises exists: commands, options, reasons, files."""
 
+import json
 import re
 from dataclasses import fields, replace
 from pathlib import Path
@@ -24,9 +25,52 @@ def test_every_command_is_in_the_readme():
     assert [name for name in cli.commands if f"`{name}" not in told and f"pulmoscope {name}" not in told] == []
 
 
-def test_every_option_in_the_readme_exists():
-    known = {option for command in cli.commands.values() for p in command.params for option in p.opts}
-    assert set(re.findall(r"--[a-z][a-z-]+", README)) - known == set()
+# Options of other programs that the documents tell how to call: Slurm, Dask, our own benchmarks.
+FOREIGN_OPTIONS = {
+    *("--array", "--cpus-per-task", "--job-name", "--mem", "--signal", "--time"),
+    *("--memory-limit", "--no-dashboard", "--nthreads", "--nworkers", "--protocol", "--resources", "--tls-ca-file"),
+    *("--giant", "--rounds", "--sample"),
+}
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
+
+
+def test_every_option_in_the_documents_exists():
+    known = {
+        option for command in cli.commands.values() for p in command.params for option in (*p.opts, *p.secondary_opts)
+    }
+    for page in PAGES:
+        told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+(?![.\w-])", page.read_text(encoding="utf-8")))
+        assert told - known - FOREIGN_OPTIONS == set(), page.name
+
+
+def test_every_file_and_module_in_the_documents_exists():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        paths = re.findall(r"`((?:wsi|tiler|classifier|aggregate|app|tests|benchmarks|docs)/[\w/.-]+)`", text)
+        paths += [f"{name.replace('.', '/')}.py" for name in re.findall(r"python -m (benchmarks\.[\w.]+)", text)]
+        assert [path for path in paths if not (ROOT / path).exists()] == [], page.name
+
+
+def test_every_test_in_the_table_of_faults_exists():
+    told = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")))
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(told) > 10 and [name for name in told if f"def {name}(" not in tests] == []
+
+
+def test_nothing_says_that_an_index_has_the_package():
+    for page in PAGES:
+        assert not re.search(r"pip install '?pulmoscope", page.read_text(encoding="utf-8")), page.name
+
+
+def test_the_figures_of_the_packaged_model_are_those_of_its_card():
+    val = json.loads((ROOT / "classifier" / "models" / "lung-v1" / "card.json").read_text())["metrics"]["val"]
+    accuracy, baseline = val["figures"]["accuracy"], val["baseline"]["accuracy"]
+    text = " ".join(README.split())
+    assert f"accuracy {accuracy['value']:.3f} (95% interval {accuracy['low']:.3f} to {accuracy['high']:.3f}" in text
+    assert f"{val['tiles']} tiles of {val['groups']} source images" in text
+    assert f"Colour histograms alone reach {baseline['value']:.3f} on the same tiles" in text
+    worst = min(shift["difference"]["value"] for shift in val["shifts"])
+    assert len(val["shifts"]) == 12 and f"none costs it more than {-100 * worst:.1f} points" in text
 
 
 @pytest.mark.parametrize("text", [README, POOLING], ids=["README", "pooling"])
