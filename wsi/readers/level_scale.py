@@ -7,7 +7,7 @@ Where sizes leave it open, a level's pixels are compared with a finer one's. Kno
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +24,8 @@ Read = Callable[[int, Pair, Pair], Pixels]
 # Side of the windows that are compared, in px of the coarser level, and how many.
 _WINDOW_PX = 128
 _WINDOWS = 3
+# The last px of a level average what lies beyond the slide; real levels end in a dark or coloured line.
+_EDGE_PX = 2
 # Grey levels: below it a window is too plain to tell one place from another.
 _LEAST_CONTRAST = 4.0
 # Correlation of the grey values. Right: over 0.9 in all slides seen; an eighth off, or another picture: under 0.4.
@@ -57,15 +59,20 @@ class ScaledLevels:
     left_out: int = 0
 
 
-def scale_levels(stored: Sequence[StoredLevel], read: Read, *, compare_all: bool = False) -> ScaledLevels:
+def scale_levels(
+    stored: Sequence[StoredLevel], read: Read, *, compare_all: bool = False, made: Collection[int] = ()
+) -> ScaledLevels:
     """Levels with their true downsample; padding is cut off, and what does not show level 0 evenly is left out.
 
-    `compare_all` trusts no size, for files whose levels need not belong together.
+    `compare_all` trusts no size, for files whose levels need not belong together. The numbers in `made` are of levels
+    that no file has: they are passed over without a word.
     """
     finest = stored[0].size_px
     levels, numbers = [Level(finest, 1.0)], [0]
     places = _Places(stored, read)
     for number, level in enumerate(stored[1:], start=1):
+        if number in made:
+            continue
         sure, candidates = _candidates(finest, level)
         if not sure or compare_all:
             chosen = places.most_alike(levels[-1], numbers[-1], number, candidates, keep_unclear=sure)
@@ -77,7 +84,7 @@ def scale_levels(stored: Sequence[StoredLevel], read: Read, *, compare_all: bool
             )
             levels.append(Level((size[0], size[1]), chosen))
             numbers.append(number)
-    return ScaledLevels(tuple(levels), tuple(numbers), len(stored) - len(levels))
+    return ScaledLevels(tuple(levels), tuple(numbers), len(stored) - len(levels) - len(made))
 
 
 def true_downsample(size_px: Pair, level_px: Pair, downsample: float) -> float:
@@ -139,9 +146,8 @@ class _Places:
         """
         told: list[tuple[float, float]] = []
         try:
-            corners = self._corners(number)
             for downsample in candidates:
-                likeness = self._likeness(known, known_number, number, corners, downsample, gaps=keep_unclear)
+                likeness = self._likeness(known, known_number, number, downsample, gaps=keep_unclear)
                 if likeness is not None:
                     told.append((likeness, downsample))
                     if likeness >= _SURELY_ALIKE and (
@@ -155,21 +161,26 @@ class _Places:
         best, chosen = max(told)
         return chosen if best >= (_NOT_ALIKE if keep_unclear else _ALIKE) else None
 
-    def _likeness(
-        self, known: Level, known_number: int, number: int, corners: list[Pair], downsample: float, *, gaps: bool
-    ) -> float | None:
-        """Mean correlation of the windows at `corners`; None where they are plain, or looking would cost too much."""
+    def _likeness(self, known: Level, known_number: int, number: int, downsample: float, *, gaps: bool) -> float | None:
+        """Mean correlation of the windows of most contrast; None where they are plain, or looking costs too much."""
         ratio = downsample / known.downsample
         if ratio < 1 or (min(ratio * _WINDOW_PX, *known.size_px)) ** 2 > _MAX_COMPARED_PIXELS:
             return None
+        shown = [
+            min(side, math.ceil(whole / ratio)) - _EDGE_PX
+            for side, whole in zip(self._stored[number].size_px, known.size_px, strict=True)
+        ]
+        corners = self._corners(number, (shown[0], shown[1]))
         pairs = (self._pair(number, corner, known, known_number, ratio) for corner in corners)
         scores = [_correlation(*pair, gaps=gaps) for pair in pairs]
         told = [score for score in scores if score is not None]
         return float(np.mean(told)) if told else None
 
-    def _corners(self, number: int) -> list[Pair]:
-        """Corners of the windows of most contrast."""
-        width, height = self._stored[number].size_px
+    def _corners(self, number: int, shown_px: Pair) -> list[Pair]:
+        """Corners of the windows of most contrast in the part that shows the slide, without its padding."""
+        width, height = shown_px
+        if min(shown_px) < 8:
+            return []
         if width * height <= _MAX_OVERVIEW_PIXELS:
             grey = self._grey(number, (0, 0), (width, height))
             spots = [(x, y) for y in range(0, height, _WINDOW_PX) for x in range(0, width, _WINDOW_PX)]
@@ -189,7 +200,7 @@ class _Places:
         What lies beyond the slide by this downsample is compared with nothing: contrast there speaks against it.
         """
         width, height = (
-            min(_WINDOW_PX, side - at) for side, at in zip(self._stored[number].size_px, corner, strict=True)
+            min(_WINDOW_PX, side - _EDGE_PX - at) for side, at in zip(self._stored[number].size_px, corner, strict=True)
         )
         window = self._grey(number, corner, (width, height))
         last = [

@@ -21,6 +21,8 @@ from wsi.readers.dicom_series import alone
 from wsi.readers.features import explained
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.slide_files import slide_files
+from wsi.readers.tiff_directory import FastPathDoubtError
+from wsi.readers.tiff_pages import read_pages
 from wsi.region import clip, on_white, overview, shrink_to, white
 from wsi.slide import Pixels
 from wsi.spacing import Spacing, resolve_spacing
@@ -99,7 +101,8 @@ class OpenSlideReader:
     def _scale(self, stored: list[StoredLevel], properties: Mapping[str, str]) -> ScaledLevels:
         # The directories of a generic TIFF need not be levels of one picture.
         generic = properties.get("openslide.vendor") == "generic-tiff"
-        return scale_levels(stored, self._read_stored, compare_all=generic)
+        made = _made_levels(self.path, stored) if properties.get("openslide.vendor") == "hamamatsu" else ()
+        return scale_levels(stored, self._read_stored, compare_all=generic, made=made)
 
     def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
         """See `wsi.slide.Slide.read_region`."""
@@ -179,6 +182,18 @@ def _stored_levels(handle: openslide.OpenSlide, name: str, properties: Mapping[s
         StoredLevel((int(size[0]), int(size[1])), downsample, _tile_px(properties, level))
         for level, (size, downsample) in enumerate(zip(sizes, downsamples, strict=True))
     ]
+
+
+def _made_levels(path: Path, stored: list[StoredLevel]) -> tuple[int, ...]:
+    """Numbers of the levels that OpenSlide makes itself between those of an NDPI, by decoding a finer one coarsely.
+
+    Such px are no area averages as in other formats: the same picture had another call. None where it cannot be told.
+    """
+    try:
+        sizes = {page.size_px for page in read_pages(path)}
+    except (FastPathDoubtError, OSError):
+        return ()
+    return tuple(number for number, level in enumerate(stored) if number and level.size_px not in sizes)
 
 
 def _tile_px(properties: Mapping[str, str], level: int) -> tuple[int, int] | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openslide
 import pytest
+from PIL import Image
 
 from tests.conftest import SyntheticSlide
 from tests.contracts.reader import ReaderContract
@@ -15,6 +19,7 @@ from wsi import open_slide
 from wsi.errors import CorruptSlideError, MppImplausibleError, MppMissingError, SlideError
 from wsi.readers.level_scale import true_downsample
 from wsi.slide import Slide
+from wsi.spacing import plan_read
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion
 
@@ -177,3 +182,50 @@ def test_damaged_tile_is_corrupt_slide(ready_slide: SyntheticSlide, tmp_path: Pa
 )
 def test_true_downsample(size: tuple[int, int], level: tuple[int, int], said: float, expected: float) -> None:
     assert true_downsample(size, level, said) == expected
+
+
+def _ndpi(path: Path, pictures: list[np.ndarray]) -> Path:
+    """Levels as Hamamatsu stores them: a JPEG with restart markers each."""
+    data, link = bytearray(b"II*\0" + bytes(4)), 4
+    for number, picture in enumerate(pictures):
+        height, width = picture.shape[:2]
+        encoded = io.BytesIO()
+        Image.fromarray(picture).save(encoded, "JPEG", quality=95, subsampling="4:4:4", restart_marker_blocks=8)
+        at = len(data)
+        data += encoded.getvalue() + bytes(-len(encoded.getvalue()) % 2)
+        bits, resolution, make = len(data), len(data) + 8, len(data) + 16
+        data += struct.pack("<4H2I", 8, 8, 8, 0, 20000, 1) + b"Hamamatsu\0"
+        [lens] = struct.unpack("<I", struct.pack("<f", 20.0 / 4**number))
+        fields = [
+            *[
+                (256, 4, 1, width),
+                (257, 4, 1, height),
+                (258, 3, 3, bits),
+                (259, 3, 1, 7),
+                (262, 3, 1, 6),
+                (271, 2, 10, make),
+            ],
+            *[(273, 4, 1, at), (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 1, len(encoded.getvalue()))],
+            *[(282, 5, 1, resolution), (283, 5, 1, resolution), (296, 3, 1, 3)],
+            *[(65420, 4, 1, 1), (65421, 11, 1, lens), (65424, 9, 1, 0)],
+        ]
+        struct.pack_into("<I", data, link, len(data))
+        data += struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *field) for field in fields) + bytes(8)
+        link = len(data) - 8
+    path.write_bytes(data)
+    return path
+
+
+def test_levels_that_openslide_makes_itself_are_not_read(tmp_path: Path) -> None:
+    """An NDPI is read from the levels that it has, as the same picture in any other format."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (128, 128, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    small = cv2.resize(picture, (256, 256), interpolation=cv2.INTER_AREA)
+    path = _ndpi(tmp_path / "x.ndpi", [picture, small])
+    with openslide.OpenSlide(str(path)) as raw, open_slide(path) as slide:
+        assert raw.level_count > 2
+        assert [(level.size_px, level.downsample) for level in slide.levels] == [((1024, 1024), 1.0), ((256, 256), 4.0)]
+        assert "levels_left_out" not in slide.metadata
+        assert np.abs(slide.read_region((0, 0), 1, (256, 256)).astype(int) - small).mean() < 6
+        plan = plan_read(slide.levels, slide.spacing, 64, 1.0)
+        assert (plan.level, plan.read_px) == (0, 128)
