@@ -18,7 +18,10 @@ def set_aside(out: Path, path: Path) -> str:
     home, name = out / SET_ASIDE, f"{path.name}~{secrets.token_hex(4)}"
     try:
         if os.path.lexists(home) and not is_folder(home):
-            home.rename(out / f"{SET_ASIDE}~{secrets.token_hex(4)}")
+            moved = f"{SET_ASIDE}~{secrets.token_hex(4)}"
+            home.rename(out / moved)
+            if path == home:
+                return moved
         home.mkdir(exist_ok=True)
         path.rename(home / name)
     except OSError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -203,18 +204,16 @@ def parse_table(content: bytes) -> tuple[list[SlideRow], list[str]]:
     missing = sorted({*_BEFORE, *_AFTER} - set(header))
     if missing or len(set(header)) != len(header):
         return [], [f"has no column {missing[0]}" if missing else "has a column twice"]
-    rows, flaws, seen = [], [], set()
+    rows: list[SlideRow] = []
+    flaws = []
     for number, cells in enumerate(lines, start=1):
         try:
-            row = _row(dict(zip(header, cells, strict=True)))
-            if row.slide_id in seen:
-                raise ValueError
+            rows.append(_row(dict(zip(header, cells, strict=True))))
         except ValueError:
             flaws.append(f"row {number} is not as a run writes it")
-            continue
-        seen.add(row.slide_id)
-        rows.append(row)
-    return rows, flaws
+    uses = Counter(row.slide_id for row in rows)
+    flaws += [f"{times} rows are of one slide" for times in uses.values() if times > 1]
+    return [row for row in rows if uses[row.slide_id] == 1], flaws
 
 
 def row_of_json(values: object) -> SlideRow:

@@ -20,7 +20,7 @@ from app.ledger.lines import append_line
 from app.ledger.locks import lock
 from app.ledger.records import MAX_TABLE_BYTES, SLIDES_CSV, SlideRow, parse_table, row_of_json, table_bytes
 from wsi.errors import StoreError
-from wsi.files.reading import parse_json, read_regular
+from wsi.files.reading import is_regular, parse_json, read_regular
 from wsi.files.writing import unwritable, write_file
 
 JOURNAL = ".slides.journal"
@@ -84,7 +84,9 @@ def merge_rows(
                 if flaws:
                     kept_as = set_aside(out, out / name)
                     told.append(f"{flaws[0]}: moved to {kept_as}, the results in the store give their rows")
-            table = {**(rows_of_results(out) if told else {}), **stored.rows, **{row.slide_id: row for row in rows}}
+            # A table that is not there may have been moved out of the way; in a new output the store is empty.
+            from_store = rows_of_results(out) if told or not is_regular(out / SLIDES_CSV) else {}
+            table = {**from_store, **stored.rows, **{row.slide_id: row for row in rows}}
             ordered = [table[slide_id] for slide_id in sorted(table) if slide_id not in without]
             _write_if_changed(out / SLIDES_CSV, table_bytes(ordered, _all_classes(ordered, classes)))
             (out / JOURNAL).unlink(missing_ok=True)

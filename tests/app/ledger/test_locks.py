@@ -1,0 +1,154 @@
+"""Locks: taken around what is shared, borne where there are none, and not waited for without end."""
+
+import errno
+import fcntl
+import multiprocessing
+import os
+import stat
+
+import pytest
+
+from app.batch.run_log import RUN_LOG, RunLog
+from app.ledger import lines, locks
+from app.ledger.audit import AUDIT, AuditLog, check_chain
+from app.ledger.lines import append_line, last_line
+from app.ledger.locks import LOCKS, lock, prepare_locks, try_lock
+from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
+from app.ledger.table import SlideTable, merge_rows
+from wsi.errors import OutputUnwritableError
+
+
+@pytest.fixture
+def out(tmp_path):
+    prepare_locks(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Names of the locks that are held while a line is appended or a file replaced, in order."""
+    seen, mine = [], set()
+    original_flock, original_write = fcntl.flock, os.write
+
+    def flock(handle, how):
+        original_flock(handle, how)
+        mine.add(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")))  # noqa: PTH115, PTH119
+
+    def write(handle, data):
+        seen.append({name for name in mine if name.startswith("~") and name != "~probe.lock"})
+        return original_write(handle, data)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(os, "write", write)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "work"),
+    [
+        (SLIDES_CSV, lambda out: SlideTable(out, ()).add(SlideRow("a", "a", "done"))),
+        (AUDIT, lambda out: AuditLog(out, "x", "y").record("run", "a", {})),
+        (RUN_LOG, lambda out: RunLog(out, "y").write("run-started")),
+    ],
+)
+def test_what_runs_share_is_written_under_its_lock(out, held, name, work):
+    work(out)
+    assert held and all(f"~{name}.lock" in names for names in held)
+
+
+def add_rows(out, who):
+    for i in range(25):
+        merge_rows(out, [SlideRow(f"{who}{i}", "x", "done")], ())
+
+
+def test_processes_that_race_for_the_table_lose_no_row(out):
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=add_rows, args=(out, who)) for who in "abc"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(read_rows(out / SLIDES_CSV)) == 75
+
+
+@pytest.mark.parametrize("how", [fcntl.LOCK_SH, fcntl.LOCK_EX])
+def test_a_lock_that_another_process_holds_ends_in_one_line(out, monkeypatch, how):
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.1)
+    with lock(out, AUDIT):
+        pass
+    with (out / LOCKS / f"~{AUDIT}.lock").open() as reader:
+        fcntl.flock(reader, how)
+        with pytest.raises(OutputUnwritableError, match=r"another process has held the lock of .*audit.jsonl"):
+            AuditLog(out, "x", "y").record("run", "a", {})
+    AuditLog(out, "x", "y").record("run", "a", {})
+    assert check_chain(out / AUDIT).lines == 1
+
+
+def test_a_slide_that_another_holds_is_not_ours(out):
+    with try_lock(out, "a") as ours, try_lock(out, "a") as twice, try_lock(out, "b") as other:
+        assert ours and other and not twice
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_borne_and_told(out, monkeypatch, code):
+    def flock(handle, how):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    [note] = prepare_locks(out)
+    assert "knows no locks" in note
+    with try_lock(out, "a") as ours:
+        assert ours
+    AuditLog(out, "x", "y").record("run", "a", {})
+
+
+def test_a_disk_that_fails_is_not_taken_for_one_without_locks(out, monkeypatch):
+    def flock(handle, how):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OutputUnwritableError):
+        AuditLog(out, "x", "y").record("run", "a", {})
+
+
+# Lines
+
+
+def test_a_link_is_not_written_through(tmp_path):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "log").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError):
+        append_line(tmp_path / "log", "x")
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(OSError):
+        append_line(tmp_path / "log", "x")
+    with pytest.raises(OSError):
+        last_line(tmp_path / "log")
+
+
+def test_only_what_must_last_is_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(lines.os, "fsync", lambda handle: synced.append(stat.S_ISREG(os.fstat(handle).st_mode)))
+    append_line(tmp_path / "log", "one")
+    assert synced == []
+    append_line(tmp_path / "log", "two", durable=True)
+    assert synced == [True]
+
+
+def test_a_write_that_fails_half_way_leaves_nothing_of_the_line(tmp_path, monkeypatch):
+    append_line(tmp_path / "log", "one")
+    original = os.write
+
+    def write(handle, data):
+        if len(data) < 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(handle, data[:4])
+
+    monkeypatch.setattr(lines.os, "write", write)
+    with pytest.raises(OSError):
+        append_line(tmp_path / "log", "a longer line")
+    assert (tmp_path / "log").read_bytes() == b"one\n"
