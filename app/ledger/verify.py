@@ -3,6 +3,7 @@ Changes nothing; `repair` does."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,21 +13,26 @@ from aggregate.store import SUFFIX, committed_digests, load_summary, result_path
 from aggregate.stored_attributes import is_slide_id
 from app.ledger.audit import AUDIT, Chain, audit_key, check_chain
 from app.ledger.records import SLIDES_CSV, SlideRow
+from app.ledger.slide_ids import read_slide_ids
 from app.ledger.table import StoredTable, read_table
 from wsi.errors import StoreError, UsageError
 from wsi.text import visible
+
+_NAMED = 10
 
 
 @dataclass(frozen=True)
 class Verification:
     """`results`: result name -> its problems, empty where it is whole. `audit`, `table`: what is wrong with the audit
-    log, and with rows of slides that have no result. `notes` are told and are no fault. `head`: of the audit log."""
+    log, and with rows of slides that have no result. `notes` are told and are no fault. `head`: of the audit log.
+    `missing`: slides that runs here were asked for and that have no row yet, as those of a part that was not run."""
 
     results: dict[str, list[str]]
     audit: list[str]
     notes: list[str]
     table: list[str] = field(default_factory=list)
     head: str = ""
+    missing: tuple[str, ...] = ()
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -61,19 +67,23 @@ def verify_results(folder: Path, head: str = "") -> Verification:
         if not problems:
             problems += _unvouched(folder / name, chain)
     table = stored.flaws + _unaccounted(stored, chain)
-    return Verification(checked, chain.problems, chain.notes, table, chain.head)
+    return Verification(checked, chain.problems, chain.notes, table, chain.head, _missing(folder, stored))
 
 
 def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
     """What was found and repaired, as lines or as one JSON object."""
     if as_json:
         facts = {"broken": found.broken, "table": found.table, "audit": found.audit, "notes": found.notes}
+        facts["missing"] = list(found.missing)
         return json.dumps({"results": len(found.results), **facts, "repairs": repairs, "head": found.head})
     lines = [f"{name}: {problem}" for name, problems in found.broken.items() for problem in problems]
     lines += found.table
     lines += [f"{AUDIT}: {problem}" for problem in found.audit]
     lines += [f"{AUDIT}: note: {note}" for note in found.notes]
     lines += [f"repaired: {repair}" for repair in repairs]
+    if found.missing:
+        named = ", ".join(found.missing[:_NAMED]) + (", ..." if len(found.missing) > _NAMED else "")
+        lines.append(f"{len(found.missing)} slides were asked for and are not in {SLIDES_CSV} yet: {named}")
     whole = len(found.results) - len(found.broken)
     lines.append(f"{len(found.results)} results: {whole} whole and unaltered, {len(found.broken)} broken")
     if found.head:
@@ -115,6 +125,12 @@ def _check_rows(folder: Path, stored: StoredTable, checked: dict[str, list[str]]
             problems.append("has a name that no slide can have")
         elif not problems and slide_id not in stored.rows:
             problems.append(f"has no row in {SLIDES_CSV}")
+
+
+def _missing(folder: Path, stored: StoredTable) -> tuple[str, ...]:
+    with contextlib.suppress(OSError):
+        return tuple(sorted(read_slide_ids(folder).keys() - stored.rows.keys()))
+    return ()
 
 
 def _unvouched(result: Path, chain: Chain) -> list[str]:

@@ -14,6 +14,7 @@ from app.batch.inputs import collect_jobs, shard
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.slide_ids import SLIDE_IDS, read_slide_ids
+from app.ledger.verify import report_of, verify_results
 from classifier.model import DEMO_MODEL
 from tests.app.batch.test_run_batch import CLASSES, draw
 from tests.conftest import REPOSITORY
@@ -149,3 +150,18 @@ def test_nothing_is_overwritten_and_a_slide_that_moved_keeps_its_result(tmp_path
     draw(tmp_path / "third" / "case.tif", "squamous_cell_carcinoma")
     batch(out, tmp_path / "third")
     assert store.committed_digest(out / "case.zarr") == digest and len(store.stored_results(out)) == 3
+
+
+def test_verify_tells_the_slides_of_a_part_that_was_not_run(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "in" / f"{name}.svs").touch()
+    out = tmp_path / "out"
+    jobs = settle_ids(collect_jobs([tmp_path / "in"], None), out)
+    for part in ("1/3", "3/3"):
+        list(run_batch(shard(jobs, part), RunConfig(out=out, model=DEMO_MODEL), CLASSES, tally=Tally()))
+    found = verify_results(out)
+    assert found.missing == ("b",) and found.is_whole
+    assert "1 slides were asked for and are not in slides.csv yet: b" in report_of(found, [], as_json=False)
+    list(run_batch(shard(jobs, "2/3"), RunConfig(out=out, model=DEMO_MODEL), CLASSES, tally=Tally()))
+    assert verify_results(out).missing == ()
