@@ -228,12 +228,13 @@ def confidence_in_words(decision: Decision) -> str:
     look_again = "" if not count else f" There {_be(count)} to look again."
     return (
         f"{level.capitalize()} confidence: the leading class has a score of {percent(lead)}, "
-        f"{points(decision.margin)} ahead of the next; {_never_one(decision.confidence)} {scale}."
+        f"{points(decision.margin)} ahead of the next; {confidence_figure(decision.confidence)} {scale}."
         f"{look_again} {PROBABILITY_NOTE}"
     )
 
 
-def _never_one(confidence: float) -> str:
+def confidence_figure(confidence: float) -> str:
+    """A confidence with two decimals, never certainty."""
     return ">0.99" if confidence >= 0.995 else f"{confidence:.2f}"
 
 

@@ -89,7 +89,8 @@ def _rows(table: Path) -> tuple[SlideRow, ...]:
     return _read_table(table, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=8)
+# One a folder, and each upload has one of its own.
+@lru_cache(maxsize=256)
 def _read_table(table: Path, stamp: int, size_bytes: int) -> tuple[SlideRow, ...]:
     """Rows that can be read; results whose row cannot are listed all the same."""
     return tuple(row for row in readable_rows(table) if is_slide_id(row.slide_id))

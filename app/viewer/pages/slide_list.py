@@ -101,7 +101,7 @@ def _confidence(entry: Entry) -> Cell:
     confidence = entry.row.confidence
     if entry.row.call in ("", UNDETERMINED) or confidence is None or not math.isfinite(confidence):
         return Cell("")
-    return Cell(">0.99" if confidence >= 0.995 else f"{confidence:.2f}", float(confidence))
+    return Cell(words.confidence_figure(confidence), float(confidence))
 
 
 def _figure(value: float | None, form: str) -> Cell:
