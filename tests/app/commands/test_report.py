@@ -2,6 +2,8 @@
 
 import shutil
 
+import pandas
+
 from aggregate import store
 from app.commands.report import write_reports
 from app.ledger.records import SlideRow, read_rows, write_rows
@@ -33,3 +35,13 @@ def test_a_copied_result_is_a_line_and_does_not_write_over_the_first(tmp_path):
     assert [path.name for path in written] == ["a.json", "b.json", "cohort.csv", "cohort.html"]
     written, problems = write_reports(out / "a copy.zarr", tmp_path / "one", ("json",))
     assert [path.name for path in written] == ["a.json"] and problems == []
+
+
+def test_ids_that_look_like_numbers_come_back_as_the_documents_say(tmp_path):
+    ids = ["007", "1e5", "NA", "null", "1_000"]
+    out = folder_of(tmp_path, *ids)
+    write_reports(out, out, ("csv",))
+    for table in ("slides.csv", "cohort.csv"):
+        rows = pandas.read_csv(out / table, dtype=str, keep_default_na=False)
+        assert sorted(rows["slide_id"]) == sorted(ids) and set(pandas.to_numeric(rows["mpp"])) == {0.499}
+    assert all((out / f"{slide_id}.csv").exists() for slide_id in ids)
