@@ -65,7 +65,7 @@ def run_batch(
     With `fail_fast` the first slide that fails ends it. Raises OutputUnwritableError as soon as the output takes
     nothing more: that is no slide's fault, and every further slide would only meet it again.
     """
-    tally.notes += prepare_output(config.out)
+    tally.notes += [note for note in prepare_output(config.out) if note not in tally.notes]
     books = _Books(config, classes)
     tally.notes += books.begin(jobs, config, tally.notes)
     tally.undone = len(jobs)
