@@ -33,10 +33,11 @@ def write_reports(
             result = load(path)
             if results.suffix != SUFFIX:
                 _check_id(result, path)
-            written += write_report(result, out, formats, whole_canvas=whole_canvas)
         except StoreError as error:
             problems.append(str(error))
             continue
+        # Outside: an output that takes nothing more ends the command, it is no result's fault.
+        written += write_report(result, out, formats, whole_canvas=whole_canvas)
         rows.setdefault(result.slide_id, SlideRow.of_result(result))
     if results.suffix != SUFFIX:
         written += write_cohort(rows.values(), out, formats)

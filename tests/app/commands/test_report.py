@@ -3,11 +3,13 @@
 import shutil
 
 import pandas
+import pytest
 
 from aggregate import store
 from app.commands.report import write_reports
 from app.ledger.records import SlideRow, read_rows, write_rows
 from tests.results import CLASSES, make_result
+from wsi.errors import OutputUnwritableError
 
 
 def folder_of(tmp_path, *ids):
@@ -45,3 +47,12 @@ def test_ids_that_look_like_numbers_come_back_as_the_documents_say(tmp_path):
         rows = pandas.read_csv(out / table, dtype=str, keep_default_na=False)
         assert sorted(rows["slide_id"]) == sorted(ids) and set(pandas.to_numeric(rows["mpp"])) == {0.499}
     assert all((out / f"{slide_id}.csv").exists() for slide_id in ids)
+
+
+def test_an_output_that_takes_nothing_ends_the_command(tmp_path):
+    """It is no result's fault: each further one would only meet it again."""
+    for slide_id in ("a", "b"):
+        store.save(make_result(slide_id=slide_id), tmp_path / "results")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputUnwritableError):
+        write_reports(tmp_path / "results", tmp_path / "file" / "reports", ["json"])
