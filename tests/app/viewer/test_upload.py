@@ -175,7 +175,7 @@ def test_noise_and_a_crash_end_in_one_line(tmp_path):
 
 def test_the_program_is_told_file_mpp_and_folder(tmp_path):
     shown = events(tmp_path, "json.dumps({'event': 'slide', 'status': 'done', 'slide_id': ' '.join(sys.argv[1:])})")
-    arguments = f"run {tmp_path}/upload-1.png --mpp 0.5 --out {tmp_path} --slide-timeout 600 --json"
+    arguments = f"run {tmp_path}/upload-1.png --mpp-override 0.5 --out {tmp_path} --slide-timeout 600 --json"
     assert shown == [Outcome(arguments)]
 
 
