@@ -4,7 +4,7 @@ exit code that says how it went."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -69,18 +69,18 @@ def run_batch(
     books = _Books(config, classes)
     tally.notes += books.begin(jobs, config, tally.notes)
     tally.undone = len(jobs)
-    under_way: set[str] = set()
+    under_way: dict[str, SlideJob] = {}
     how = "interrupted"
     try:
         with contextlib.closing(_events(engine or LocalEngine(), jobs, config)) as events:
             for event in events:
                 if isinstance(event, SlideStarted):
-                    under_way.add(event.job.slide_id)
+                    under_way[event.job.slide_id] = event.job
                 if isinstance(event, SlideFinished):
                     event = _with_older_result(event, config.out)
                     if event.fate == "unwritable":
                         raise OutputUnwritableError(event.row.message)
-                    under_way.discard(event.job.slide_id)
+                    under_way.pop(event.job.slide_id, None)
                     _count(tally, event)
                 books.enter(event)
                 yield event
@@ -93,7 +93,8 @@ def run_batch(
         how = "output unwritable"
         raise
     finally:
-        _clear_leftovers(config.out, under_way)
+        _clear_leftovers(config.out, set(under_way))
+        books.enter_stored(under_way.values())
         with contextlib.nullcontext() if how == "finished" else contextlib.suppress(OutputUnwritableError):
             books.close(how, tally)
 
@@ -148,6 +149,12 @@ class _Books:
             self._audit.record("failed", slide_id, {"error_code": event.row.error_code})
             _clear_leftovers(self._out, {slide_id})  # of a process that was lost
         self._table.add(event.row)
+
+    def enter_stored(self, jobs: Iterable[SlideJob]) -> None:
+        """Rows of slides that a worker brought to their end while the run stopped: their results lie in the store."""
+        for job in jobs:
+            with contextlib.suppress(StoreError):
+                self._table.add(SlideRow.of_summary(job.file, load_summary(result_path(self._out, job.slide_id))))
 
     def close(self, how: str, tally: Tally) -> None:
         self._table.merge()
