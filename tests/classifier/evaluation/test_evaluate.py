@@ -20,10 +20,8 @@ from wsi.errors import DatasetError, OutputUnwritableError
 NO_SHIFTS = EvaluationPlan(shifts=False)
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
-    """With everything: shifts, three readers of the six groups, foreign noise."""
-    folder = tmp_path_factory.mktemp("evaluation")
+def evaluate_everything(folder):
+    """With everything: shifts, three readers of the six groups, foreign noise. Written to `folder` / out."""
     groups = [(f"{label}{i}", label) for label in CLASSES for i in (6, 7)]
     calls = [(group, reader, label) for group, label in groups for reader in ("R1", "R2", "R3")]
     calls[0] = (*calls[0][:2], "dots")
@@ -33,7 +31,13 @@ def evaluated(tmp_path_factory):
         noise = np.random.default_rng(i).integers(0, 256, (64, 128, 3), dtype=np.uint8)
         Image.fromarray(noise).save(folder / "foreign" / "noise" / f"{i}.png")
     plan = EvaluationPlan(readers=readers, foreign=folder / "foreign")
-    return evaluate(tiny_tiles(), load_model(tiny_model()), folder / "out", plan), folder / "out"
+    return evaluate(tiny_tiles(), load_model(tiny_model()), folder / "out", plan)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    return evaluate_everything(folder), folder / "out"
 
 
 def test_the_validation_split_is_judged_beside_the_baseline(evaluated):

@@ -12,25 +12,14 @@ from app.reports.evaluation.page import report_html
 from classifier.evaluation.evaluate import EvaluationPlan, evaluate
 from classifier.evaluation.shifts import worst_shift
 from classifier.model import load_model
-from tests.classifier.evaluation.test_evaluate import NO_SHIFTS, with_columns
-from tests.classifier.tiles import CLASSES, tiny_model, tiny_tiles, write_csv
+from tests.classifier.evaluation.test_evaluate import NO_SHIFTS, evaluate_everything, with_columns
+from tests.classifier.tiles import tiny_model, tiny_tiles, write_csv
 from wsi.errors import OutputUnwritableError
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
-    """With everything: shifts, three readers of the six groups, foreign noise."""
-    folder = tmp_path_factory.mktemp("evaluation")
-    groups = [(f"{label}{i}", label) for label in CLASSES for i in (6, 7)]
-    calls = [(group, reader, label) for group, label in groups for reader in ("R1", "R2", "R3")]
-    calls[0] = (*calls[0][:2], "dots")
-    readers = write_csv(folder / "readers.csv", ("case", "reader", "call"), calls)
-    (folder / "foreign" / "noise").mkdir(parents=True)
-    for i in range(2):
-        noise = np.random.default_rng(i).integers(0, 256, (64, 128, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(folder / "foreign" / "noise" / f"{i}.png")
-    plan = EvaluationPlan(readers=readers, foreign=folder / "foreign")
-    return evaluate(tiny_tiles(), load_model(tiny_model()), folder / "out", plan)
+    return evaluate_everything(tmp_path_factory.mktemp("evaluation"))
 
 
 class Page(HTMLParser):
