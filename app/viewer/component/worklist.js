@@ -32,7 +32,7 @@ function cellElement({ kind }, { text, value, look }) {
   cell.title = text;
   if (kind === "bar" && value != null) {
     const bar = cell.appendChild(document.createElement("span"));
-    bar.className = "wl-bar";
+    bar.className = "wl-track";
     bar.appendChild(document.createElement("i")).style.width = `${Math.min(1, Math.max(0, value)) * 100}%`;
   }
   if (kind === "status") {

@@ -104,7 +104,7 @@ def results(tmp_path_factory, ready_slide):
         SlideRow("alone", "/gone/alone.svs", "done", "normal"),
         SlideRow("broken", "/gone/broken.svs", "failed", error_code="corrupt-slide", message="broken.svs broke off"),
         SlideRow("hatched", str(folder / "hatched.png"), "done", "undetermined"),
-        SlideRow("tissue", str(ready_slide.path), "done", "adenocarcinoma"),
+        SlideRow("tissue", str(ready_slide.path), "done", "adenocarcinoma", confidence=0.62),
     ]
     write_rows(folder / "slides.csv", rows, CLASSES)
     return folder
@@ -258,6 +258,18 @@ def test_the_list_opens_what_was_chosen_while_slides_are_added(page, growing, ho
         page.get_by_role("button", name="Slides").click()
         page.wait_for_url(lambda address: "slide=" not in address)
         page.get_by_test_id("worklist-row").and_(page.locator("[data-slide-id=a-000]")).wait_for()
+
+
+def test_confidence_is_a_filled_bar_beside_its_figure(page):
+    page.goto("/")
+    cells = page.locator(".wl-line .wl-bar:has(.wl-track)")
+    cells.first.wait_for()
+    for cell in cells.all():
+        track, filled, whole = cell.locator(".wl-track"), cell.locator(".wl-track i"), cell.bounding_box()
+        share = filled.bounding_box()["width"] / track.bounding_box()["width"]
+        figure = float(cell.inner_text().strip().lstrip(">"))
+        assert share == pytest.approx(figure, abs=0.06)
+        assert whole["height"] > 12 and whole["width"] > track.bounding_box()["width"] + 20
 
 
 def test_the_list_is_used_by_keyboard_alone(page):
