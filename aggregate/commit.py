@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from wsi.files.writing import sync_file, sync_folder
 COMMIT = "commit.json"
 _FORMAT = 1
 _MAX_BYTES = 16 << 20
+_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025
 
 
 def stage(staging_dir: Path, name: str) -> Path:
@@ -64,6 +66,26 @@ def publish(staged: Path, target: Path) -> None:
     else:
         staged.rename(target)
     sync_folder(target.parent)
+
+
+def discard(staged: Path) -> None:
+    """Removes a staged folder whose writing failed, as well as it can be; says nothing of what stays.
+
+    Zarr writes chunks on threads, and those beside the one that failed go on: they may put a file into a folder that is
+    just being emptied, and make the folder anew. So it is looked at again until it has stayed away for a moment.
+    """
+    import shutil
+
+    gone = 0
+    for _ in range(_DISCARD_LOOKS):
+        if is_folder(staged):
+            shutil.rmtree(staged, ignore_errors=True)
+            gone = 0
+        else:
+            gone += 1
+        if gone == 2:
+            return
+        time.sleep(_DISCARD_PAUSE_S)
 
 
 def is_committed(folder: Path) -> bool:

@@ -67,11 +67,12 @@ def save(result: SlideResult, out_dir: Path, announce: Callable[[Mapping[str, st
         if announce:
             announce(committed_digests(staged))
         commit.publish(staged, target)
+        staged = None  # it has become the result
     except OSError as error:
         raise unwritable(target.name, error) from error
     finally:
         if staged:
-            shutil.rmtree(staged, ignore_errors=True)
+            commit.discard(staged)
     return target
 
 

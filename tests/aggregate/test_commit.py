@@ -133,3 +133,20 @@ def test_the_syncs_of_one_result_are_counted(tmp_path, monkeypatch):
     files = sum(p.is_file() for p in path.rglob("*"))
     folders = sum(p.is_dir() and any(f.is_file() for f in p.iterdir()) for p in (path, *path.rglob("*")))
     assert counted.count(False) == files and counted.count(True) == folders + 1
+
+
+def test_a_write_that_comes_late_leaves_no_staged_folder(tmp_path, monkeypatch):
+    """As by a thread of Zarr that goes on after another's write failed: here, at each of the first three looks."""
+    staged = tmp_path / ".staging" / "slide-1~1-ab"
+    (staged / "tiles").mkdir(parents=True)
+    late = iter(staged / "tiles" / f"c{number}" for number in range(3))
+
+    def pause(_seconds):
+        for path in (next(late, None),):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"late")
+
+    monkeypatch.setattr(commit.time, "sleep", pause)
+    commit.discard(staged)
+    assert not staged.exists() and next(late, None) is None
