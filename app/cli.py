@@ -222,6 +222,35 @@ def train(tiles: Path, out: Path, **options: Any) -> None:
     train_model(TrainRequest.from_options(tiles, out, **options), say=click.echo)
 
 
+@cli.command("import-model")
+@click.argument("source", type=_WORD)
+@click.option("--out", required=True, type=_PATH, help="Folder to write: an encoder, or with --classes a model.")
+@click.option("--mpp", required=True, type=float, help="um per px that the network was trained at.")
+@click.option("--size", "size_px", type=int, default=None, help="Px a side of its tiles, where any will do.")
+@click.option("--mean", type=_WORD, default=None, help="R,G,B of 0 to 1; default: as its maker says, or ImageNet's.")
+@click.option("--std", type=_WORD, default=None, help="R,G,B; likewise.")
+@click.option("--licence", type=_WORD, default=None, help="As the card is to say it.")
+@click.option("--name", type=_WORD, default=None, help="Name on the card; default: the folder's name.")
+@click.option("--classes", type=_WORD, default=None, metavar="A,B,...", help="It is a classifier: what it gives.")
+@click.option("--background", type=_WORD, default=None, help="The class that is no tumour; default: normal.")
+@click.option("--gives", type=_WORD, default=None, metavar="logits|probabilities", help="To be checked.")
+@click.option("--output", type=_WORD, default=None, help="Tensor to take, where there are several, or an inner one.")
+@click.option("--pool", type=_WORD, default=None, metavar="cls|mean|cls+mean", help="Of an output that is tokens.")
+@click.option("--prefix-tokens", type=int, default=None, help="Tokens before those of the image; default: 1.")
+@click.option("--merge-external", is_flag=True, help="Take in weights that lie in a file beside SOURCE.")
+@click.option("--sha256", type=_WORD, default=None, metavar="HEX", help="What SOURCE must have.")
+@click.option("--memory", "memory_gb", type=click.FloatRange(0.1), default=None, help="GB it may take; default: 4.")
+def import_model(source: str, out: Path, **options: Any) -> None:
+    """Make a model folder of a network in ONNX: an encoder for `train --encoder`, or with --classes a classifier.
+
+    SOURCE is a file. It is checked, and tried in a limited process, before anything is written.
+    """
+    from app.commands.train import import_network
+    from classifier.training.encoder.request import ImportRequest
+
+    import_network(ImportRequest.from_options(source, out, **options), say=click.echo)
+
+
 @cli.command()
 @click.argument("tiles", type=_PATH)
 @_MODEL

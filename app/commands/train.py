@@ -1,4 +1,4 @@
-"""`pulmoscope train` and `pulmoscope evaluate`: the classifier's work, shown on a terminal."""
+"""`pulmoscope train`, `import-model` and `evaluate`: the classifier's work, shown on a terminal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from wsi.text import escape, plain
 if TYPE_CHECKING:
     from classifier.evaluation.evaluate import EvaluationPlan
     from classifier.evaluation.findings import Evaluation
+    from classifier.training.encoder.request import ImportRequest
     from classifier.training.request import TrainRequest
 
 Say = Callable[[str], None]
@@ -36,6 +37,22 @@ def train_model(request: TrainRequest, say: Say) -> None:
     if accuracy:
         interval = f"({accuracy['low']:.3f} to {accuracy['high']:.3f})"
         say(f"accuracy on the validation groups {accuracy['value']:.3f} {interval}")
+
+
+def import_network(request: ImportRequest, say: Say) -> None:
+    """Makes a model folder of a network from elsewhere. Raises ModelError, UsageError, OutputUnwritableError."""
+    from classifier.model_folder.card import ModelCard
+    from classifier.training.encoder.import_model import import_model
+
+    card = import_model(request, warn=lambda text: say(f"note: {text}"))
+    network, figures = (card.network, card.training) if isinstance(card, ModelCard) else (card.network, card.figures)
+    kind = f"a model of {len(card.classes)} classes" if isinstance(card, ModelCard) else "an encoder"
+    where = escape(str(request.out))
+    say(f"{card.name}: {kind}, written to {where} (sha256 {card.digest[:12]})")
+    cost = f"{figures['parameters']:,} parameters, {1000 * figures['cpu_seconds_a_tile']:,.0f} ms of CPU a tile here"
+    say(f"tiles of {card.tile.size_px} px at {card.tile.mpp:g} um/px, {network.features} {network.gives}; {cost}")
+    if not isinstance(card, ModelCard):
+        say(f"next: pulmoscope train TILES --encoder {where} --out MODEL_DIR")
 
 
 def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationPlan, as_json: bool, say: Say) -> None:

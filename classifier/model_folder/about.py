@@ -67,3 +67,17 @@ SYNTHETIC = About(
     never_shown=("any real tissue", "painted stroma and the blue weave, which it should report as not recognised"),
     synthetic=True,
 )
+
+IMPORTED = About(
+    intended_use=(
+        "Research use only: sorts tiles into the classes that its maker names. It assists, a person decides. Nothing "
+        "was measured here: see `pulmoscope evaluate`."
+    ),
+    limits=(
+        "Trained elsewhere: pulmoscope knows neither its training tissue nor its figures.",
+        "It cannot be said whether a tile is like what it was trained on: every tile votes, also tissue of a kind that "
+        "it was never shown.",
+        "Its probabilities are as they come, not calibrated here.",
+    ),
+    never_shown=("Not known: ask its maker.",),
+)

@@ -7,9 +7,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from classifier.networks.catalog import read_architecture
+from classifier.networks.imported import FEATURES, ImportedNetwork
 from classifier.networks.shape import NetworkShape, check_size
 from tiler.spec import TileSpec
 from wsi.errors import ModelError, UsageError
@@ -20,8 +22,8 @@ CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.npz"
 FAMILIARITY_FILE = "familiarity.npz"
 LITERT_FILE = "litert-int8.tflite"
-REQUIRED_FILES = frozenset({WEIGHTS_FILE, FAMILIARITY_FILE})
-MODEL_FILES = REQUIRED_FILES | {LITERT_FILE}
+NETWORK_FILE = "network.onnx"
+MODEL_FILES = frozenset({WEIGHTS_FILE, FAMILIARITY_FILE, LITERT_FILE, NETWORK_FILE})
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CLASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,59}")
@@ -34,6 +36,12 @@ _TEMPERATURES = (0.05, 20.0)
 def is_model_name(name: str) -> bool:
     """Whether a card may carry it: ASCII letters, digits, `.`, `_` and `-`, at most 64."""
     return bool(_NAME.fullmatch(name))
+
+
+def name_for(folder: Path) -> str:
+    """A name that a card may carry, from the folder's."""
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).lstrip("-._")
+    return kept[:64] or "model"
 
 
 def is_class_name(name: str) -> bool:
@@ -87,6 +95,20 @@ class ModelCard:
     @property
     def network(self) -> NetworkShape:
         return read_architecture(self.architecture)
+
+    @property
+    def required_files(self) -> frozenset[str]:
+        """What the model's folder must hold besides the card."""
+        network = self.network
+        if not isinstance(network, ImportedNetwork):
+            return frozenset({WEIGHTS_FILE, FAMILIARITY_FILE})
+        # A classifier from elsewhere brings no training tissue to be familiar with.
+        return frozenset({NETWORK_FILE, *((WEIGHTS_FILE, FAMILIARITY_FILE) if network.gives == FEATURES else ())})
+
+    @property
+    def knows_familiarity(self) -> bool:
+        """Whether it can be said how alike the training tissue a tile is."""
+        return FAMILIARITY_FILE in self.required_files
 
     @property
     def tumour_classes(self) -> tuple[str, ...]:

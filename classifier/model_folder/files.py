@@ -20,7 +20,7 @@ from classifier.model_folder.card import (
     CARD_FILE,
     FAMILIARITY_FILE,
     LITERT_FILE,
-    REQUIRED_FILES,
+    NETWORK_FILE,
     WEIGHTS_FILE,
     ModelCard,
 )
@@ -28,8 +28,17 @@ from wsi.errors import ModelDigestError, ModelError, ModelNotFoundError, UsageEr
 from wsi.files.writing import write_file
 
 MIB = 2**20
-MAX_BYTES = {CARD_FILE: MIB, WEIGHTS_FILE: 128 * MIB, FAMILIARITY_FILE: 16 * MIB, LITERT_FILE: 64 * MIB}
+ENCODER_FILE = "encoder.json"
+MAX_BYTES = {
+    CARD_FILE: MIB,
+    ENCODER_FILE: MIB,
+    WEIGHTS_FILE: 128 * MIB,
+    FAMILIARITY_FILE: 80 * MIB,  # 4096 features
+    LITERT_FILE: 64 * MIB,
+    NETWORK_FILE: 2048 * MIB - 1,  # more than a protocol buffer can be
+}
 MAX_UNPACKED_BYTES = 256 * MIB
+TRAIN_ON_IT = "pulmoscope train TILES --encoder FOLDER --out MODEL_DIR"
 # Formats that can carry code. They are refused by name, so that the message can say why.
 UNSAFE_SUFFIXES = (".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".pb", ".py")
 
@@ -53,34 +62,49 @@ def read_card(folder: Path) -> ModelCard:
     if not folder.is_dir():
         raise ModelNotFoundError(f"there is no model {folder}", hint="see `pulmoscope models`")
     if not (folder / CARD_FILE).exists():
+        if (folder / ENCODER_FILE).exists():
+            raise ModelError(f"{folder} is an encoder and knows no classes", hint=f"train a model on it: {TRAIN_ON_IT}")
         raise ModelNotFoundError(
             f"{folder} has no {CARD_FILE}", hint="it is no model, or its training has not ended: train again to go on"
         )
-    content = _read_file(folder, CARD_FILE)
-    try:
-        values = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{CARD_FILE} is not JSON", hint="get the model again from its maker") from error
-    return ModelCard.from_dict(values, digest=hashlib.sha256(content).hexdigest())
+    values, digest = read_values(folder, CARD_FILE)
+    return ModelCard.from_dict(values, digest=digest)
 
 
 def read_folder(folder: Path) -> ModelFolder:
     """A whole model, verified. Raises ModelNotFoundError, ModelError and, where a byte differs, ModelDigestError."""
     card = read_card(folder)
-    missing = REQUIRED_FILES - set(card.files)
+    missing = card.required_files - set(card.files)
     if missing:
         raise ModelError(f"{CARD_FILE} names no {' and no '.join(sorted(missing))}")
-    _refuse_strangers(folder, card)
+    if not card.knows_familiarity and FAMILIARITY_FILE in card.files:
+        raise ModelError(f"{CARD_FILE} names {FAMILIARITY_FILE}, which such a model cannot have")
+    return ModelFolder(card, read_contents(folder, CARD_FILE, card.name, card.files))
+
+
+def read_values(folder: Path, name: str) -> tuple[Any, str]:
+    """What a card's JSON says, and its SHA-256. Raises ModelError."""
+    content = _read_file(folder, name)
+    try:
+        values = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{name} is not JSON", hint="get the model again from its maker") from error
+    return values, hashlib.sha256(content).hexdigest()
+
+
+def read_contents(folder: Path, card_file: str, model: str, files: Mapping[str, str]) -> dict[str, bytes]:
+    """The files that a card names, each of the SHA-256 that it says, in a folder that holds nothing else."""
+    _refuse_strangers(folder, {card_file, *files})
     contents = {}
-    for name, sha256 in card.files.items():
+    for name, sha256 in files.items():
         content = _read_file(folder, name)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ModelDigestError(
-                f"{name} of model {card.name} is not the file that its card names",
+                f"{name} of model {model} is not the file that its card names",
                 hint="it was altered or damaged: get the model again from its maker",
             )
         contents[name] = content
-    return ModelFolder(card, contents)
+    return contents
 
 
 def write_folder(folder: Path, card: ModelCard, contents: Mapping[str, bytes]) -> ModelCard:
@@ -100,7 +124,7 @@ def write_folder(folder: Path, card: ModelCard, contents: Mapping[str, bytes]) -
 
 def refuse_finished(folder: Path) -> None:
     """Raises UsageError where `folder` holds a finished model: a model is never written over."""
-    if (folder / CARD_FILE).exists():
+    if (folder / CARD_FILE).exists() or (folder / ENCODER_FILE).exists():
         raise UsageError(f"{folder} already holds a model", hint="choose another --out, or remove it first")
 
 
@@ -131,9 +155,9 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _refuse_strangers(folder: Path, card: ModelCard) -> None:
+def _refuse_strangers(folder: Path, known: set[str]) -> None:
     for path in sorted(folder.iterdir()):
-        if path.name == CARD_FILE or path.name in card.files:
+        if path.name in known:
             continue
         if path.suffix.lower() in UNSAFE_SUFFIXES:
             raise ModelError(f"the folder holds {path.name[:60]!r}, a format that can carry code", hint="remove it")

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from classifier.networks.efficientnet_lite import EfficientNetLite
+from classifier.networks.imported import ImportedNetwork
 from classifier.networks.residual_cnn import ResidualCnn
 from classifier.networks.shape import NetworkShape
 from wsi.errors import ModelError
 
-NETWORKS: tuple[type[NetworkShape], ...] = (ResidualCnn, EfficientNetLite)
+NETWORKS: tuple[type[NetworkShape], ...] = (ResidualCnn, EfficientNetLite, ImportedNetwork)
 
 
 def read_architecture(architecture: Mapping[str, Any]) -> NetworkShape:

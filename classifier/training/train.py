@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from classifier.evaluation.evaluate import Evaluation, evaluate_predictions
 from classifier.evaluation.foreign import in_distribution
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import detect_unfamiliar
-from classifier.model_folder.card import ModelCard, is_model_name
+from classifier.model_folder.card import ModelCard, is_model_name, name_for
 from classifier.model_folder.files import refuse_finished, write_folder
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.fit import fit
@@ -66,7 +65,7 @@ def train(
     learned, held = _learned_and_held(listed, config)
     config = config.for_tiles(len(learned))
     check_tiles(listed.of_split(TRAIN, VALIDATION), config.tile)
-    made = Origin(request.name or model_name(out), request.about, request.command, listed.digest())
+    made = Origin(request.name or name_for(out), request.about, request.command, listed.digest())
     try:
         work = out / WORK_FOLDER
         work.mkdir(parents=True, exist_ok=True)
@@ -84,12 +83,6 @@ def train(
     except OSError as error:
         raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
     return card
-
-
-def model_name(out: Path) -> str:
-    """A name that a card may carry, from the folder's."""
-    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", out.resolve().name).lstrip("-._")
-    return kept[:64] or "model"
 
 
 def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, TileSet]:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from classifier.dataset.tile_list import read_tile_set
+from classifier.model_folder.card import name_for
 from classifier.model_folder.files import read_card
 from classifier.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from classifier.training.fit import learning_rate_at, training_batches
 from classifier.training.recipe import TrainConfig
 from classifier.training.request import TrainRequest
-from classifier.training.train import model_name, train
+from classifier.training.train import train
 from tests.classifier.tiles import TINY, tiny_model, tiny_tiles, write_csv, write_tiles
 from tests.conftest import REPOSITORY
 from wsi.errors import DatasetError, OutputUnwritableError, UsageError
@@ -161,7 +162,7 @@ def test_recipes_have_bounds_and_digests():
     [("lung model (2)", "lung-model-2-"), ("..", None), ("-x", "x"), ("ü", "model"), ("a.b_c", "a.b_c")],
 )
 def test_a_folders_name_becomes_a_cards_name(tmp_path, folder, name):
-    found = model_name(tmp_path / folder)
+    found = name_for(tmp_path / folder)
     assert found == name or (name is None and found)
 
 
