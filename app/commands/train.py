@@ -45,14 +45,17 @@ def import_network(request: ImportRequest, say: Say) -> None:
     from classifier.training.encoder.import_model import import_model
 
     card = import_model(request, warn=lambda text: say(f"note: {text}"))
-    network, figures = (card.network, card.training) if isinstance(card, ModelCard) else (card.network, card.figures)
-    kind = f"a model of {len(card.classes)} classes" if isinstance(card, ModelCard) else "an encoder"
     where = escape(str(request.out))
+    if isinstance(card, ModelCard):
+        kind, figures = f"a model of {len(card.classes)} classes", card.training
+        after = f"next: pulmoscope evaluate TILES --model {where} --out DIR"
+    else:
+        kind, figures = f"an encoder of {card.network.features} features", card.figures
+        after = f"next: pulmoscope train TILES --encoder {where} --out MODEL_DIR"
     say(f"{card.name}: {kind}, written to {where} (sha256 {card.digest[:12]})")
     cost = f"{figures['parameters']:,} parameters, {1000 * figures['cpu_seconds_a_tile']:,.0f} ms of CPU a tile here"
-    say(f"tiles of {card.tile.size_px} px at {card.tile.mpp:g} um/px, {network.features} {network.gives}; {cost}")
-    if not isinstance(card, ModelCard):
-        say(f"next: pulmoscope train TILES --encoder {where} --out MODEL_DIR")
+    say(f"tiles of {card.tile.size_px} px at {card.tile.mpp:g} um/px; {cost}")
+    say(after)
 
 
 def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationPlan, as_json: bool, say: Say) -> None:
