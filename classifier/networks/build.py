@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.networks.framework import load_keras
 from classifier.networks.shape import NetworkShape, check_size
 from wsi.errors import ModelError
 
@@ -19,7 +20,7 @@ def build_network(shape: NetworkShape, classes: int, size_px: int) -> Any:
 
     Raises ModelError where the sizes do not fit.
     """
-    import keras
+    keras = load_keras()
 
     check_size(shape, size_px, classes)
     side_px = size_px // max(shape.fields)
@@ -57,7 +58,7 @@ def _weight_variables(network: Any) -> Sequence[Any]:
 
 
 def _feature_maps(shape: NetworkShape, stacked: Any, side_px: int) -> list[Any]:
-    import keras
+    keras = load_keras()
 
     if len(shape.fields) == 1:
         return [shape.trunk(stacked)]
@@ -69,7 +70,7 @@ def _feature_maps(shape: NetworkShape, stacked: Any, side_px: int) -> list[Any]:
 
 def _with_means(first_map: Any, other_means: Sequence[Any]) -> Any:
     """(n, rows, columns, d): the other fields' features stand the same at every place of the first field's map."""
-    import keras
+    keras = load_keras()
 
     if not other_means:
         return first_map

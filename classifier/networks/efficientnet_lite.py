@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from classifier.networks.framework import load_keras
 from classifier.networks.layers import convolution, depthwise_convolution
 from classifier.networks.shape import MAX_FIELDS, Fields, check_shape, whole, whole_numbers
 from wsi.errors import ModelError
@@ -64,7 +65,7 @@ class EfficientNetLite:
         return STEM_STRIDE * math.prod(stage.stride for stage in STAGES[: self.stages])
 
     def trunk(self, pixels: Any) -> Any:
-        import keras
+        keras = load_keras()
 
         # The published weights expect this scaling, and not that of other ImageNet networks.
         x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="rescale")(pixels)
@@ -96,7 +97,7 @@ class EfficientNetLite:
 
 
 def _inverted_residual(x: Any, stage: Stage, stride: int, name: str) -> Any:
-    import keras
+    keras = load_keras()
 
     shortcut, width = x, x.shape[-1]
     if stage.expansion > 1:

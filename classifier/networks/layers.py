@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from classifier.networks.framework import load_keras
+
 BATCH_NORM_MOMENTUM = 0.95
 
 
 def convolution(x: Any, width: int, size: int, stride: int, name: str) -> Any:
-    import keras
+    keras = load_keras()
 
     x = keras.layers.Conv2D(
         width,
@@ -23,7 +25,7 @@ def convolution(x: Any, width: int, size: int, stride: int, name: str) -> Any:
 
 
 def depthwise_convolution(x: Any, size: int, stride: int, name: str) -> Any:
-    import keras
+    keras = load_keras()
 
     x = keras.layers.DepthwiseConv2D(
         size,
@@ -37,6 +39,6 @@ def depthwise_convolution(x: Any, size: int, stride: int, name: str) -> Any:
 
 
 def batch_normalisation(x: Any, name: str) -> Any:
-    import keras
+    keras = load_keras()
 
     return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_bn")(x)

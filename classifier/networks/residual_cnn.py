@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from classifier.networks.framework import load_keras
 from classifier.networks.layers import convolution
 from classifier.networks.shape import MAX_FIELDS, WHOLE_TILE, Fields, check_shape, whole, whole_numbers
 from wsi.errors import ModelError
@@ -61,7 +62,7 @@ class ResidualCnn:
         return total
 
     def trunk(self, pixels: Any) -> Any:
-        import keras
+        keras = load_keras()
 
         x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(pixels)
         x = convolution(x, self.stem_width, 7, STEM_STRIDE, "stem")
@@ -95,7 +96,7 @@ class ResidualCnn:
 
 
 def _residual(x: Any, block: Block, name: str) -> Any:
-    import keras
+    keras = load_keras()
 
     shortcut = x
     if _reshapes(x.shape[-1], block):

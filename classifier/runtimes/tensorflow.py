@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from classifier.model_folder.card import ModelCard
 from classifier.networks.build import build_network, set_network_weights
+from classifier.networks.framework import load_tensorflow
 from classifier.runtimes.runtime import Floats
 
 TENSORFLOW = "tensorflow"
@@ -20,7 +21,7 @@ class TensorFlowRuntime:
     name = TENSORFLOW
 
     def __init__(self, card: ModelCard, weights: Mapping[str, NDArray[np.float32]], threads: int | None = None) -> None:
-        import tensorflow as tf
+        tf = load_tensorflow()
 
         if threads is not None:
             _limit_threads(threads)
@@ -45,7 +46,7 @@ class TensorFlowRuntime:
 def _limit_threads(threads: int) -> None:
     import contextlib
 
-    import tensorflow as tf
+    tf = load_tensorflow()
 
     # TensorFlow refuses a change once it has run anything; its threads then stay as they are.
     with contextlib.suppress(RuntimeError):

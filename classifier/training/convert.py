@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.networks.framework import load_tensorflow
 from wsi.process.silence import native_stderr_silenced
 
 # Under this share of equal labels an int8 file must not stand in for the network.
@@ -24,7 +25,7 @@ def to_litert_int8(network: Any, representative: NDArray[np.uint8]) -> bytes:
     the int8 scales (Jacob et al. 2018, arXiv:1712.05877). Built-in LiteRT operators only: anything else would need code
     beside the file.
     """
-    import tensorflow as tf
+    tf = load_tensorflow()
 
     def tiles_one_by_one() -> Iterator[list[NDArray[np.uint8]]]:
         for tile in representative:

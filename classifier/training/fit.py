@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from classifier.dataset.tile_list import TileSet, read_tile
 from classifier.networks.build import build_network, network_weights, set_network_weights
 from classifier.networks.fields import stack_fields
+from classifier.networks.framework import load_keras, load_tensorflow
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.augment import augment_tile
 from classifier.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -74,7 +75,7 @@ def fit(
 
     Takes up `checkpoint_path` where it is of the same digest.
     """
-    import keras
+    keras = load_keras()
 
     keras.utils.set_random_seed(config.seed)
     trainer = _Trainer(tiles, config, start or {})
@@ -98,7 +99,7 @@ class _Trainer:
     """Network, AdamW and the moving average of the weights (Polyak and Juditsky 1992), as one state."""
 
     def __init__(self, tiles: TileSet, config: TrainConfig, start: Weights) -> None:
-        import keras
+        keras = load_keras()
 
         self._tiles, self._config = tiles, config
         self._network = build_network(config.network, len(tiles.classes), config.crop_px)
@@ -155,7 +156,7 @@ class _Trainer:
 
 
 def _training_step(network: Any, optimizer: Any, classes: int, label_smoothing: float) -> Callable[..., Any]:
-    import tensorflow as tf
+    tf = load_tensorflow()
 
     @tf.function(reduce_retracing=True)
     def step(pixels: Any, labels: Any) -> Any:
