@@ -26,6 +26,7 @@ _TIFF_VENDORS = frozenset(("aperio", "generic-tiff", "huron", "leica", "philips"
 # A label or macro picture is smaller beside the slide, another section is not.
 _LEAST_OTHER_SHARE = 0.1
 _MAX_BITS = 16
+_MAX_CHANNELS = 256  # more than any instrument has
 # What the image reader decodes: none, CCITT, LZW, JPEG, Deflate, PackBits, LZMA, Zstandard, WebP.
 _IMAGE_COMPRESSIONS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001))
 
@@ -92,6 +93,7 @@ def _check_parts(path: Path) -> None:
 def _advice(path: Path, vendor: str | None, pages: Sequence[TiffPage], max_image_pixels: int) -> Advice:
     main = max(pages, key=lambda page: page.pixels)
     _check_features(path, main)
+    _check_places(path, pages, main)
     why, others = _what_openslide_misses(vendor, pages, main), 0
     if vendor in (None, "generic-tiff"):
         _check_planes(path, main, pages)
@@ -136,8 +138,22 @@ def _check_features(path: Path, page: TiffPage) -> None:
         raise features.unsupported(path.name, features.SAMPLE_FORMATS[page.sample_format])
     if page.bits > _MAX_BITS:
         raise features.unsupported(path.name, f"samples of {page.bits} bits")
+    if page.samples > _MAX_CHANNELS:
+        raise CorruptSlideError(f"{path.name} is damaged: {page.samples:,} channels", hint="copy or scan it again")
     if page.samples > 4 or (page.samples == 2 and page.extra == 0):
         raise features.unsupported(path.name, f"{page.samples} channels", hint="export its colours as 8-bit RGB")
+
+
+def _check_places(path: Path, pages: Sequence[TiffPage], main: TiffPage) -> None:
+    """A directory that lists fewer tiles than its size asks for has a damaged size: glass that is not there would be
+    searched for hours. Tiles that were never written are listed too, with no length."""
+    for page in pages:
+        if page.listed < page.needed and (page is main or page.tiled):
+            raise CorruptSlideError(
+                f"{path.name} is damaged: of the {page.needed:,} tiles of its {page.size_px[0]:,} x "
+                f"{page.size_px[1]:,} px only {page.listed:,} are listed",
+                hint="copy or scan it again",
+            )
 
 
 def _check_planes(path: Path, main: TiffPage, pages: Sequence[TiffPage]) -> None:

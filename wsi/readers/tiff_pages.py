@@ -6,6 +6,7 @@ Directories only, with bounds on everything; no pixel is decoded.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,9 @@ _TAGS = {
     "photometric": 262,
     "orientation": 274,
     "samples": 277,
+    "rows_a_strip": 278,
     "tile_width": 322,
+    "tile_height": 323,
     "extra": 338,
     "sample_format": 339,
 }
@@ -54,6 +57,10 @@ class TiffPage:
     description: str
     complete: bool
     """Whether all its tiles or strips lie inside the file."""
+    listed: int
+    """Tiles or strips that its directory lists."""
+    needed: int
+    """Tiles or strips that its size asks for, at least; 0 where it does not tell their size."""
 
     @property
     def pixels(self) -> int:
@@ -101,7 +108,19 @@ def _page(file: TiffFile, number: int, entries: dict[int, Entry]) -> TiffPage | 
         extra=first.get("extra", 0),
         description=_text(file, entries),
         complete=_complete(file, entries),
+        listed=max((entries[tag].count for tag, _ in _PLACES if tag in entries), default=0),
+        needed=_needed(first),
     )
+
+
+def _needed(first: Mapping[str, int]) -> int:
+    """Tiles or strips of one plane."""
+    width, height = first.get("width", 0), first.get("height", 0)
+    if "tile_width" in first:
+        across, down = first["tile_width"], first.get("tile_height", 0)
+    else:
+        across, down = width, first.get("rows_a_strip", 0)
+    return -(-width // across) * -(-height // down) if across and down else 0
 
 
 def _text(file: TiffFile, entries: dict[int, Entry]) -> str:

@@ -166,6 +166,49 @@ class TestCutShort:
             open_slide(path, mpp=0.5)
 
 
+class TestSizesThatAreNotThere:
+    """A damaged size: searching the glass that is not there took 20 minutes a slide."""
+
+    @pytest.mark.parametrize("reader", ["auto", "openslide"])
+    @pytest.mark.parametrize("tag", [257, 256])
+    def test_fewer_tiles_than_the_size_asks_for(self, tmp_path: Path, tag: int, reader: str) -> None:
+        def higher(directories):
+            directories[0][tag] = (LONG, [471_627])
+
+        path = write_slide(tmp_path / "x.svs", change=higher)
+        with pytest.raises(CorruptSlideError, match=r"of the 1\d,\d\d\d tiles of its .* only 12 are listed"):
+            open_slide(path, mpp=0.5, reader=reader)
+
+    @pytest.mark.parametrize("aperio", [True, False])
+    def test_tiles_of_a_coarser_level(self, tmp_path: Path, aperio: bool) -> None:
+        path = write_slide(
+            tmp_path / "x.tif", aperio=aperio, change=lambda levels: levels[1].update({322: (SHORT, [16])})
+        )
+        with pytest.raises(CorruptSlideError, match="only 1 are listed"):
+            open_slide(path, mpp=0.5)
+
+    def test_strips(self, tmp_path: Path) -> None:
+        tags, pieces = page(section(300, 200), strips=True)
+        tags[278] = (LONG, [10])
+
+        def few(directories):
+            for one in directories:
+                one[273], one[279] = one.pop(324), one.pop(325)
+                del one[322], one[323]
+
+        with pytest.raises(CorruptSlideError, match=r"of the 20 tiles .* only 1 are listed"):
+            open_slide(write_tiff(tmp_path / "x.tif", [(tags, pieces)], change=few), mpp=0.5)
+
+    def test_tiles_that_were_never_written_are_listed(self, tmp_path: Path) -> None:
+        with open_slide(write_slide(tmp_path / "x.svs", missing=[(0, 3)]), mpp=0.5) as slide:
+            assert slide.size_px == (500, 333)
+
+    def test_a_number_of_channels_that_nothing_has(self, tmp_path: Path) -> None:
+        path = write_slide(tmp_path / "x.svs", change=lambda levels: levels[0].update({277: (LONG, [15_921_501])}))
+        with pytest.raises(CorruptSlideError, match="damaged: 15,921,501 channels"):
+            open_slide(path, mpp=0.5)
+
+
 class TestTurnedAndFourth:
     @pytest.mark.parametrize("strips", [False, True])
     @pytest.mark.parametrize("orientation", range(2, 9))
