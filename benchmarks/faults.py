@@ -17,6 +17,7 @@ from tests.faults.common import draw_slides, run_to_end
 from tests.faults.kills import kill_runs
 from tests.faults.mutations import mutate_slides
 from tests.faults.others import fill_the_disk, flip_bits, run_long, run_together, same_on_all_engines
+from tests.faults.outputs import mutate_outputs
 from tests.faults.writes import fail_each_write
 
 
@@ -54,6 +55,19 @@ def flips(folder: Path) -> object:
     return flip_bits(folder / "out", flips=200)
 
 
+def outputs(folder: Path) -> object:
+    # Loaded here, so that the thousands of commands need not.
+    import zarr  # noqa: F401
+
+    import app.cli
+    import app.commands.report
+    import app.commands.run
+    import app.ledger.repair
+    import app.viewer.server  # noqa: F401
+
+    return mutate_outputs(draw_slides(folder / "in", 2, 600), folder / "run", seeds=range(1000))
+
+
 def engines(folder: Path) -> object:
     return same_on_all_engines(draw_slides(folder / "in", 40), folder)
 
@@ -62,7 +76,17 @@ def long(folder: Path) -> object:
     return run_long(draw_slides(folder / "in", 2000, 600), folder / "out")
 
 
-CAMPAIGNS: tuple[Callable[[Path], object], ...] = (flips, disk, together, engines, mutations, writes, kills, long)
+CAMPAIGNS: tuple[Callable[[Path], object], ...] = (
+    flips,
+    disk,
+    together,
+    engines,
+    outputs,
+    mutations,
+    writes,
+    kills,
+    long,
+)
 
 
 def main(folder: Path, names: list[str]) -> None:
