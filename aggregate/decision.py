@@ -29,8 +29,9 @@ class TissueShares:
 @dataclass(frozen=True)
 class ScanFacts:
     """What speaks for a second look in the scan itself, whatever the model sees. Each is a review reason of its name;
-    `enlarged` is ``low-resolution``."""
+    `enlarged` is ``low-resolution``, `unfamiliar` (stain and scanner, if tissue is refused) ``unfamiliar-slide``."""
 
+    unfamiliar: bool = False
     several_images: bool = False
     other_stain: bool = False
     tinted_glass: bool = False
@@ -59,6 +60,7 @@ def decide(
     confidence, margin = _certainty(pooled) if call != UNDETERMINED else (float("nan"), float("nan"))
     conditions: Mapping[str, bool] = {
         UNDETERMINED: call == UNDETERMINED,
+        "unfamiliar-slide": scan.unfamiliar and shares.unfamiliar > rules.unfamiliar_share,
         "unfamiliar-tissue": shares.unfamiliar > rules.unfamiliar_share,
         "unjudged-area": doubts.unjudged.tiles >= rules.unjudged_tiles,
         "partial-negative": negative and shares.voting < rules.negative_voting_share,

@@ -28,6 +28,7 @@ class TileReadings:
 
     predictions: TilePredictions
     quality: NDArray[np.uint8]  # (n,) TileQuality
+    unlike_slide: float = float("nan")  # above 1 the whole slide is unlike what the model learned from
 
 
 def summarise(
@@ -60,7 +61,7 @@ def summarise(
         unjudged_tiles=rules.unjudged_tiles,
         tumour_like=rules.tumour_like,
     )
-    scan = _scan_facts(slide, survey)
+    scan = _scan_facts(slide, survey, readings.unlike_slide > rules.unfamiliar_slide)
     decision = decide(pooled, shares, doubts, card.classes, rules, scan, background=card.background)
     return SlideResult(
         slide_id,
@@ -68,15 +69,20 @@ def summarise(
         card.background,
         slide,
         decision,
-        {**_quality_figures(survey, shares, pooled, int(votes.sum()), slide.mpp), **_places(doubts)},
+        {
+            **_quality_figures(survey, shares, pooled, int(votes.sum()), slide.mpp),
+            "unlike_slide": readings.unlike_slide,
+            **_places(doubts),
+        },
         _tile_table(grid, readings, votes),
         build_heatmap(grid, predictions.probabilities, votes, slide.mpp),
         provenance,
     )
 
 
-def _scan_facts(slide: SlideRecord, survey: Survey) -> ScanFacts:
+def _scan_facts(slide: SlideRecord, survey: Survey, unlike: bool) -> ScanFacts:
     return ScanFacts(
+        unfamiliar=unlike,
         several_images=bool(slide.metadata.get(OTHER_IMAGES, 0)),
         other_stain=survey.areas.other_stain,
         tinted_glass=survey.areas.tinted_glass,

@@ -37,6 +37,8 @@ class DecisionRules:
     # The tenth that the WHO classification (5th edition, 2021) asks of each part of an adenosquamous carcinoma.
     mixed_share: float = 0.10
     mixed_tiles: float = 4.0
+    # How far off a slide's typical tile may be, in terms of what the model's own sources have.
+    unfamiliar_slide: float = 1.0
     unfamiliar_share: float = 0.20
     undetermined_unfamiliar_share: float = 0.50
     undetermined_voting_share: float = 0.25

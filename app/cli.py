@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -115,6 +116,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--out", required=True, type=_PATH, help="Folder for the results and slides.csv.")
 @click.option("--manifest", type=_PATH, help="CSV with the columns slide[,mpp,label].")
 @_MODEL
+@click.option("--site", type=_WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
 @click.option("--mpp", type=float, help="um per px of level 0, for slides that state none.")
 @click.option("--mpp-override", type=float, help="um per px of level 0, whatever slides state.")
 @click.option("--overlap", type=float, default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
@@ -297,14 +299,38 @@ def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_js
 
 
 @cli.command()
+@click.argument("inputs", nargs=-1, required=True, type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Folder of the site profile to write.")
+@_MODEL
+@click.option("--mpp", type=float, help="um per px of level 0, for slides that state none.")
+@click.option(
+    "--known-share",
+    type=click.FloatRange(0.05, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Of the tissue, how much is taken to be of kinds that the model has learned.",
+)
+@_JSON
+def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool, **options: Any) -> int:
+    """Make a site profile from a handful of your laboratory's slides, without labels; `run --site` applies it."""
+    from app.commands.adapt import adapt_site, describe_site
+
+    said = partial(click.echo, err=True)
+    profile, failed = adapt_site(inputs, out, _model_name(model), say=said, **options)
+    facts = describe_site(profile)
+    click.echo(json.dumps(facts) if as_json else _as_lines(facts))
+    return exit_codes.FAILURES if failed else exit_codes.OK
+
+
+@cli.command()
 @click.argument("slide", type=_PATH)
 @click.option("--mpp", type=float, help="um per px of level 0, if the slide does not say.")
 @_JSON
 def info(slide: Path, mpp: float | None, as_json: bool) -> None:
-    """What the tool sees of a slide, and nothing that it must not tell."""
-    from app.commands.inspecting import describe_slide
+    """What the tool sees of a slide (or of a site profile), and nothing that it must not tell."""
+    from app.commands.inspecting import describe_input
 
-    facts = describe_slide(slide, mpp)
+    facts = describe_input(slide, mpp)
     click.echo(json.dumps(facts) if as_json else _as_lines(facts))
 
 

@@ -16,15 +16,16 @@ from app.ledger.audit import current_user
 # Every field of RunConfig is in one group. What a result depends on is digested: a stored one stands only for the same.
 # The reader is compared by name, since the digests of older stores must stay. A manifest's mpp is digested too; its
 # label is only told in the result, and told anew where it is another one now (`app.batch.kept`).
-CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model")
+CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256")
 ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
-ONLY_THIS_RUN = ("out", "overwrite", "model_sha256", "who", "run_id")
+ONLY_THIS_RUN = ("out", "overwrite", "model_sha256", "site", "who", "run_id")
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """`model_sha256`, where given, is the digest that the model must have wherever it is loaded: on another machine the
-    same name may stand for another model. `who` and `run_id` are what the audit log says of this run.
+    same name may stand for another model. `site` is the folder of a site profile, and `site_sha256` its
+    digest: wherever it lies, it must be that one. `who` and `run_id` are what the audit log says of this run.
     """
 
     out: Path
@@ -39,17 +40,24 @@ class RunConfig:
     memory_gb: float = 4.0
     slide_timeout_s: float = 3600.0
     model_sha256: str = ""
+    site: str | None = None
+    site_sha256: str = ""
     who: str = field(default_factory=current_user)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def scientific(self, mpp: float | None) -> dict[str, Any]:
-        """What the result depends on, besides the slide and the model; `mpp` is what was given for this slide."""
+        """What the result depends on, besides the slide and the model; `mpp` is what was given for this slide.
+
+        A site profile is told where there is one: the digests of results without one stay what they were.
+        """
+        site = {"site": self.site_sha256} if self.site_sha256 else {}
         return {
             "mpp": mpp,
             "overlap": self.overlap,
             "min_tissue": self.min_tissue,
             "runtime": self.runtime,
             "rules": self.rules.to_dict(),
+            **site,
         }
 
     def sha256(self, mpp: float | None) -> str:

@@ -17,8 +17,9 @@ from aggregate.result import SlideRecord, SlideResult
 from aggregate.summary import TileReadings, summarise
 from app.config import RunConfig
 from classifier.model import TileModel, TilePredictions
-from tiler import Grid, TileBatch, TileSpec, map_tiles, survey_slide
+from tiler import Grid, TileBatch, TileQuality, TileSpec, map_tiles, survey_slide
 from wsi import Slide, __version__, open_slide
+from wsi.errors import SiteError
 from wsi.files.fingerprint import fingerprint_meanwhile
 from wsi.metadata import public_label
 from wsi.spacing import MPP_OTHERWISE, ReadPlan
@@ -39,7 +40,9 @@ def run_slide(
     label: str = "",
     progress: Progress | None = None,
 ) -> SlideResult:
-    """Reads, predicts and sums up one slide. `mpp` is what was given for it. Raises SlideError, ModelError."""
+    """Reads, predicts and sums up one slide. `mpp` is what was given for it. Raises Slide-, Model- and SiteError."""
+    if model.site_sha256 != config.site_sha256:
+        raise SiteError("the model is not under the site profile that the result would name")
     started, clock = datetime.now(UTC), time.perf_counter()
     spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
     with (
@@ -87,7 +90,8 @@ def predict_tiles(
         features=np.concatenate([part.features for part in parts]),
         familiarity=np.concatenate([part.familiarity for part in parts]),
     )
-    return TileReadings(together, np.concatenate(quality))
+    flags = np.concatenate(quality)
+    return TileReadings(together, flags, model.unlike_slide(together.features[flags == TileQuality.GOOD]))
 
 
 def describe(slide: Slide, sha256: str) -> SlideRecord:

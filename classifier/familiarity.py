@@ -1,4 +1,6 @@
-"""Mahalanobis distance: how alike the training tissue a tile is, by its features. Softmax is surest on foreign input.
+"""Mahalanobis distance: how alike the training tissue a tile is, and how unlike its sources a whole slide is.
+
+By features: softmax is surest on foreign input.
 
 Class-conditional (Lee et al. 2018, arXiv:1807.03888) with a shrunk covariance that the classes
 share (Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4). Prediction is numpy alone, the same for any runtime.
@@ -7,7 +9,8 @@ share (Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4). Prediction is n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,20 @@ from wsi.errors import ModelError
 
 # Familiarity of a tile at the threshold distance, by the shape of the mapping.
 THRESHOLD = 0.5
+# A slide is judged by so many of its tiles at most, evenly spread, and by so many at least: a neighbourhood.
+SLIDE_TILES, LEAST_SLIDE_TILES = 2000, 9
+_LEAST_SOURCES, _LEAST_SOURCE_TILES = 20, 4
+
+Rows = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A laboratory of its own: `shift` (d,) is what its whitened features have beyond those learned from, and
+    `threshold_distance` what counts as known once it is taken away."""
+
+    shift: NDArray[np.float32]
+    threshold_distance: float
 
 
 @dataclass(frozen=True)
@@ -23,52 +40,150 @@ class Familiarity:
     """`whitening` (d, d) makes the shared covariance the identity; `centres` (c, d) are class means after it.
 
     A tile's squared distance q to the nearest centre becomes 1 / (1 + (q / threshold_distance)^2), which falls
-    from 1 to 0 and is THRESHOLD at `threshold_distance`.
+    from 1 to 0 and is THRESHOLD at `threshold_distance`. A slide's distance is that of its typical tile, and
+    `slide_distance` the most that a slide of the sources learned from has; where the model tells none, it is that of
+    a tile, which is generous: the mean of many lies closer than each.
+
+    With an `alignment` a tile or slide is as familiar as it is with it or without it, whichever is more.
     """
 
     whitening: NDArray[np.float32]
     centres: NDArray[np.float32]
     threshold_distance: float
+    slide_distance: float | None = None
+    alignment: Alignment | None = None
 
     def of(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """(n,) float32 in 0 to 1 of features (n, d); not finite features give 0."""
-        relative = self.distances(features) / self.threshold_distance
+        white = self.whitened(features)
+        relative = self._nearest(white)[0] / self.threshold_distance
+        if self.alignment is not None:
+            aligned = self._nearest(white - self.alignment.shift)[0] / self.alignment.threshold_distance
+            relative = np.minimum(relative, aligned)
         return np.nan_to_num(1.0 / (1.0 + relative**2), nan=0.0).astype(np.float32)
 
-    def distances(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+    def unlike(self, features: NDArray[np.floating]) -> float:
+        """How unlike its sources a slide of tiles (n, d) is: above 1 its typical tile lies outside what they have.
+
+        What all tiles have in common beyond the class nearest to each is the stain's and the scanner's share, or that
+        of a slide which holds but one unknown tissue; what differs from tile to tile takes no part. NaN under 9 tiles.
+        """
+        step = max(1, -(-len(features) // SLIDE_TILES))
+        white = self.whitened(features[::step])
+        white = white[np.isfinite(white).all(axis=1)]
+        if len(white) < LEAST_SLIDE_TILES:
+            return float("nan")
+        limit = self.slide_distance or self.threshold_distance
+        figure = _squared(self.typical_residual(white)) / limit
+        if self.alignment is not None:
+            aligned = _squared(self.typical_residual(white - self.alignment.shift)) / limit
+            figure = min(figure, aligned * self.threshold_distance / self.alignment.threshold_distance)
+        return figure
+
+    def distances(self, features: NDArray[np.floating]) -> Rows:
         """(n,) squared Mahalanobis distances to the nearest class."""
-        return nearest_distances(features, self.whitening, self.centres)
+        return self._nearest(self.whitened(features))[0]
+
+    def distances_of_whitened(self, white: Rows) -> Rows:
+        """(n,) likewise of features (n, d) that `whitened` gave."""
+        return self._nearest(white)[0]
+
+    def whitened(self, features: NDArray[np.floating]) -> Rows:
+        """(n, d) features in which the shared covariance is the identity."""
+        return _whitened(features, self.whitening)
+
+    def typical_residual(self, white: Rows, known_share: float = 1.0) -> Rows:
+        """(d,) the median way from the nearest centre to whitened features (n, d), of the `known_share` nearest."""
+        distances, nearest = self._nearest(white)
+        kept = distances <= np.quantile(distances, known_share)
+        return np.asarray(np.median(white[kept] - self.centres[nearest[kept]], axis=0), np.float64)
+
+    def aligned(self, alignment: Alignment | None) -> Familiarity:
+        """The same with an alignment. Raises ModelError where it is of another number of features."""
+        if alignment is not None and alignment.shift.shape != (len(self.whitening),):
+            raise ModelError("the alignment is not of this model's features")
+        return replace(self, alignment=alignment)
+
+    def _nearest(self, white: Rows) -> tuple[Rows, NDArray[np.intp]]:
+        return _nearest(white, self.centres)
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """``whitening`` (d, d), ``centres`` (c, d) and ``threshold_distance`` (), as a model folder stores them."""
-        return {
+        """``whitening`` (d, d), ``centres`` (c, d), ``threshold_distance`` () and, if known, ``slide_distance`` (), as
+        a model folder stores them. An alignment is no part of a model."""
+        arrays = {
             "whitening": self.whitening,
             "centres": self.centres,
             "threshold_distance": np.array(self.threshold_distance, np.float32),
         }
+        if self.slide_distance is not None:
+            arrays["slide_distance"] = np.array(self.slide_distance, np.float32)
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.floating]], classes: int, features: int) -> Familiarity:
         """Raises ModelError unless the arrays fit that many classes and features."""
-        shapes = {"whitening": (features, features), "centres": (classes, features), "threshold_distance": ()}
+        shapes: dict[str, tuple[int, ...]] = {
+            "whitening": (features, features),
+            "centres": (classes, features),
+            "threshold_distance": (),
+        }
+        if "slide_distance" in arrays:
+            shapes["slide_distance"] = ()
         for name, shape in shapes.items():
             array = arrays.get(name)
             if array is None or array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
                 raise ModelError(f"familiarity.npz: {name} is missing or does not fit the card")
         threshold = float(arrays["threshold_distance"])
-        if threshold <= 0:
+        slide = float(arrays["slide_distance"]) if "slide_distance" in arrays else None
+        if threshold <= 0 or (slide is not None and slide <= 0):
             raise ModelError("familiarity.npz: the threshold distance is not positive")
-        return cls(arrays["whitening"].astype(np.float32), arrays["centres"].astype(np.float32), threshold)
+        return cls(
+            arrays["whitening"].astype(np.float32),
+            arrays["centres"].astype(np.float32),
+            threshold,
+            slide_distance=slide,
+        )
 
 
 def nearest_distances(
     features: NDArray[np.floating], whitening: NDArray[np.floating], centres: NDArray[np.floating]
-) -> NDArray[np.float64]:
+) -> Rows:
     """(n,) squared distances of features (n, d), whitened, to the nearest of the centres (c, d)."""
+    return _nearest(_whitened(features, whitening), centres)[0]
+
+
+def _whitened(features: NDArray[np.floating], whitening: NDArray[np.floating]) -> Rows:
     with np.errstate(invalid="ignore"):  # features that are not finite give NaN, and that is an answer
-        white = np.asarray(features, np.float64) @ whitening.astype(np.float64)
-        squared = ((white[:, None, :] - centres.astype(np.float64)[None]) ** 2).sum(axis=2)
-    return squared.min(axis=1)
+        return np.asarray(features, np.float64) @ whitening.astype(np.float64)
+
+
+def _nearest(white: Rows, centres: NDArray[np.floating]) -> tuple[Rows, NDArray[np.intp]]:
+    """(n,) squared distances and (n,) numbers of the nearest centre; centre by centre, since a slide has many tiles."""
+    with np.errstate(invalid="ignore"):
+        squared = np.stack([((white - centre) ** 2).sum(axis=1) for centre in centres.astype(np.float64)], axis=1)
+    nearest = squared.argmin(axis=1)
+    return squared[np.arange(len(squared)), nearest], nearest
+
+
+def _squared(vector: Rows) -> float:
+    return float((vector**2).sum())
+
+
+def fit_slide_distance(
+    familiarity: Familiarity, features: NDArray[np.floating], sources: NDArray[Any], false_alarm_rate: float
+) -> float | None:
+    """What all but `false_alarm_rate` of the `sources` (m,) keep below, by features (m, d) that were never trained on.
+
+    None where too few of them have enough tiles to tell.
+    """
+    white = familiarity.whitened(features)
+    of_source = [white[sources == source] for source in np.unique(sources)]
+    figures = [
+        _squared(familiarity.typical_residual(tiles)) for tiles in of_source if len(tiles) >= _LEAST_SOURCE_TILES
+    ]
+    if len(figures) < _LEAST_SOURCES:
+        return None
+    return float(np.quantile(figures, 1 - false_alarm_rate))
 
 
 def fit_familiarity(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.calibrate import softmax
-from classifier.familiarity import Familiarity
+from classifier.familiarity import Alignment, Familiarity
 from classifier.model_folder.card import CARD_FILE, FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
 from classifier.model_folder.files import ModelFolder, read_card, read_folder, unpack_arrays
 from classifier.networks.fields import stack_fields
@@ -38,13 +38,32 @@ class TilePredictions:
 
 
 class TileModel:
-    """A card and what runs its network. `predict` may be called from several threads."""
+    """A card and what runs its network. `predict` may be called from several threads.
 
-    def __init__(self, card: ModelCard, network: Runtime, familiarity: Familiarity) -> None:
+    `correction` (1, 256, 3), where given, is the new by the old value of each channel of the tiles; `site_sha256` names
+    the site profile that it is of.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        network: Runtime,
+        familiarity: Familiarity,
+        *,
+        correction: NDArray[np.uint8] | None = None,
+        site_sha256: str = "",
+    ) -> None:
         self.card = card
         self.runtime = network.name
+        self.site_sha256 = site_sha256
+        self.familiarity = familiarity
         self._network = network
-        self._familiarity = familiarity
+        self._correction = correction
+
+    def of_site(self, correction: NDArray[np.uint8] | None, alignment: Alignment | None, sha256: str) -> TileModel:
+        """The same network for a laboratory: tiles are corrected first, and what counts as known is aligned."""
+        known = self.familiarity.aligned(alignment)
+        return TileModel(self.card, self._network, known, correction=correction, site_sha256=sha256)
 
     def with_card(self, card: ModelCard, familiarity: Familiarity) -> TileModel:
         """The same network under another card (temperature) and familiarity."""
@@ -57,8 +76,12 @@ class TileModel:
     def predictions_of(self, logits: NDArray[np.float32], features: NDArray[np.float32]) -> TilePredictions:
         """Calibrated predictions of what `forward` gave: logits (n, c) and features (n, d)."""
         return TilePredictions(
-            softmax(logits, self.card.temperature), features.astype(np.float16), self._familiarity.of(features)
+            softmax(logits, self.card.temperature), features.astype(np.float16), self.familiarity.of(features)
         )
+
+    def unlike_slide(self, features: NDArray[np.floating]) -> float:
+        """How unlike those learned from a slide of tiles with features (n, d) is, see `Familiarity.unlike`."""
+        return self.familiarity.unlike(features)
 
     def forward(self, tiles: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, c), before temperature, and features (n, d) as float32."""
@@ -81,7 +104,15 @@ class TileModel:
     def _batches(self, tiles: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
         for start in range(0, len(tiles), BATCH_TILES):
             part = slice(start, start + BATCH_TILES)
-            yield part, stack_fields(tiles[part], self.card.network.fields)
+            yield part, stack_fields(self._corrected(tiles[part]), self.card.network.fields)
+
+    def _corrected(self, tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self._correction is None:
+            return tiles
+        import cv2  # the process that hands slides out imports this module, and no imaging library
+
+        rows = np.ascontiguousarray(tiles).reshape(-1, *tiles.shape[2:])
+        return np.asarray(cv2.LUT(rows, self._correction), np.uint8).reshape(tiles.shape)
 
     def _check_tiles(self, tiles: NDArray[np.uint8]) -> None:
         size_px = self.card.tile.size_px

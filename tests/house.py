@@ -17,6 +17,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"model"}),
         frozenset({"dataset", "explain"}),
         frozenset({"evaluation"}),
+        frozenset({"site"}),
         frozenset({"training"}),
     ),
     "app": (

@@ -21,6 +21,9 @@
     |-- ModelError                 model-invalid
     |   |-- ModelNotFoundError     model-not-found
     |   `-- ModelDigestError       model-altered         (a file does not match the card)
+    |-- SiteError                  site-invalid          (a site profile)
+    |   |-- SiteNotFoundError      site-not-found
+    |   `-- SiteModelError         site-of-other-model
     |-- DatasetError               dataset-invalid
     |-- EngineError                engine-failed         (no Dask scheduler answers, or it went away)
     `-- StoreError                 result-invalid
@@ -136,6 +139,18 @@ class ModelNotFoundError(ModelError):
 
 class ModelDigestError(ModelError):
     code = "model-altered"
+
+
+class SiteError(PulmoscopeError):
+    code = "site-invalid"
+
+
+class SiteNotFoundError(SiteError):
+    code = "site-not-found"
+
+
+class SiteModelError(SiteError):
+    code = "site-of-other-model"
 
 
 class DatasetError(PulmoscopeError):

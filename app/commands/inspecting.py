@@ -26,6 +26,17 @@ _TENSORFLOW = ("tensorflow-cpu", "tensorflow")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 
 
+def describe_input(path: Path, mpp: float | None) -> dict[str, Any]:
+    """What is told of a slide, or of a site profile. Raises SlideError, SiteError."""
+    from classifier.site.files import is_site, read_site
+
+    if not is_site(path):
+        return describe_slide(path, mpp)
+    from app.commands.adapt import describe_site
+
+    return describe_site(read_site(path))
+
+
 def describe_slide(path: Path, mpp: float | None) -> dict[str, Any]:
     """Raises SlideError. The slide is opened in a process of its own."""
     slides = GuardedSlides(processes=1)

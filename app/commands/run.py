@@ -91,10 +91,10 @@ class RunRequest:
 def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     """Runs the batch, shows it, and returns the exit code. `early` are worker processes that the local engine may have.
 
-    Raises UsageError, ModelError, OutputUnwritableError.
+    Raises UsageError, ModelError, SiteError, OutputUnwritableError.
     """
     card = _checked_card(request)
-    config = replace(request.how, model_sha256=card.digest)
+    config = _of_site(replace(request.how, model_sha256=card.digest), card)
     tally, show = Tally(), reporter(request.as_json)
     engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
     stopped, code = "", None
@@ -125,6 +125,18 @@ def _checked_card(request: RunRequest) -> ModelCard:
     card = read_card(find_model(request.how.model))
     TileSpec(card.tile.size_px, card.tile.mpp, request.how.overlap)
     return card
+
+
+def _of_site(config: RunConfig, card: ModelCard) -> RunConfig:
+    """With the digest of its site profile, where it has one, once that was found whole and of this model."""
+    if not config.site:
+        return config
+    from classifier.site.files import read_site
+
+    folder = Path(config.site).absolute()  # a worker on another machine stands in another folder
+    profile = read_site(folder)
+    profile.check_model(card)
+    return replace(config, site=str(folder), site_sha256=profile.digest)
 
 
 def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:

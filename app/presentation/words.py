@@ -46,6 +46,13 @@ REASONS: dict[str, Reason] = {
         "are often errors of the model.",
         "Look at the single tiles at high magnification before trusting the call.",
     ),
+    "unfamiliar-slide": Reason(
+        "A slide unlike those that the model learned from",
+        "What the model does not recognise is off in one way all over this slide, as by another stain or scanner. "
+        "A slide that holds a single unknown tissue looks so too.",
+        "Run `pulmoscope adapt` on a handful of slides of this scanner, then `pulmoscope run --site`. Where that "
+        "was done, this slide differs from those.",
+    ),
     "unfamiliar-tissue": Reason(
         "Tissue that the model does not know",
         "A notable share of the tissue is unlike anything that the model learned from. It took no part in the call.",

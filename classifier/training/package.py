@@ -15,7 +15,7 @@ import wsi
 from classifier.calibrate import fit_temperature
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.tile_list import TileSet, read_tile
-from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity
+from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity, fit_slide_distance
 from classifier.model import TileModel
 from classifier.model_folder.about import About
 from classifier.model_folder.card import FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
@@ -73,6 +73,8 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
         fast, reference_features = reference, held_features
     temperature, kept = fit_temperature(held_logits, held.labels, held.groups)
     familiarity = _fit_familiarity(reference, learned, held_features, config)
+    of_slides = fit_slide_distance(familiarity, held_features, held.groups, config.false_alarm_rate)
+    familiarity = replace(familiarity, slide_distance=of_slides)
     contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays())
     hold_out = {
         "tiles": len(held),

@@ -53,6 +53,13 @@ def test_each_reason_for_its_cause_alone(change, reason):
     assert decision.call == "adenocarcinoma"
 
 
+def test_an_unfamiliar_slide_is_told_where_tissue_is_refused_and_only_there():
+    scan = ScanFacts(unfamiliar=True)
+    assert decided(scan=scan).review_reasons == ()
+    refused = replace(CLEAN, unfamiliar=0.3, voting=0.7)
+    assert decided(scan=scan, shares=refused).review_reasons == ("unfamiliar-slide", "unfamiliar-tissue")
+
+
 def test_few_disagreeing_tiles_are_a_border_not_scatter():
     assert decided(pooled=replace(CLEAR, scatter=0.5, disagreeing_tiles=4.0)).review_reasons == ()
 

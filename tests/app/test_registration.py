@@ -29,11 +29,14 @@ class Oracle:
 
     def __init__(self, size_px=64, mpp=1.0):
         tile = TileSpec(size_px, mpp)
-        self.runtime = "oracle"
+        self.runtime, self.site_sha256 = "oracle", ""
         self.card = SimpleNamespace(
             name="oracle", version="1", classes=KINDS, background="normal", tile=tile, familiarity_threshold=0.5,
             digest="0" * 64, synthetic=True, intended_use="", limits=(), never_shown=(), training={},
         )  # fmt: skip
+
+    def unlike_slide(self, features):
+        return float("nan")
 
     def predict(self, tiles):
         colours = np.array([COLOURS[kind] for kind in KINDS], np.float32)

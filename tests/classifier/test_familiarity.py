@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity
+from classifier.familiarity import THRESHOLD, Alignment, Familiarity, fit_familiarity, fit_slide_distance
 from wsi.errors import ModelError
 
 
@@ -42,6 +42,50 @@ def test_familiarity_falls_with_distance_and_is_half_at_the_threshold(fitted):
 
 def test_features_that_are_not_finite_are_not_familiar(fitted):
     assert fitted.of(np.array([[np.nan] * 4, [np.inf] * 4, [1e38] * 4])).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_what_is_off_in_one_way_is_the_slide_and_what_is_off_in_many_is_tissue(fitted):
+    known, offset = tissue(300, 4)[0], np.array([40.0, 6.0, 0.6, 0.0])
+    assert fitted.unlike(known) < 0.3
+    assert (fitted.of(known + offset) < THRESHOLD).mean() > 0.9 and fitted.unlike(known + offset) > 1.0
+    # A third of the tiles is of a tissue that nobody taught: refused, and the slide is none the worse.
+    mixed = np.concatenate([known[:200], known[200:] + offset])
+    assert (fitted.of(mixed) < THRESHOLD).mean() > 0.3 and fitted.unlike(mixed) < 1.0
+
+
+def test_a_slide_of_few_tiles_and_odd_features_is_not_judged(fitted):
+    known = tissue(30, 4)[0]
+    assert np.isnan(fitted.unlike(known[:8])) and np.isfinite(fitted.unlike(known[:9]))
+    assert fitted.unlike(np.concatenate([known, np.full((5, 4), np.nan)])) == pytest.approx(fitted.unlike(known))
+    assert np.isnan(fitted.unlike(np.full((50, 4), np.inf))) and np.isnan(fitted.unlike(known[:0]))
+
+
+def test_the_distance_of_a_slide_is_that_of_the_sources(fitted):
+    features, sources = tissue(1000, 5)[0], np.repeat(np.arange(50), 20)
+    found = fit_slide_distance(fitted, features, sources, 0.02)
+    assert 0.0 < found < fitted.threshold_distance  # the mean of twenty tiles lies closer than each
+    assert fit_slide_distance(fitted, features[:380], sources[:380], 0.02) is None  # 19 sources
+    assert fit_slide_distance(fitted, features, np.arange(1000), 0.02) is None  # a tile each
+
+
+def test_an_alignment_takes_a_shift_away_and_refuses_nothing_that_was_known(fitted):
+    features, offset = tissue(500, 6)[0], np.array([40.0, 6.0, 0.6, 0.0])
+    shift = (offset @ fitted.whitening).astype(np.float32)
+    aligned = fitted.aligned(Alignment(shift, fitted.threshold_distance))
+    assert (fitted.of(features + offset) < THRESHOLD).mean() > 0.9
+    assert (aligned.of(features + offset) < THRESHOLD).mean() < 0.05 and aligned.unlike(features + offset) < 0.3
+    assert (aligned.of(features) >= fitted.of(features)).all() and aligned.unlike(features) <= fitted.unlike(features)
+    with pytest.raises(ModelError):
+        fitted.aligned(Alignment(shift[:3], 1.0))
+
+
+def test_a_slide_distance_is_optional_and_checked(fitted):
+    arrays = {**fitted.to_arrays(), "slide_distance": np.array(3.0, np.float32)}
+    again = Familiarity.from_arrays(arrays, classes=2, features=4)
+    assert again.slide_distance == 3.0 and set(again.to_arrays()) == set(arrays)
+    for broken in (np.array(0.0, np.float32), np.array([1.0], np.float32), np.array(np.nan, np.float32)):
+        with pytest.raises(ModelError):
+            Familiarity.from_arrays({**arrays, "slide_distance": broken}, classes=2, features=4)
 
 
 def test_arrays_survive_a_round_trip_and_must_fit(fitted):

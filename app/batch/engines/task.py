@@ -19,7 +19,7 @@ from app.ledger.locks import try_lock
 from app.ledger.records import SlideRow
 from app.pipeline import Progress, run_slide
 from classifier.model import TileModel, load_model
-from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError
+from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError, SiteError
 
 
 def process_slide(
@@ -50,7 +50,7 @@ def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:
 
 
 class ModelCache:
-    """Loads the run's model when the first slide needs it, and once."""
+    """Loads the run's model, under its site profile, when the first slide needs it, and once."""
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
@@ -63,8 +63,18 @@ class ModelCache:
                 raise ModelDigestError(
                     f"the model {model.card.name} is another one on this machine", hint="install the same on all"
                 )
-            self._model = model
+            self._model = self._of_site(model)
         return self._model
+
+    def _of_site(self, model: TileModel) -> TileModel:
+        if not self._config.site:
+            return model
+        from classifier.site.files import read_site
+
+        profile = read_site(Path(self._config.site))
+        if profile.digest != self._config.site_sha256:
+            raise SiteError("the site profile is another one than at the start", hint="copy the same to all machines")
+        return profile.laid_over(model)
 
 
 def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progress | None) -> SlideOutcome:

@@ -1,0 +1,143 @@
+"""How a laboratory's tiles look whatever they show: glass, stain, density; and the table that takes it to another look.
+
+Arrays in, arrays out. Stain vectors: Macenko et al. 2009, doi 10.1109/ISBI.2009.5193250.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsi.errors import ModelError
+
+# Every fourth px of a tile's rows and columns says as much of its colours as all.
+_STEP_PX = 4
+# Of a tile the brightest hundredth, of a slide the brightest tenth of the tiles: what glass there is.
+_BRIGHT_PX, _BRIGHT_TILES = 0.99, 0.90
+# Optical density (natural logarithm, all channels together) from which on a px is stained.
+_STAINED = 0.45
+# Macenko's robust extremes, and what a stain needs before it has a direction.
+_EXTREMES, _LEAST_STAINED_PX = (1.0, 99.0), 500
+# A look further off than this is no laboratory's, and would make tissue of anything.
+_MOST_GAIN, _MOST_POWER = 1.33, 1.43
+
+Colours = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Look:
+    """`white` (3,) is the colour of glass, 1 to 255; `densities` (3,) the optical density of stained px against it;
+    `stains` (2, 3) the directions of haematoxylin and eosin, of unit length, NaN where too little is stained."""
+
+    white: Colours
+    densities: Colours
+    stains: Colours
+
+    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """``white`` and ``densities``, (3,) each: what a model's familiarity.npz may tell of its tiles."""
+        return {"white": self.white.astype(np.float32), "densities": self.densities.astype(np.float32)}
+
+
+def read_model_look(arrays: Mapping[str, NDArray[Any]]) -> tuple[Colours, Colours] | None:
+    """White and densities (3,) of the tiles that a model learned from; None where its folder tells none.
+
+    Raises ModelError where they cannot be.
+    """
+    if "white" not in arrays and "densities" not in arrays:
+        return None
+    for name, low, high in (("white", 64.0, 255.0), ("densities", 0.01, 5.0)):
+        array = arrays.get(name)
+        fits = (
+            array is not None and array.shape == (3,) and array.dtype == np.float32 and bool(np.isfinite(array).all())
+        )
+        if not fits or array is None or array.min() < low or array.max() > high:
+            raise ModelError(f"familiarity.npz: {name} is missing or implausible")
+    return arrays["white"].astype(np.float64), arrays["densities"].astype(np.float64)
+
+
+def look_of_tiles(tiles: NDArray[np.uint8]) -> Look:
+    """The look of one slide or source, by tiles (n, h, w, 3)."""
+    pixels = tiles[:, ::_STEP_PX, ::_STEP_PX].reshape(len(tiles), -1, 3).astype(np.float64)
+    white = _white(pixels)
+    density = -np.log((pixels + 1.0) / (white + 1.0))
+    stained = density[density.sum(axis=2) > _STAINED]
+    densities = stained.mean(axis=0) if len(stained) else np.full(3, np.nan)
+    return Look(white, densities, _stains(stained))
+
+
+def typical_look(looks: Sequence[Look]) -> Look:
+    """The median of several slides' or sources' looks; those without a stain take no part in it."""
+    stains = np.stack([look.stains for look in looks])
+    known = stains[np.isfinite(stains).all(axis=(1, 2))]
+    densities = np.stack([look.densities for look in looks])
+    densities = densities[np.isfinite(densities).all(axis=1)]
+    return Look(
+        np.median([look.white for look in looks], axis=0),
+        np.median(densities, axis=0) if len(densities) else np.full(3, np.nan),
+        _unit(np.median(known, axis=0)) if len(known) else np.full((2, 3), np.nan),
+    )
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What takes tiles to another look, channel by channel: new = `white` * (old / `glass`) ** `power`, each (3,)."""
+
+    glass: tuple[float, float, float]
+    white: tuple[float, float, float]
+    power: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def table(self) -> NDArray[np.uint8]:
+        """(1, 256, 3) new by old value of each channel, for `cv2.LUT`."""
+        share = np.arange(256)[:, None] / np.array(self.glass)
+        new = np.array(self.white) * share ** np.array(self.power)
+        return np.clip(np.rint(new), 0, 255).astype(np.uint8)[None]
+
+
+def correction_of(site: Look, model: tuple[Colours, Colours] | None) -> Correction:
+    """From a site's look to the model's: glass to glass and density to density, within bounds.
+
+    Where the model tells no look, the glass is made neutral, as bright as its brightest channel, and no more.
+    """
+    white = np.full(3, site.white.max()) if model is None else model[0]
+    gain = np.clip(white / site.white, 1 / _MOST_GAIN, _MOST_GAIN)
+    power = np.ones(3)
+    if model is not None and np.isfinite(site.densities).all():
+        power = np.clip(model[1] / np.maximum(site.densities, 1e-3), 1 / _MOST_POWER, _MOST_POWER)
+    return Correction(_three(site.white), _three(site.white * gain), _three(power))
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    first, second, third = (round(float(value), 3) for value in values)
+    return first, second, third
+
+
+def _white(pixels: Colours) -> Colours:
+    """(3,) the colour of the brightest px (n, m, 3) of the tiles that have most glass."""
+    light = pixels.sum(axis=2)
+    bright = np.quantile(light, _BRIGHT_PX, axis=1, keepdims=True)
+    tiles = np.stack(
+        [one[shine >= least].mean(axis=0) for one, shine, least in zip(pixels, light, bright, strict=True)]
+    )
+    brightest = tiles.sum(axis=1) >= np.quantile(tiles.sum(axis=1), _BRIGHT_TILES)
+    return np.asarray(np.median(tiles[brightest], axis=0), np.float64)
+
+
+def _stains(density: Colours) -> Colours:
+    """(2, 3) directions of the two stains in optical densities (k, 3): the extremes in their plane, the bluer first."""
+    if len(density) < _LEAST_STAINED_PX:
+        return np.full((2, 3), np.nan)
+    _, vectors = np.linalg.eigh(np.cov(density.T))
+    plane = vectors[:, :0:-1]  # the two greatest
+    plane = plane * np.where(plane.sum(axis=0) < 0, -1.0, 1.0)
+    along, across = (density @ plane).T
+    angles = np.percentile(np.arctan2(across, along), _EXTREMES)
+    ends = _unit(np.abs(np.column_stack([np.cos(angles), np.sin(angles)]) @ plane.T))
+    return ends[np.argsort(-ends[:, 0])]
+
+
+def _unit(vectors: Colours) -> Colours:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float64)
