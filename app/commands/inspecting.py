@@ -19,6 +19,7 @@ from app.slides.question import SlideAddress
 from classifier.model import PACKAGED, packaged_models
 from classifier.model_folder.files import read_folder
 from wsi.errors import PulmoscopeError
+from wsi.process.cores import usable_cores
 from wsi.spacing import FillIn
 
 _NEEDED = ("numpy", "zarr", "openslide-python", "opencv-python-headless", "ai-edge-litert", "streamlit", "keras")
@@ -79,7 +80,7 @@ def examine_machine() -> list[Check]:
     """What a support call would ask first. Imports nothing heavy."""
     return [
         Check("python", sys.version_info >= (3, 11), platform.python_version()),
-        Check("cores", True, str(os.cpu_count())),
+        Check("cores", True, f"{usable_cores()} of {os.cpu_count()} may be used"),
         Check("memory", True, _memory()),
         Check("disk here", shutil.disk_usage(".").free > 1 << 30, f"{shutil.disk_usage('.').free >> 30} GB free"),
         *(_installed(name) for name in _NEEDED),

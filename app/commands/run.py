@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ from app.config import RunConfig
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import UsageError
+from wsi.process.cores import threads_within
 from wsi.spacing import FillIn
 from wsi.text import escape
 
@@ -84,7 +84,8 @@ class RunRequest:
         what, engine = Selection(inputs, **taken(Selection)), EngineOptions(**taken(EngineOptions))
         config = RunConfig(**taken(RunConfig))
         # A worker on another machine stands in another folder.
-        how = replace(config, out=config.out.absolute(), threads=max(1, (os.cpu_count() or 1) // engine.workers))
+        threads = threads_within(engine.workers, config.memory_gb)
+        how = replace(config, out=config.out.absolute(), threads=threads)
         return cls(what, how, engine, config.out, **options)
 
 

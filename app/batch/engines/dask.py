@@ -8,7 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
 from wsi.errors import EngineError, UsageError
+from wsi.process.cores import usable_cores
 from wsi.process.limits import memory_limit, no_core_files
 from wsi.process.silence import silent
 
@@ -103,6 +104,8 @@ def do_slide(job: SlideJob, config: RunConfig, do: SlideWork = process_slide) ->
     from distributed import get_worker
 
     no_core_files()
+    # Whoever asks may have another machine; a cluster's workers share theirs as its maker sees fit.
+    config = replace(config, threads=min(config.threads, usable_cores()))
     box: list[SlideOutcome] = []
     model = _model(config)
     with silent(), memory_limit(config.memory_gb):

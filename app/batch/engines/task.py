@@ -36,10 +36,15 @@ def process_slide(
         return SlideOutcome(failed_row(job, error.code, error.detail), "unwritable")
     except PulmoscopeError as error:
         return SlideOutcome(failed_row(job, error.code, error.detail))
-    except MemoryError:
-        return SlideOutcome(failed_row(job, "out-of-memory", "the slide needs more memory; give a larger --memory"))
     except Exception as error:  # one slide must never end the batch
+        if _lacks_memory(error):
+            return SlideOutcome(failed_row(job, "out-of-memory", "the slide needs more memory; give a larger --memory"))
         return SlideOutcome(failed_row(job, "internal-error", f"{type(error).__name__}; please report this"))
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether there was no room for data, or none for the stack of a thread."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
 
 
 def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:

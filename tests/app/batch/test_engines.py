@@ -7,6 +7,7 @@ from app.batch.engines import local
 from app.batch.engines.events import SlideFinished, SlideOutcome, SlideProgress
 from app.batch.engines.local import LocalEngine
 from app.batch.engines.slide_clock import SlideClock
+from app.batch.engines.task import process_slide
 from app.batch.inputs import collect_jobs
 from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
@@ -122,3 +123,20 @@ class TestDaskEngine(EngineContract):
         config = RunConfig(out=tmp_path, model="demo-synthetic")
         with pytest.raises(EngineError, match="no Dask scheduler answers at tcp"):
             list(dask_engine.DaskEngine(scheduler="tcp://127.0.0.1:9").run_jobs([], config))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), "out-of-memory"),
+        (RuntimeError("can't start new thread"), "out-of-memory"),
+        (RuntimeError("another"), "internal-error"),
+    ],
+)
+def test_no_room_for_a_thread_is_no_room(tmp_path, error, code):
+    def model():
+        raise error
+
+    (tmp_path / ".locks").mkdir()
+    outcome = process_slide(SlideJob(tmp_path / "a.svs", "a.svs", "a"), RunConfig(tmp_path, DEMO_MODEL), model)
+    assert outcome.row.error_code == code
