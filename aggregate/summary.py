@@ -86,6 +86,7 @@ def _scan_facts(slide: SlideRecord, survey: Survey, unlike: bool) -> ScanFacts:
         several_images=bool(slide.metadata.get(OTHER_IMAGES, 0)),
         other_stain=survey.areas.other_stain,
         tinted_glass=survey.areas.tinted_glass,
+        false_colours=survey.areas.false_colours,
         mpp_contradicted=MPP_OTHERWISE in slide.metadata,
         mpp_inferred=slide.mpp_source not in STATED,
         enlarged=survey.grid.plan.enlarged,

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from tiler.bands import row_bands
 from tiler.components import touching_edge, without_small
+from tiler.false_colours import red_and_blue_exchanged
+from tiler.ink import find_pen
 from tiler.thumbnail_colour import StainPlanes, stain_planes
 from wsi.slide import Slide
 from wsi.spacing import area_mm2, px_to_um
@@ -31,15 +33,9 @@ _SATURATION_CEILING = 0.10
 _MIN_OBJECT_MM2 = 0.005
 # Air spaces up to this size belong to the lung around them.
 _MAX_HOLE_MM2 = 0.10
-_MIN_PEN_MM2 = 0.01
 _CLOSING_UM = 48.0
 # One mask px of glass decides nothing; a cut-off rim of tissue would.
 _MARGIN_UM = 8.0
-_MIN_PLAIN_INK_MM2 = 0.006
-_PLAIN_INK_PX = 1
-# From this share of what is stained on, hues that H&E does not give are another stain.
-_OTHER_STAIN_SHARE = 1.1
-_MIN_OTHER_STAIN_MM2 = 0.05
 _DENSE_GREY = 160  # of 255
 # The rim of a pen stroke fades through the colours of tissue.
 _PEN_RIM_UM = 16.0
@@ -55,6 +51,7 @@ class TissueAreas:
     pen_mm2: float
     other_stain: bool = False
     tinted_glass: bool = False
+    false_colours: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,7 @@ class TissueMask:
     other_stain: bool = False  # most of what is stained has hues that H&E does not give
     glass_tint: int = 0  # how far the glass is from neutral, in grey levels; 0 for clear glass
     grey_mm2: float = 0.0  # structure without colour
+    false_colours: bool = False
 
     @property
     def tissue_mm2(self) -> float:
@@ -81,7 +79,7 @@ class TissueMask:
 
     @property
     def areas(self) -> TissueAreas:
-        return TissueAreas(self.tissue_mm2, self.pen_mm2, self.other_stain, self.glass_tint > 0)
+        return TissueAreas(self.tissue_mm2, self.pen_mm2, self.other_stain, self.glass_tint > 0, self.false_colours)
 
 
 def find_tissue(slide: Slide) -> TissueMask:
@@ -89,17 +87,36 @@ def find_tissue(slide: Slide) -> TissueMask:
     width, height = slide.size_px
     longer_um = px_to_um(max(width, height), slide.spacing.mpp)
     largest_px = int((_MAX_MASK_PIXELS * max(width, height) / min(width, height)) ** 0.5)
-    planes = stain_planes(slide.thumbnail(int(np.clip(round(longer_um / MASK_MPP), 1, largest_px))))
+    rgb = slide.thumbnail(int(np.clip(round(longer_um / MASK_MPP), 1, largest_px)))
+    planes = stain_planes(rgb)
     rows, columns = planes.dark.shape
     scale_px = (width / columns, height / rows)
     mask_mpp = px_to_um((scale_px[0] * scale_px[1]) ** 0.5, slide.spacing.mpp)
-    tissue, pen, dark = _segment(planes, mask_mpp)
+    pen, other_stain = find_pen(planes, mask_mpp)
+    tissue = _tissue(planes, pen, mask_mpp).view(np.bool_)
+    return TissueMask(
+        tissue,
+        pen.view(np.bool_),
+        planes.dark.view(np.bool_),
+        scale_px,
+        mask_mpp,
+        other_stain,
+        planes.glass_tint,
+        _grey_mm2(planes, mask_mpp),
+        planes.false_colours or (not other_stain and _exchanged(rgb, planes, tissue)),
+    )
+
+
+def _grey_mm2(planes: StainPlanes, mpp: float) -> float:
     # Only where it is dense: the rim of a black stroke is grey too.
     dense = cv2.blur(planes.grey * np.uint8(255), (5, 5)) >= _DENSE_GREY
-    grey_mm2 = area_mm2(float(np.count_nonzero(dense)), mask_mpp)
-    return TissueMask(
-        tissue, pen, dark, scale_px, mask_mpp, _other_stain(planes, mask_mpp), planes.glass_tint, grey_mm2
-    )
+    return area_mm2(float(np.count_nonzero(dense)), mpp)
+
+
+def _exchanged(rgb: NDArray[np.uint8], planes: StainPlanes, tissue: NDArray[np.bool_]) -> bool:
+    """Whether red and blue are exchanged, told where tissue is in the hues of H&E, whichever way round."""
+    chosen = tissue & (planes.textured > 0) & (planes.dark == 0)
+    return planes.glass is not None and red_and_blue_exchanged(rgb[chosen], planes.glass.colour)
 
 
 def segment(rgb: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -107,11 +124,12 @@ def segment(rgb: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.bool_], NDAr
 
     Tissue is what is more saturated than glass (Otsu 1979, between a floor and a ceiling), is not ink and not black.
     """
-    return _segment(stain_planes(rgb), mpp)
+    planes = stain_planes(rgb)
+    pen, _ = find_pen(planes, mpp)
+    return _tissue(planes, pen, mpp).view(np.bool_), pen.view(np.bool_), planes.dark.view(np.bool_)
 
 
-def _segment(planes: StainPlanes, mpp: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    pen = _pen(planes, mpp)
+def _tissue(planes: StainPlanes, pen: Plane, mpp: float) -> Plane:
     unfit = cv2.bitwise_or(cv2.dilate(pen, _disk(_PEN_RIM_UM, mpp)), planes.colourless_dark)
     tissue = _stained(planes.saturation, np.asarray(unfit, np.uint8))
     tissue = _closed(tissue, _disk(_CLOSING_UM, mpp))
@@ -120,22 +138,7 @@ def _segment(planes: StainPlanes, mpp: float) -> tuple[NDArray[np.bool_], NDArra
     tissue = np.asarray(cv2.dilate(_inverse(glass), _disk(_MARGIN_UM, mpp)), np.uint8)
     # The dark parts at the thumbnail's edge are unscanned area.
     tissue[(pen | touching_edge(planes.colourless_dark)).view(np.bool_)] = 0
-    return tissue.view(np.bool_), pen.view(np.bool_), planes.dark.view(np.bool_)
-
-
-def _pen(planes: StainPlanes, mpp: float) -> Plane:
-    """1 where there is ink: of colours that H&E does not have, unless the slide is stained so; and plain of any."""
-    ink = planes.ink & planes.plain_ink if _other_stain(planes, mpp) else planes.ink
-    pen = without_small(ink, _px(_MIN_PEN_MM2, mpp))
-    elsewhere = planes.plain_ink & _inverse(np.asarray(cv2.dilate(pen, _disk(_PEN_RIM_UM, mpp)), np.uint8))
-    core = without_small(elsewhere, _px(_MIN_PLAIN_INK_MM2, mpp))
-    side = 2 * _PLAIN_INK_PX + 1
-    return pen | np.asarray(cv2.dilate(core, np.ones((side, side), np.uint8)), np.uint8)
-
-
-def _other_stain(planes: StainPlanes, mpp: float) -> bool:
-    least = max(_OTHER_STAIN_SHARE * np.count_nonzero(planes.textured), _px(_MIN_OTHER_STAIN_MM2, mpp))
-    return bool(np.count_nonzero(planes.foreign) >= least)
+    return tissue
 
 
 def _stained(saturation: Plane, unfit: Plane) -> Plane:

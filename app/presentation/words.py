@@ -78,7 +78,8 @@ REASONS: dict[str, Reason] = {
     ),
     UNDETERMINED: Reason(
         "The model cannot tell",
-        "Too little of the tissue was recognised and of good quality for a call. None is made, rather than a poor one.",
+        "Too little of the tissue was recognised and of good quality for a call, or the slide's colours are false. No "
+        "call is made, rather than a poor one.",
         "Read the slide without the model. The other reasons listed here tell what stood in the way.",
     ),
     "blur": Reason(
@@ -136,6 +137,12 @@ REASONS: dict[str, Reason] = {
         "Clear glass has a colour here: a filter, a lamp, a wrong white balance, or wrong colours in the file. Tissue "
         "was found against this glass, but the model saw it in these colours.",
         "Look whether the colours of the slide are right, and scan or export it again if they are not.",
+    ),
+    "false-colours": Reason(
+        "The colours of the file are false",
+        "No stain and no lamp gives these colours: the file was saved as if RGB were YCbCr or YCbCr were RGB, or "
+        "with red and blue exchanged, or as a negative. Tissue was found, but its colours say nothing.",
+        "Take no call from this slide: convert it again from the original scan, and run that.",
     ),
     "low-resolution": Reason(
         "Scanned more coarsely than the model expects",

@@ -79,6 +79,13 @@ def test_too_little_that_can_be_judged_is_undetermined():
     assert decided(shares=replace(CLEAN, blur=0.8, voting=0.2)).call == "undetermined"
 
 
+@pytest.mark.parametrize("pooled", [CLEAR, NEGATIVE])
+def test_no_call_is_made_from_false_colours_however_sure_the_model_is(pooled):
+    decision = decided(pooled=pooled, scan=ScanFacts(false_colours=True))
+    assert decision.call == "undetermined" and np.isnan(decision.confidence)
+    assert decision.review_reasons == ("undetermined", "false-colours")
+
+
 def test_no_vote_no_call_no_number():
     nan = float("nan")
     silent = Pooled(np.full(3, nan), nan, 0.0, nan, 0.0, nan, nan)

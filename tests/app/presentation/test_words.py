@@ -30,6 +30,7 @@ REASON_CODES = [
     "several-images",
     "other-stain",
     "tinted-glass",
+    "false-colours",
 ]
 
 
