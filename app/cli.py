@@ -19,7 +19,7 @@ import click
 from app import exit_codes
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
-from wsi.text import escape
+from wsi.text import escape, visible
 
 _EMPTY_HINT = "leave it out; or is a shell variable not set?"
 
@@ -58,6 +58,7 @@ _MODEL = click.option("--model", type=_WORD, default=None, metavar="NAME|DIR", h
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 all well, 1 some slides failed, 2 wrong usage, 75 held elsewhere, 130 stopped."""
     from app.guard import check_packages
+    from app.ledger.locks import waits_are_told
     from wsi.process.child import trust_no_current_folder
     from wsi.process.limits import no_core_files
     from wsi.process.silence import fill_closed_streams
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     no_core_files()
     try:
         check_packages()
-        code = cli.main(args=argv, prog_name="pulmoscope", standalone_mode=False)
+        with waits_are_told(lambda line: click.echo(f"pulmoscope: {visible(line)}", err=True)):
+            code = cli.main(args=argv, prog_name="pulmoscope", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()

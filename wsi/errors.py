@@ -18,7 +18,7 @@
     |   |-- NoColourError          no-colour             (a grey picture)
     |   |-- SlideCrashedError      crashed               (the reading process died)
     |   `-- SlideTimeoutError      timed-out
-    |-- ModelError                 model-invalid
+    |-- ModelError                 model-invalid         (exit code 2)
     |   |-- ModelNotFoundError     model-not-found
     |   `-- ModelDigestError       model-altered         (a file does not match the card)
     |-- SiteError                  site-invalid          (a site profile)
@@ -131,6 +131,7 @@ class SlideTimeoutError(SlideError):
 
 class ModelError(PulmoscopeError):
     code = "model-invalid"
+    exit_code = UsageError.exit_code
 
 
 class ModelNotFoundError(ModelError):

@@ -32,8 +32,9 @@ class _Folder:
         self._folder = folder
 
     @cached_property
-    def series(self) -> dicom_series.SeriesOfFolder:
-        return dicom_series.series_of_folder(self._folder)
+    def of_series(self) -> dict[str, Path]:
+        """The file that stands for the slide of each DICOM series in it."""
+        return dicom_series.slides_of_series(dicom_series.series_of_folder(self._folder))
 
     @cached_property
     def indexed(self) -> dict[Path, Path]:
@@ -53,6 +54,7 @@ def _slide_of(path: Path, folder: _Folder) -> Path:
         mirax = path.parent.with_name(f"{path.parent.name}.mrxs") if path.parent.name else path
         if mirax.is_file() and (path.parent / "Slidedat.ini").is_file():
             return mirax
-        return dicom_series.slide_of_instance(path, folder.series) if dicom_series.is_dicom(path) else path
+        header = dicom_series.read_header(path) if dicom_series.is_dicom(path) else None
+        return path if header is None else folder.of_series.get(header.series, path)
     except (OSError, ValueError, SlideError):
         return path

@@ -21,8 +21,12 @@ from app.ledger.locks import try_lock
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow
 from app.ledger.table import SlideTable
+from app.slides.question import error_of
 from wsi import __version__
-from wsi.errors import OutputUnwritableError, StoreError
+from wsi.errors import ModelError, OutputUnwritableError, SiteError, StoreError
+
+# How a run ends by what is no slide's fault, as its log tells it.
+_ENDINGS = {"unwritable": "output unwritable", "no-model": "model unusable"}
 
 
 @dataclass
@@ -63,7 +67,8 @@ def run_batch(
 
     Close it when leaving early: that ends the workers, clears what they had staged and brings the table up to date.
     With `fail_fast` the first slide that fails ends it. Raises OutputUnwritableError as soon as the output takes
-    nothing more: that is no slide's fault, and every further slide would only meet it again.
+    nothing more, ModelError or SiteError where the model was damaged meanwhile: that is no slide's fault, and every
+    further slide would only meet it again.
     """
     tally.notes += [note for note in prepare_output(config.out) if note not in tally.notes]
     books = _Books(config, classes)
@@ -78,8 +83,8 @@ def run_batch(
                     under_way[event.job.slide_id] = event.job
                 if isinstance(event, SlideFinished):
                     event = _with_older_result(event, config.out)
-                    if event.fate == "unwritable":
-                        raise OutputUnwritableError(event.row.message)
+                    if event.fate in _ENDINGS:
+                        raise error_of([event.row.error_code, event.row.message, ""])
                     under_way.pop(event.job.slide_id, None)
                     _count(tally, event)
                 books.enter(event)
@@ -90,7 +95,10 @@ def run_batch(
             else:
                 how = "finished"
     except OutputUnwritableError:
-        how = "output unwritable"
+        how = _ENDINGS["unwritable"]
+        raise
+    except (ModelError, SiteError):
+        how = _ENDINGS["no-model"]
         raise
     finally:
         _clear_leftovers(config.out, set(under_way))

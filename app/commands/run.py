@@ -114,7 +114,7 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
 def _checked_card(request: RunRequest) -> ModelCard:
     """The model's card, once the options have been found to make sense."""
     from classifier.model import find_model
-    from classifier.model_folder.files import read_card
+    from classifier.model_folder.files import read_folder
     from tiler.spec import TileSpec
 
     what = request.what
@@ -123,7 +123,7 @@ def _checked_card(request: RunRequest) -> ModelCard:
     for option, mpp in (("--mpp", what.mpp), ("--mpp-override", what.mpp_override)):
         if mpp is not None and not 0 < mpp < 1000:
             raise UsageError(f"{option} {mpp:g} is no pixel size in um")
-    card = read_card(find_model(request.how.model))
+    card = read_folder(find_model(request.how.model)).card  # whole: a damaged one must not cost a row a slide
     TileSpec(card.tile.size_px, card.tile.mpp, request.how.overlap)
     return card
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app.ledger.aside import set_aside
@@ -19,7 +19,9 @@ from wsi.files.reading import is_folder, is_regular
 LOCKS = ".locks"
 # Locks of shared files are held for one short write. Who holds one longer is no run of ours: any reader can take one.
 PATIENCE_S = 60.0
+TOLD_AFTER_S = 2.0
 _LOOK_EVERY_S = 0.02
+_listeners: list[Callable[[str], object]] = []
 _NO_LOCKS = frozenset((errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL))
 _IN_THE_WAY = frozenset((errno.ELOOP, errno.EISDIR, errno.ENXIO))
 
@@ -69,9 +71,13 @@ def lock(out_dir: Path, file_name: str) -> Iterator[None]:
     # No slide id begins with "~", so a slide named as one of our files has a lock of its own.
     handle = _open(out_dir, f"~{file_name}")
     try:
-        until_s = time.monotonic() + PATIENCE_S
+        began_s, told = time.monotonic(), False
         while not _flock(handle):
-            if time.monotonic() > until_s:
+            waited_s = time.monotonic() - began_s
+            if waited_s > TOLD_AFTER_S and not told:
+                tell_wait(f"waits for another run that holds the lock of {out_dir / file_name}")
+                told = True
+            if waited_s > PATIENCE_S:
                 raise OutputUnwritableError(
                     f"another process has held the lock of {out_dir / file_name} for {PATIENCE_S:.0f} s",
                     hint=f"end it (lsof {out_dir / LOCKS} names it) and run again",
@@ -80,6 +86,22 @@ def lock(out_dir: Path, file_name: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def waits_are_told(tell: Callable[[str], object]) -> Iterator[None]:
+    """Inside, `tell` gets a line for each lock that is waited for longer than a moment. Else nobody does."""
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        _listeners.remove(tell)
+
+
+def tell_wait(line: str) -> None:
+    """Hands a line on to who listens last."""
+    if _listeners:
+        _listeners[-1](line)
 
 
 def _flock(handle: int) -> bool:

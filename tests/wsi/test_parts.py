@@ -55,6 +55,26 @@ def test_a_label_in_a_series_of_its_own_belongs_to_the_slide_of_its_study(tmp_pa
     assert slides_of([label]) == {label: label}
 
 
+@pytest.mark.parametrize("series_of", [lambda n: "1", lambda n: str(n)], ids=["one series", "a series each"])
+@pytest.mark.parametrize("flavour", ["VOLUME", "LABEL"])
+def test_twice_the_instances_are_twice_the_looks(tmp_path: Path, monkeypatch, series_of, flavour) -> None:
+    looks = []
+    original = dicom_series.read_header
+    monkeypatch.setattr(dicom_series, "read_header", lambda path: looks.append(path) or original(path))
+    counts = []
+    for count in (10, 20):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for n in range(count):
+            kind = "VOLUME" if n == 0 else flavour
+            write_instance(folder / f"{n:03}.dcm", drawn(32, 32), series=series_of(n), study="7", flavour=kind)
+        looks.clear()
+        found = slides_of(everything(folder))
+        counts.append(len(looks))
+        assert len(found) == count
+    assert counts[1] <= 2 * counts[0] + 4
+
+
 @pytest.mark.parametrize("flavour", ["LABEL", "OVERVIEW", "THUMBNAIL"])
 def test_a_label_alone_is_never_read_as_a_slide(tmp_path: Path, flavour: str) -> None:
     label = write_instance(tmp_path / "a.dcm", drawn(256, 256), flavour=flavour)

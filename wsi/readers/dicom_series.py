@@ -73,19 +73,28 @@ def series_files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted({path, *still}))
 
 
-def slide_of_instance(path: Path, beside: SeriesOfFolder) -> Path:
-    """The file that stands for the slide of which `path` is an instance: its largest volume.
+def slides_of_series(beside: SeriesOfFolder) -> dict[str, Path]:
+    """For each series of a folder the file that stands for its slide: the largest volume; one look at each file.
 
-    `beside` are the series of its folder. A label or overview in a series of its own belongs to the one slide of its
-    study. Where there is no volume, `path` stands for itself.
+    A series without one, a label or an overview, belongs to the one slide of its study; it is left out where there are
+    several, or none.
     """
-    header = read_header(path)
-    if header is None:
-        return path
-    volumes = _volumes(beside.get(header.series, ()))
-    if not volumes and header.flavour != "VOLUME":
-        volumes = _volumes_of_study(beside, header.study)
-    return max(sorted(volumes), key=lambda part: _rank(part, volumes[part]), default=path)
+    volumes = {series: _volumes(files) for series, files in beside.items()}
+    slides = {
+        series: max(sorted(found), key=lambda part, found=found: _rank(part, found[part]))  # type: ignore[misc]
+        for series, found in volumes.items()
+        if found
+    }
+    of_study: dict[str, set[Path]] = {}
+    for series, slide in slides.items():
+        for study in {header.study for header in volumes[series].values()}:
+            of_study.setdefault(study, set()).add(slide)
+    for series in beside.keys() - slides.keys():
+        studies = {header.study for file in beside[series] if (header := read_header(file)) is not None} - {""}
+        belongs_to = {slide for study in studies for slide in of_study.get(study, ())}
+        if len(belongs_to) == 1:
+            slides[series] = belongs_to.pop()
+    return slides
 
 
 @contextmanager
@@ -130,13 +139,6 @@ def _folder_of_links(files: Collection[Path]) -> tempfile.TemporaryDirectory[str
 def _volumes(files: tuple[Path, ...]) -> dict[Path, DicomHeader]:
     headers = {file: read_header(file) for file in files}
     return {file: header for file, header in headers.items() if header is not None and header.flavour == "VOLUME"}
-
-
-def _volumes_of_study(beside: SeriesOfFolder, study: str) -> dict[Path, DicomHeader]:
-    """The volumes of the study's only slide; empty where there are several, or none."""
-    of_series = [_volumes(files) for files in beside.values()]
-    of_study = [volumes for volumes in of_series if any(header.study == study for header in volumes.values())]
-    return of_study[0] if study and len(of_study) == 1 else {}
 
 
 def _rank(path: Path, header: DicomHeader) -> tuple[bool, int, int]:

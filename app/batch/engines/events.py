@@ -10,9 +10,9 @@ from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.records import SlideRow
 
-Fate = Literal["ran", "kept", "held", "unwritable"]
+Fate = Literal["ran", "kept", "held", "unwritable", "no-model"]
 """`kept`: a finished result was there; `held`: another run is at this slide and will write its row;
-`unwritable`: the output took no result, which says nothing about the slide."""
+`unwritable`: the output took no result, `no-model`: the model cannot be used, which says nothing about the slide."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,12 @@ from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.worker import WorkerProcess, start_worker
 from app.batch.job import SlideJob
 from app.config import RunConfig
+from app.ledger.locks import tell_wait
 from app.ledger.records import SlideRow
+
+# No library ends its own process so.
+_FROM_OUTSIDE = "SIGKILL"
+_SHORT_OF_MEMORY = "where the machine is short of memory, give fewer --workers"
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,11 @@ class _Worker:
     def __init__(self, engine: LocalEngine, config: RunConfig) -> None:
         self._engine, self._config = engine, config
         self.job: SlideJob | None = None
+        self._again = False
         self._begin(engine.early.pop() if engine.early else start_worker())
 
-    def give(self, job: SlideJob) -> SlideJob:
-        self.job, self.clock = job, SlideClock(self._engine.clock)
+    def give(self, job: SlideJob, *, again: bool = False) -> SlideJob:
+        self.job, self.clock, self._again = job, SlideClock(self._engine.clock), again
         try:
             self.connection.send(job)
         except OSError:  # it died while idle
@@ -82,14 +88,28 @@ class _Worker:
         try:
             message = self.connection.recv()
         except (EOFError, OSError):
-            yield self.lose("crashed", f"reading it ended its process ({self._worker.end()})")
+            yield from self._lost(self._worker.end())
             return
-        if isinstance(message, tuple):
+        if isinstance(message, str):
+            tell_wait(message)
+        elif isinstance(message, tuple):
             yield SlideProgress(self.job, *message)
         else:
             outcome: SlideOutcome = message
             job, self.job = self.job, None
             yield outcome.of(job)
+
+    def _lost(self, how: str) -> Iterator[Event]:
+        """The process is gone. What somebody killed from outside (the system, short of memory) says nothing of the
+        slide, which is tried once more."""
+        assert self.job is not None
+        if _FROM_OUTSIDE not in how:
+            yield self.lose("crashed", f"reading it ended its process ({how})")
+        elif self._again:
+            yield self.lose("crashed", f"its process was killed from outside twice ({how}); {_SHORT_OF_MEMORY}")
+        else:
+            self._restart()
+            self.give(self.job, again=True)
 
     def lose(self, code: str, message: str) -> SlideFinished:
         """Ends the process, starts another, and gives the lost job's end."""

@@ -11,7 +11,7 @@ from typing import Any
 from aggregate import store
 from aggregate.provenance import Provenance
 from aggregate.result import SlideStatus
-from app.batch.engines.events import SlideOutcome
+from app.batch.engines.events import Fate, SlideOutcome
 from app.batch.job import SlideJob
 from app.batch.kept import label_changed, save_announced, tell_anew, what_changed
 from app.config import RunConfig
@@ -19,7 +19,14 @@ from app.ledger.locks import try_lock
 from app.ledger.records import SlideRow
 from app.pipeline import Progress, run_slide
 from classifier.model import TileModel, load_model
-from wsi.errors import ModelDigestError, NotAFileError, OutputUnwritableError, PulmoscopeError, SiteError
+from wsi.errors import (
+    ModelDigestError,
+    ModelError,
+    NotAFileError,
+    OutputUnwritableError,
+    PulmoscopeError,
+    SiteError,
+)
 
 
 def process_slide(
@@ -33,13 +40,21 @@ def process_slide(
                 return _finished_elsewhere(job, config, model()) or held
             return _process(job, config, model(), progress)
     except OutputUnwritableError as error:
-        return SlideOutcome(failed_row(job, error.code, error.detail), "unwritable")
+        return _ends_the_run(job, error, "unwritable")
+    except (ModelError, SiteError) as error:
+        return _ends_the_run(job, error, "no-model")
     except PulmoscopeError as error:
         return SlideOutcome(failed_row(job, error.code, error.detail))
     except Exception as error:  # one slide must never end the batch
         if _lacks_memory(error):
             return SlideOutcome(failed_row(job, "out-of-memory", "the slide needs more memory; give a larger --memory"))
         return SlideOutcome(failed_row(job, "internal-error", f"{type(error).__name__}; please report this"))
+
+
+def _ends_the_run(job: SlideJob, error: PulmoscopeError, fate: Fate) -> SlideOutcome:
+    """What is no slide's fault, and would meet every further one. The words are of the output or the model."""
+    row = SlideRow(job.slide_id, job.file, SlideStatus.FAILED, error_code=error.code, message=error.detail)
+    return SlideOutcome(row, fate)
 
 
 def _lacks_memory(error: Exception) -> bool:
@@ -49,7 +64,7 @@ def _lacks_memory(error: Exception) -> bool:
 
 def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:
     """The row of a slide that failed. Under a pseudonym the message is ours alone: the original one names the file."""
-    if job.pseudonymous and code != OutputUnwritableError.code:
+    if job.pseudonymous:
         message = f"{job.file} failed; `pulmoscope info` on the original says more"
     return SlideRow(job.slide_id, job.file, SlideStatus.FAILED, error_code=code, message=message)
 
@@ -63,13 +78,19 @@ class ModelCache:
 
     def __call__(self) -> TileModel:
         if self._model is None:
-            model = load_model(self._config.model, runtime=self._config.runtime, threads=self._config.threads)
+            model = self._loaded()
             if self._config.model_sha256 not in ("", model.card.digest):
                 raise ModelDigestError(
                     f"the model {model.card.name} is another one on this machine", hint="install the same on all"
                 )
             self._model = self._of_site(model)
         return self._model
+
+    def _loaded(self) -> TileModel:
+        try:
+            return load_model(self._config.model, runtime=self._config.runtime, threads=self._config.threads)
+        except OSError as error:  # its disk went away
+            raise ModelError(f"the model cannot be read: {error.strerror}", hint="run again when it is back") from error
 
     def _of_site(self, model: TileModel) -> TileModel:
         if not self._config.site:

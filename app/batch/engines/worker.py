@@ -21,8 +21,8 @@ from wsi.process.silence import silent
 _REPORT_EVERY_S = 0.2
 
 WorkerProcess = Child
-"""It wants to be sent a RunConfig with a SlideWork or None, then SlideJobs; it answers each with (tiles done, tiles)
-and a SlideOutcome."""
+"""It wants to be sent a RunConfig with a SlideWork or None, then SlideJobs; it answers each with (tiles done, tiles),
+lines that say what it waits for, and a SlideOutcome."""
 
 
 def start_worker() -> WorkerProcess:
@@ -56,6 +56,7 @@ def work() -> None:
 
 def _serve(connection: Connection) -> None:
     from app.batch.engines.task import ModelCache, process_slide
+    from app.ledger.locks import waits_are_told
     from wsi.process.tuning import tune_process
 
     tune_process()
@@ -63,7 +64,7 @@ def _serve(connection: Connection) -> None:
     threading.Thread(target=_load_store, daemon=True).start()
     config, other_work = connection.recv()
     do, model = other_work or process_slide, ModelCache(config)
-    with memory_limit(config.memory_gb):
+    with memory_limit(config.memory_gb), waits_are_told(connection.send):
         while True:
             job = connection.recv()
             connection.send(do(job, config, model, _Reporter(connection)))

@@ -2,8 +2,11 @@
 
 import contextlib
 import csv
+import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +18,7 @@ from PIL import Image
 from aggregate import store
 from app.batch.engines import events as told
 from app.batch.engines.local import LocalEngine
+from app.batch.engines.task import process_slide
 from app.batch.inputs import collect_jobs
 from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
@@ -22,10 +26,11 @@ from app.config import RunConfig
 from app.ledger.locks import prepare_locks, try_lock
 from app.ledger.records import SlideRow, read_rows
 from app.ledger.table import merge_rows
-from classifier.model import DEMO_MODEL
+from classifier.model import DEMO_MODEL, PACKAGED
+from classifier.model_folder.card import LITERT_FILE, WEIGHTS_FILE
 from tests.conftest import REPOSITORY
 from tests.faults.common import flaws
-from wsi.errors import OutputUnwritableError
+from wsi.errors import ModelDigestError, ModelError, OutputUnwritableError
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
@@ -105,23 +110,49 @@ def test_a_damaged_result_is_redone(slides, tmp_path):
     assert store.verify(out / "a.zarr") == []
 
 
-def test_a_worker_killed_midway_costs_its_slide_alone(slides, tmp_path):
-    tally, events = Tally(), []
+def killed_each_time(job, config, model, progress):
+    if job.slide_id == "a":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return process_slide(job, config, model, progress)
+
+
+def aborts(job, config, model, progress):
+    if job.slide_id == "a":
+        os.abort()
+    return process_slide(job, config, model, progress)
+
+
+@pytest.mark.parametrize(
+    ("work", "message"), [(killed_each_time, r"killed from outside twice .*SIGKILL.* --workers"), (aborts, "SIGABRT")]
+)
+def test_a_worker_that_is_lost_costs_its_slide_alone(slides, tmp_path, work, message):
     jobs = [job for job in collect_jobs([slides], None) if job.slide_id in "ab"]
+    tally = Tally()
     config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL)
-    for event in run_batch(jobs, config, CLASSES, tally=tally):
-        events.append(event)
-        if isinstance(event, told.SlideStarted) and event.job.slide_id == "a":
-            [worker] = children(os.getpid())
-            os.kill(worker, signal.SIGKILL)
+    events = list(run_batch(jobs, config, CLASSES, engine=LocalEngine(1, work=work), tally=tally))
     rows = {row.slide_id: row for row in tally.rows}
-    assert rows["a"].error_code == "crashed" and "SIGKILL" in rows["a"].message
-    assert rows["b"].call == "adenocarcinoma"
+    assert rows["a"].error_code == "crashed" and re.search(message, rows["a"].message)
+    assert ("twice" in rows["a"].message) == (work is killed_each_time)
+    assert rows["b"].call == "adenocarcinoma" and sum(isinstance(event, told.SlideFinished) for event in events) == 2
     assert [path.name for path in store.stored_results(tmp_path / "out")] == ["b.zarr"]
     # And the next run does what was lost.
     again, _ = run(jobs, tmp_path / "out")
     assert again.exit_code == 0 and again.kept == 1
     assert list((tmp_path / "out" / ".staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_killed_from_outside_costs_nothing(slides, tmp_path, workers):
+    """As by the system where memory is short: the slide is tried once more."""
+    tally = Tally()
+    jobs = [job for job in collect_jobs([slides], None) if job.slide_id in "ab"]
+    config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL)
+    for event in run_batch(jobs, config, CLASSES, engine=LocalEngine(workers), tally=tally):
+        if isinstance(event, told.SlideStarted) and event.job.slide_id == "a":
+            for worker in children(os.getpid()):
+                os.kill(worker, signal.SIGKILL)
+    assert {row.slide_id: row.error_code for row in tally.rows} == {"a": "", "b": ""}
+    assert tally.exit_code == 0 and flaws(tmp_path / "out") == []
 
 
 def test_a_pipe_in_the_place_of_a_slide_is_told_at_once(slides, tmp_path):
@@ -367,5 +398,56 @@ def test_a_redone_slide_says_what_changed(slides, tmp_path):
 
 
 def test_another_model_of_the_same_name_is_refused(slides, tmp_path):
-    tally, _ = run(collect_jobs([slides / "a.tif"], None), tmp_path / "out", model_sha256="0" * 64)
-    assert tally.rows[0].error_code == "model-altered"
+    with pytest.raises(ModelDigestError, match="another one on this machine"):
+        run(collect_jobs([slides], None), tmp_path / "out", model_sha256="0" * 64)
+    assert read_rows(tmp_path / "out" / "slides.csv") == []
+
+
+@pytest.fixture
+def own_model(tmp_path):
+    shutil.copytree(PACKAGED / DEMO_MODEL, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def nonsense(model):
+    """With digests that fit: only who runs the network finds out."""
+    card = json.loads((model / "card.json").read_text())
+    (model / LITERT_FILE).write_bytes(b"nonsense")
+    card["files"][LITERT_FILE] = hashlib.sha256(b"nonsense").hexdigest()
+    (model / "card.json").write_text(json.dumps(card))
+
+
+DAMAGES = {
+    "one bit": lambda model: (model / LITERT_FILE).write_bytes(b"x" + (model / LITERT_FILE).read_bytes()[1:]),
+    "a file is gone": lambda model: (model / WEIGHTS_FILE).unlink(),
+    "the folder is gone": shutil.rmtree,
+    "nonsense with digests that fit": nonsense,
+    "an unknown file": lambda model: (model / "more.txt").write_text(""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_model_ends_the_run_with_one_line(slides, tmp_path, own_model, damage):
+    damage(own_model)
+    command = [sys.executable, "-m", "app.cli", "run", slides, "--out", tmp_path / "out", "--model", own_model]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stdout == ""
+    assert done.stderr.startswith("pulmoscope: model-") and "internal" not in done.stderr
+    assert read_rows(tmp_path / "out" / "slides.csv") == []
+
+
+@pytest.mark.parametrize("damage", ["one bit", "the folder is gone"])
+def test_a_model_damaged_meanwhile_ends_the_run_where_it_is_loaded_anew(slides, tmp_path, own_model, damage):
+    """What was done stays, nothing is called failed, and the same command goes on with the model mended."""
+    jobs, config = collect_jobs([slides], None), RunConfig(out=tmp_path / "out", model=str(own_model))
+    begun = set()
+    with pytest.raises(ModelError):
+        for event in run_batch(jobs, config, CLASSES, tally=Tally()):
+            begun.add(event.job.slide_id)
+            if isinstance(event, told.SlideStarted) and event.job.slide_id == "b":
+                DAMAGES[damage](own_model)
+                for worker in children(os.getpid()):
+                    os.kill(worker, signal.SIGKILL)
+    assert [row.slide_id for row in read_rows(tmp_path / "out" / "slides.csv")] == ["a"] and begun == {"a", "b"}
+    assert '"how": "model unusable"' in (tmp_path / "out" / "run.jsonl").read_text()
+    assert flaws(tmp_path / "out") == []

@@ -5,6 +5,7 @@ import fcntl
 import multiprocessing
 import os
 import stat
+import threading
 
 import pytest
 
@@ -12,9 +13,10 @@ from app.batch.run_log import RUN_LOG, RunLog
 from app.ledger import lines, locks
 from app.ledger.audit import AUDIT, AuditLog, check_chain
 from app.ledger.lines import append_line, last_line
-from app.ledger.locks import LOCKS, lock, prepare_locks, try_lock
+from app.ledger.locks import LOCKS, lock, prepare_locks, try_lock, waits_are_told
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from app.ledger.table import SlideTable, merge_rows
+from tests.faults.common import draw_slides, flaws, start_run
 from wsi.errors import OutputUnwritableError
 
 
@@ -82,6 +84,47 @@ def test_a_lock_that_another_process_holds_ends_in_one_line(out, monkeypatch, ho
             AuditLog(out, "x", "y").record("run", "a", {})
     AuditLog(out, "x", "y").record("run", "a", {})
     assert check_chain(out / AUDIT).lines == 1
+
+
+def test_who_waits_says_so_once_and_goes_on(out, monkeypatch):
+    monkeypatch.setattr(locks, "TOLD_AFTER_S", 0.05)
+    told = []
+    with waits_are_told(told.append), lock(out, AUDIT):
+        other = (out / LOCKS / f"~{RUN_LOG}.lock").open("w")
+        fcntl.flock(other, fcntl.LOCK_EX)
+        threading.Timer(0.4, other.close).start()
+        RunLog(out, "y").write("run-started")
+        RunLog(out, "y").write("run-ended")
+    assert told == [f"waits for another run that holds the lock of {out / RUN_LOG}"]
+    assert len((out / RUN_LOG).read_text().splitlines()) == 2
+
+
+def test_a_short_wait_is_not_told(out):
+    told = []
+    other = (out / LOCKS / f"~{AUDIT}.lock").open("w")
+    fcntl.flock(other, fcntl.LOCK_EX)
+    threading.Timer(0.2, other.close).start()
+    with waits_are_told(told.append):
+        AuditLog(out, "x", "y").record("run", "a", {})
+    assert told == []
+
+
+@pytest.mark.parametrize("name", [".ids.jsonl", SLIDES_CSV, AUDIT])
+def test_a_run_that_waits_says_so_on_the_terminal(out, tmp_path_factory, name):
+    """The first two are the command's own waits, the third is that of its worker, whose terminal is closed."""
+    slides = draw_slides(tmp_path_factory.mktemp("in"), 1, 600)
+    other = (out / LOCKS / f"~{name}.lock").open("w")
+    fcntl.flock(other, fcntl.LOCK_EX)
+    process = start_run(slides, out)
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "waits for another run" in line:
+            other.close()
+    assert process.wait(60) == 0 and said[0] == (
+        f"pulmoscope: waits for another run that holds the lock of {out / name}\n"
+    )
+    assert sum("waits" in line for line in said) <= 2 and flaws(out) == []
 
 
 def test_a_slide_that_another_holds_is_not_ours(out):
