@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,9 @@ from aggregate.thresholds import DecisionRules
 
 @dataclass(frozen=True)
 class TissueShares:
-    """Where the tissue went: areas in mm2 and shares of the tissue area (a tile may be counted in several)."""
+    """Where the tissue went: areas in mm2 and shares of the tissue area (a tile may be counted in several).
+
+    `unfamiliar` is NaN where the model cannot know it."""
 
     tissue_mm2: float
     voting: float
@@ -66,6 +69,7 @@ def decide(
         "false-colours": scan.false_colours,
         "unfamiliar-slide": scan.unfamiliar and shares.unfamiliar > rules.unfamiliar_share,
         "unfamiliar-tissue": shares.unfamiliar > rules.unfamiliar_share,
+        "familiarity-unknown": math.isnan(shares.unfamiliar),
         "unjudged-area": doubts.unjudged.tiles >= rules.unjudged_tiles,
         "partial-negative": negative and shares.voting < rules.negative_voting_share,
         "tumour-like-tiles": negative and doubts.tumour_like.tiles > 0,
@@ -98,7 +102,7 @@ def decide(
 def _call(pooled: Pooled, shares: TissueShares, classes: tuple[str, ...], rules: DecisionRules) -> str:
     determined = (
         bool(np.isfinite(pooled.probabilities).all())
-        and shares.unfamiliar <= rules.undetermined_unfamiliar_share
+        and not shares.unfamiliar > rules.undetermined_unfamiliar_share
         and shares.voting >= rules.undetermined_voting_share
     )
     return classes[int(np.argmax(pooled.probabilities))] if determined else UNDETERMINED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from aggregate.pool import Pooled, pool
 from aggregate.provenance import Provenance
 from aggregate.result import SlideRecord, SlideResult, TileTable
 from aggregate.thresholds import DecisionRules
+from classifier.familiarity import not_turned_away
 from classifier.model import TilePredictions
 from classifier.model_folder.card import ModelCard
 from tiler.spec import Grid, TileQuality
@@ -40,12 +42,15 @@ def summarise(
     rules: DecisionRules,
     provenance: Provenance,
 ) -> SlideResult:
-    """The result of one slide. A tile votes when its quality is good and its familiarity reaches the threshold."""
+    """The result of one slide. A tile votes when its quality is good and its familiarity reaches the threshold; where a
+    model cannot know familiarity, every good tile does, and the result says so."""
     grid, predictions = survey.grid, readings.predictions
-    recognised = predictions.familiarity >= card.familiarity_threshold
+    recognised = not_turned_away(predictions.familiarity, card.familiarity_threshold)
     background = card.classes.index(card.background)
     votes = recognised & (readings.quality == TileQuality.GOOD)
-    shares = _tissue_shares(survey, readings.quality, recognised, votes)
+    shares = _tissue_shares(
+        survey, readings.quality, recognised, votes, known=not np.isnan(predictions.familiarity).any()
+    )
     pooled = pool(
         predictions.probabilities[votes],
         grid.cell[votes],
@@ -146,6 +151,8 @@ def _tissue_shares(
     quality: NDArray[np.uint8],
     recognised: NDArray[np.bool_],
     votes: NDArray[np.bool_],
+    *,
+    known: bool,
 ) -> TissueShares:
     area = survey.grid.tissue_fraction.astype(np.float64)
 
@@ -160,7 +167,7 @@ def _tissue_shares(
     return TissueShares(
         tissue_mm2=survey.areas.tissue_mm2,
         voting=share(votes),
-        unfamiliar=share(unfamiliar),
+        unfamiliar=share(unfamiliar) if known else math.nan,
         blur=share(flagged(TileQuality.BLUR)),
         pen=share(flagged(TileQuality.PEN)),
         dark=share(flagged(TileQuality.DARK)),

@@ -28,6 +28,7 @@ Progress = Callable[[int, int], None]
 """Called with (tiles done, tiles in all)."""
 
 _LIBRARIES = ("numpy", "openslide-python", "zarr", "opencv-python-headless", "ai-edge-litert", "keras")
+_FURTHER = {"onnx": ("onnxruntime",)}
 
 
 def run_slide(
@@ -60,7 +61,7 @@ def run_slide(
         config_sha256=config.sha256(mpp),
         label=public_label(label, model.card.classes),
         reader=config.reader,
-        libraries={name: version(name) for name in _LIBRARIES},
+        libraries={name: version(name) for name in (*_LIBRARIES, *_FURTHER.get(model.runtime, ()))},
         python=platform.python_version(),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),

@@ -145,6 +145,29 @@ class Familiarity:
         )
 
 
+class UnknownFamiliarity:
+    """Of a model that brings nothing of its training tissue: how familiar a tile is cannot be said."""
+
+    def of(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(n,) NaN for features (n, d)."""
+        return np.full(len(features), np.nan, np.float32)
+
+    def unlike(self, features: NDArray[np.floating]) -> float:
+        """NaN, of a slide of tiles (n, d)."""
+        return float("nan")
+
+    def aligned(self, alignment: Alignment | None) -> UnknownFamiliarity:
+        """Itself; raises ModelError where there is anything to align with."""
+        if alignment is not None:
+            raise ModelError("the model knows no familiarity that a site profile could align")
+        return self
+
+
+def not_turned_away(familiarity: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
+    """(n,) whether a tile of that familiarity (n,) may vote: it is recognised or, where NaN, nobody knows."""
+    return ~(familiarity < threshold)
+
+
 def nearest_distances(
     features: NDArray[np.floating], whitening: NDArray[np.floating], centres: NDArray[np.floating]
 ) -> Rows:

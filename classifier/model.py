@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.calibrate import softmax
-from classifier.familiarity import Alignment, Familiarity
-from classifier.model_folder.card import CARD_FILE, FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
+from classifier.familiarity import Alignment, Familiarity, UnknownFamiliarity
+from classifier.model_folder.card import (
+    CARD_FILE,
+    FAMILIARITY_FILE,
+    LITERT_FILE,
+    NETWORK_FILE,
+    WEIGHTS_FILE,
+    ModelCard,
+)
 from classifier.model_folder.files import ModelFolder, read_card, read_folder, unpack_arrays
 from classifier.networks.fields import stack_fields
 from classifier.networks.shape import features_of
@@ -21,7 +28,7 @@ from wsi.errors import ModelError, ModelNotFoundError
 DEFAULT_MODEL = "lung-v1"
 DEMO_MODEL = "demo-synthetic"
 PACKAGED = Path(__file__).parent / "models"
-RUNTIMES = ("auto", "litert-int8", "tensorflow")
+RUNTIMES = ("auto", "litert-int8", "tensorflow", "onnx")
 BATCH_TILES = 32
 
 
@@ -31,7 +38,7 @@ class TilePredictions:
 
     probabilities: NDArray[np.float32]  # (n, c) calibrated, each row sums to 1
     features: NDArray[np.float16]  # (n, d)
-    familiarity: NDArray[np.float32]  # (n,) 0 to 1
+    familiarity: NDArray[np.float32]  # (n,) 0 to 1; NaN where the model cannot know
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -48,7 +55,7 @@ class TileModel:
         self,
         card: ModelCard,
         network: Runtime,
-        familiarity: Familiarity,
+        familiarity: Familiarity | UnknownFamiliarity,
         *,
         correction: NDArray[np.uint8] | None = None,
         site_sha256: str = "",
@@ -125,9 +132,11 @@ class TileModel:
 def load_model(
     name_or_path: str | Path = DEFAULT_MODEL, *, runtime: str = "auto", threads: int | None = None
 ) -> TileModel:
-    """A packaged model by name, or any model folder. `runtime` auto: LiteRT where the folder has it, else TensorFlow.
+    """A packaged model by name, or any model folder. `runtime` auto: ONNX Runtime for an imported network, LiteRT where
+    the folder has it, else TensorFlow.
 
-    `threads` limits TensorFlow's; LiteRT uses one core for each thread that calls `predict`.
+    `threads` limits TensorFlow's; LiteRT uses one core for each thread that calls `predict`, and so does ONNX Runtime
+    where `threads` is given.
 
     Raises ModelNotFoundError, ModelDigestError, ModelError.
     """
@@ -135,10 +144,7 @@ def load_model(
         raise ModelError(f"there is no runtime {runtime!r}", hint=f"use one of {', '.join(RUNTIMES)}")
     folder = read_folder(find_model(name_or_path))
     card = folder.card
-    familiarity = Familiarity.from_arrays(
-        unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE), len(card.classes), features_of(card.network)
-    )
-    return TileModel(card, _start(folder, runtime, threads), familiarity)
+    return TileModel(card, _start(folder, runtime, threads), _familiarity(folder))
 
 
 def packaged_models() -> list[ModelCard]:
@@ -160,13 +166,34 @@ def find_model(name_or_path: str | Path) -> Path:
     return path
 
 
+def _familiarity(folder: ModelFolder) -> Familiarity | UnknownFamiliarity:
+    card = folder.card
+    if not card.knows_familiarity:
+        return UnknownFamiliarity()
+    arrays = unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE)
+    return Familiarity.from_arrays(arrays, len(card.classes), features_of(card.network))
+
+
 def _start(folder: ModelFolder, runtime: str, threads: int | None) -> Runtime:
     from classifier.runtimes.litert import LITERT_INT8, LiteRtRuntime
     from classifier.runtimes.tensorflow import TensorFlowRuntime
 
+    if NETWORK_FILE in folder.contents:
+        return _start_onnx(folder, runtime, threads)
+    if runtime == "onnx":
+        raise ModelError(f"{folder.card.name} has no {NETWORK_FILE}", hint="leave the runtime to the program")
     has_litert = LITERT_FILE in folder.contents
     if runtime == LITERT_INT8 and not has_litert:
         raise ModelError(f"{folder.card.name} has no {LITERT_FILE}", hint="use the runtime tensorflow")
     if has_litert and runtime in ("auto", LITERT_INT8):
         return LiteRtRuntime(folder.card, folder.contents[LITERT_FILE])
     return TensorFlowRuntime(folder.card, unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE), threads)
+
+
+def _start_onnx(folder: ModelFolder, runtime: str, threads: int | None) -> Runtime:
+    from classifier.runtimes.onnx import ONNX, OnnxRuntime
+
+    if runtime not in ("auto", ONNX):
+        raise ModelError(f"{folder.card.name} runs with ONNX Runtime only", hint="use the runtime onnx")
+    head = unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE) if WEIGHTS_FILE in folder.contents else None
+    return OnnxRuntime(folder.card, folder.contents[NETWORK_FILE], head, threads)

@@ -1,6 +1,7 @@
 """What the README promises exists: commands, options, reasons, files."""
 
 import json
+import math
 import re
 from dataclasses import fields, replace
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_every_reason_that_a_decision_gives_has_words():
     )
     negative = decided(
         pooled=NEGATIVE,
-        shares=replace(CLEAN, voting=0.5),
+        shares=replace(CLEAN, voting=0.5, unfamiliar=math.nan),
         doubts=Doubts(tumour_like=Place(1.0, 0.0, 0.0)),
         low_margin=1.1,
     )

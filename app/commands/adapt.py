@@ -18,7 +18,7 @@ from classifier.model_folder.card import FAMILIARITY_FILE
 from classifier.model_folder.files import read_folder, unpack_arrays
 from classifier.networks.shape import features_of
 from classifier.site.files import refuse_taken, write_site
-from classifier.site.fit import SlideSeen, fit_site
+from classifier.site.fit import SlideSeen, fit_site, refuse_without_familiarity
 from classifier.site.look import Look, correction_of, read_model_look, typical_look
 from classifier.site.profile import WHAT_IT_CHANGES, SiteProfile
 from wsi.errors import ModelError, NotAFileError, PulmoscopeError, SlideCrashedError, UsageError
@@ -37,8 +37,9 @@ def adapt_site(
     Raises UsageError, ModelError, SiteError, OutputUnwritableError.
     """
     refuse_taken(out)
-    jobs = collect_jobs(inputs, None, mpp=None if mpp is None else FillIn(mpp), skip=out)
     model = load_model(model_name)
+    refuse_without_familiarity(model)
+    jobs = collect_jobs(inputs, None, mpp=None if mpp is None else FillIn(mpp), skip=out)
     slides = GuardedSlides(processes=1, limits=_LIMITS)
     try:
         looks, failed = _each(jobs, lambda job: _look(slides, job, model), say)

@@ -94,6 +94,8 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     told[f"surest {surest.coverage:.0%} of the tiles"] = f"{surest.accuracy} right"
     known = evaluation.recognised_accuracy
     told["not recognised"] = f"{share(evaluation.not_recognised)} of the tiles; accuracy on the others {known}"
+    if not evaluation.card.knows_familiarity:
+        told["not recognised"] = "cannot be said of this model"
     worst = worst_shift(evaluation.shifts)
     if worst:
         told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {signed_points(worst.difference)} points"

@@ -58,6 +58,12 @@ REASONS: dict[str, Reason] = {
         "A notable share of the tissue is unlike anything that the model learned from. It took no part in the call.",
         "Look at the hatched areas yourself: the model says nothing about them.",
     ),
+    "familiarity-unknown": Reason(
+        "The model cannot tell what it does not know",
+        "It was made elsewhere and brings nothing of the tissue that it learned from. Every tile of good quality took "
+        "part in the call, also tissue of a kind that the model was never shown and gives some class all the same.",
+        "Take the call as a hint only; measure the model on your own slides, or train a model on its features.",
+    ),
     "unjudged-area": Reason(
         "An area could not be judged",
         "Connected tissue of four tiles or more took no part in the call: the model does not know it, or it is of poor "

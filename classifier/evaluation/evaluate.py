@@ -24,7 +24,9 @@ from classifier.evaluation.readers.study import study_readers
 from classifier.evaluation.roc import roc_curves
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import detect_unfamiliar
+from classifier.familiarity import not_turned_away
 from classifier.model import TileModel, TilePredictions
+from classifier.model_folder.card import ModelCard
 from classifier.progress import ProgressCallback, quiet
 from wsi.errors import DatasetError, OutputUnwritableError
 from wsi.files.csv_cells import csv_line, inert
@@ -69,6 +71,8 @@ def evaluate(
     units = chosen.units(plan.interval_over)
     readings = read_readings(plan.readers, chosen) if plan.readers else None
     foreign = find_foreign(plan.foreign) if plan.foreign else ()
+    if foreign and not model.card.knows_familiarity:
+        raise DatasetError(f"{model.card.name} knows no familiarity to measure", hint="leave --foreign out")
 
     predictions = model.predictions_of(*forward_tiles(model, chosen, progress=progress))
     evaluation = evaluate_predictions(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
@@ -78,7 +82,7 @@ def evaluate(
     if plan.shifts:
         results = shift_battery(model, chosen, progress, unshifted=predictions, units=units)
         evaluation = replace(evaluation, shifts=results)
-    if plan.shifts or foreign:
+    if (plan.shifts or foreign) and model.card.knows_familiarity:
         known = in_distribution(chosen, model.card.tile, predictions.familiarity, units)
         made = detect_unfamiliar(model, chosen, known, progress) if plan.shifts else ()
         evaluation = replace(evaluation, foreign=(*made, *detect_foreign(model, foreign, known, progress)))
@@ -103,7 +107,7 @@ def evaluate_predictions(
         baseline = _figures(colour_baseline(training, chosen, card.tile), chosen, units)
     probabilities = predictions.probabilities
     right = probabilities.argmax(axis=1) == labels
-    known = predictions.familiarity >= card.familiarity_threshold
+    known = not_turned_away(predictions.familiarity, card.familiarity_threshold)
     matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(card.classes))
     return Evaluation(
         card=card,
@@ -120,9 +124,9 @@ def evaluate_predictions(
         reliability=tuple(reliability(probabilities, labels)),
         roc=roc_curves(probabilities, labels, card.classes),
         coverage=coverage_curve(probabilities, labels, units),
-        not_recognised=float((~known).mean()),
-        recognised_accuracy=share_with_interval(right, units, known),
-        warnings=(*listed.warnings, *_doubts(listed, chosen, units)),
+        not_recognised=float((~known).mean()) if card.knows_familiarity else float("nan"),
+        recognised_accuracy=share_with_interval(right, units, known & card.knows_familiarity),
+        warnings=(*listed.warnings, *_doubts(listed, chosen, units), *_unknown(card)),
     )
 
 
@@ -147,6 +151,15 @@ def _doubts(listed: TileSet, chosen: TileSet, units: Groups) -> list[str]:
             f"learned from those, the figures read too high: split by {PATIENT}."
         )
     return found
+
+
+def _unknown(card: ModelCard) -> list[str]:
+    if card.knows_familiarity:
+        return []
+    return [
+        "The model brings nothing of its training tissue: whether it recognises a tile cannot be said, and every tile "
+        "votes. Nothing is told of foreign tissue."
+    ]
 
 
 def _count(names: Groups) -> int:
@@ -186,6 +199,6 @@ def _write_predictions(path: Path, tiles: TileSet, predictions: TilePredictions)
         for record, row, familiarity in zip(
             tiles.records, predictions.probabilities, predictions.familiarity, strict=True
         ):
-            numbers = [f"{value:.6f}" for value in (*row, familiarity)]
+            numbers = [f"{value:.6f}" if np.isfinite(value) else "" for value in (*row, familiarity)]
             texts = [inert(text) for text in (record.file, record.label, record.group)]
             file.write(csv_line([*texts, *numbers]).encode("utf-8", "backslashreplace"))

@@ -90,7 +90,7 @@ class Evaluation:
             "reliability": [asdict(one) for one in self.reliability],
             "roc": [_without_nan(asdict(curve)) for curve in self.roc],
             "coverage": self.coverage.to_dict(),
-            "not_recognised": self.not_recognised,
+            "not_recognised": None if math.isnan(self.not_recognised) else self.not_recognised,
             "recognised_accuracy": self.recognised_accuracy.to_dict(),
             "shifts": [result.to_dict() for result in self.shifts],
             "worst_shift": worst.name if worst else None,

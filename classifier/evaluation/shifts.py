@@ -6,6 +6,7 @@ learns from are in `augment.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.tile_list import TileSet
 from classifier.evaluation.intervals import Figure, Groups, difference, share_with_interval
+from classifier.familiarity import not_turned_away
 from classifier.model import TileModel, TilePredictions
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.stain import shift_stains
@@ -63,7 +65,7 @@ class ShiftResult:
             "title": self.title,
             "accuracy": self.accuracy.to_dict(),
             "difference": self.difference.to_dict(),
-            "not_recognised": round(self.not_recognised, 6),
+            "not_recognised": None if math.isnan(self.not_recognised) else round(self.not_recognised, 6),
             "recognised_accuracy": self.recognised_accuracy.to_dict(),
         }
 
@@ -152,14 +154,15 @@ def shift_battery(
         forward = forward_tiles(model, tiles, view=_without_index(shift.view), progress=shown)
         predictions = model.predictions_of(*forward)
         right = predictions.probabilities.argmax(axis=1) == tiles.labels
-        known = predictions.familiarity >= model.card.familiarity_threshold
+        told = model.card.knows_familiarity
+        known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold) & told
         results.append(
             ShiftResult(
                 name=shift.name,
                 title=shift.title,
                 accuracy=share_with_interval(right, groups),
                 difference=difference(right, plainly_right, groups),
-                not_recognised=float((~known).mean()),
+                not_recognised=float((~known).mean()) if told else math.nan,
                 recognised_accuracy=share_with_interval(right, groups, known),
             )
         )

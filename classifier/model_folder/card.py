@@ -106,6 +106,10 @@ class ModelCard:
         return frozenset({NETWORK_FILE, *((WEIGHTS_FILE, FAMILIARITY_FILE) if network.gives == FEATURES else ())})
 
     @property
+    def optional_files(self) -> frozenset[str]:
+        return frozenset() if isinstance(self.network, ImportedNetwork) else frozenset({LITERT_FILE})
+
+    @property
     def knows_familiarity(self) -> bool:
         """Whether it can be said how alike the training tissue a tile is."""
         return FAMILIARITY_FILE in self.required_files

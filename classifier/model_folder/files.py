@@ -77,8 +77,9 @@ def read_folder(folder: Path) -> ModelFolder:
     missing = card.required_files - set(card.files)
     if missing:
         raise ModelError(f"{CARD_FILE} names no {' and no '.join(sorted(missing))}")
-    if not card.knows_familiarity and FAMILIARITY_FILE in card.files:
-        raise ModelError(f"{CARD_FILE} names {FAMILIARITY_FILE}, which such a model cannot have")
+    strange = set(card.files) - card.required_files - card.optional_files
+    if strange:
+        raise ModelError(f"{CARD_FILE} names {min(strange)}, which a model of its kind has not")
     return ModelFolder(card, read_contents(folder, CARD_FILE, card.name, card.files))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wsi
-from classifier.familiarity import THRESHOLD, Alignment, Familiarity
+from classifier.familiarity import THRESHOLD, Alignment, Familiarity, UnknownFamiliarity
 from classifier.model import TileModel
 from classifier.site.look import Correction, Look
 from classifier.site.profile import Made, SiteProfile
@@ -38,6 +38,16 @@ class SlideSeen:
     made: tuple[NDArray[np.float32], ...]
 
 
+def refuse_without_familiarity(model: TileModel) -> Familiarity:
+    """What the model knows of its training tissue. Raises SiteError where that is nothing."""
+    if isinstance(model.familiarity, UnknownFamiliarity):
+        raise SiteError(
+            f"{model.card.name} knows no familiarity, so there is nothing to fit",
+            hint="train a model on its features, and adapt that",
+        )
+    return model.familiarity
+
+
 def fit_site(
     model: TileModel, slides: Sequence[SlideSeen], look: Look, correction: Correction, known_share: float = KNOWN_SHARE
 ) -> SiteProfile:
@@ -48,7 +58,7 @@ def fit_site(
             f"{len(slides)} slides with {tiles} good tiles are too few for a site profile",
             hint=f"give at least {LEAST_SLIDES} slides of different patients, with {LEAST_TILES} tiles together",
         )
-    card, known = model.card, model.familiarity
+    card, known = model.card, refuse_without_familiarity(model)
     alignment, limit = fit_alignment(known, slides, known_share, card.false_alarm_rate)
     stains = look.stains if np.isfinite(look.stains).all() else np.empty((0, 3))
     return SiteProfile(

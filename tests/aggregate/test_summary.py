@@ -66,6 +66,15 @@ def test_a_tile_votes_where_it_is_good_and_recognised():
     assert (result.heatmap.call[0] > 0).tolist() == result.tiles.votes.tolist()
 
 
+def test_where_familiarity_cannot_be_known_good_tiles_vote_and_nothing_is_called_recognised():
+    flags = [GOOD, GOOD, TileQuality.BLUR, GOOD, GOOD, GOOD]
+    result = summed_up([float("nan")] * 6, flags)
+    assert result.tiles.votes.tolist() == [True, True, False, True, True, True]
+    assert np.isnan(result.qc["share_unfamiliar"]) and result.decision.call == "adenocarcinoma"
+    assert "familiarity-unknown" in result.decision.review_reasons
+    assert "unfamiliar-tissue" not in result.decision.review_reasons
+
+
 def test_shares_are_of_the_tissue_and_a_flawed_tile_is_not_unfamiliar_too():
     flags = [GOOD, GOOD, TileQuality.BLUR, TileQuality.PEN | TileQuality.DARK, TileQuality.EDGE]
     result = summed_up([0.9, FAR, FAR, FAR, FAR], flags, tissue=[1.0, 0.4, 0.3, 0.2, 0.1])

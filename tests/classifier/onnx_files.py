@@ -86,3 +86,14 @@ def with_nodes(*further, initialisers=(), before=(), **more) -> bytes:
     nodes, own = convolutions()
     nodes[-1] = node("Flatten", ["g"], ["core"])
     return model([*before, *nodes, *further], [*own, *initialisers], **more).SerializeToString()
+
+
+def import_folder(content, out, **options):
+    """The folder that `import-model` makes of a file; returns its card."""
+    from classifier.training.encoder.import_model import import_model
+    from classifier.training.encoder.request import ImportRequest
+
+    path = out.parent / f"{out.name}.onnx"
+    path.write_bytes(content)
+    request = ImportRequest.from_options(str(path), out, **{"mpp": 1.0, "licence": "MIT", **options})
+    return import_model(request, lambda note: None)

@@ -65,6 +65,11 @@ def memory_limit(memory_gb: float) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (before, hard))
 
 
+def memory_is_limited() -> bool:
+    """Whether this process may take only so much memory: what asks for too much ends with an error."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
 def allow_cpu_seconds(seconds: float) -> None:
     """The kernel ends this process once it has used `seconds` more of CPU time, whatever its libraries are at."""
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -22,6 +22,7 @@ _NO_MODEL = (
     "No map of the evidence: the model that made this result is not the one at hand. Run the slide again with it, or "
     "start the app where that model is."
 )
+_MADE_ELSEWHERE = "No map of the evidence: the network was made elsewhere, and its layers are not known here."
 _NOT_THE_SAME = (
     "No map of the evidence: the tile at hand does not give the stored probabilities again. The slide file is not the "
     "one that was run."
@@ -50,6 +51,8 @@ def find(site: Site, file: SlideFile, result: SlideResult, tile: int) -> Evidenc
     """The evidence of a tile that voted, from the very slide and model of the result."""
     if not result.tiles.votes[tile]:
         return Evidence(None, why_silent(result, tile))
+    if result.provenance.model.runtime == "onnx":
+        return Evidence(None, _MADE_ELSEWHERE)
     sha256 = result.provenance.model.sha256
     model = site.model_folder(sha256)
     if model is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import streamlit as st
@@ -161,9 +162,13 @@ def _show_reading(result: SlideResult, reading: Reading | None) -> None:
 def _remark(reading: Reading) -> str:
     if not reading.tissue:
         return "No tissue here."
-    familiarity = "" if reading.familiarity is None else f"Familiarity {reading.familiarity:.2f} of 1."
+    familiarity = "" if reading.familiarity is None else _familiarity(reading.familiarity)
     if reading.probabilities is not None:
         return familiarity
     if reading.flaws:
         return f"No probabilities: the tile is {' and '.join(reading.flaws)}."
     return f"No probabilities: the model does not recognise this tissue. {familiarity}"
+
+
+def _familiarity(value: float) -> str:
+    return f"Familiarity {value:.2f} of 1." if math.isfinite(value) else "Familiarity: the model cannot tell."

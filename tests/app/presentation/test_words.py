@@ -15,6 +15,7 @@ REASON_CODES = [
     "low-margin",
     "scattered",
     "unfamiliar-tissue",
+    "familiarity-unknown",
     "undetermined",
     "blur",
     "pen",

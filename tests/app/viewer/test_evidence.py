@@ -85,6 +85,13 @@ def test_another_model_is_told_in_one_line(shown):
     assert found.answer is None and "not the one at hand" in found.why_not
 
 
+def test_a_network_from_elsewhere_has_no_map_and_nobody_is_asked(shown):
+    made = replace(shown.result.provenance.model, runtime="onnx")
+    result = replace(shown.result, provenance=replace(shown.result.provenance, model=made))
+    found = evidence.find(shown.site, shown.file, result, voting(result))
+    assert found.answer is None and "made elsewhere" in found.why_not
+
+
 def test_a_slide_that_gives_other_probabilities_is_told(shown):
     turned = shown.result.tiles.probabilities[:, [1, 2, 0]]
     other = replace(shown.result, tiles=replace(shown.result.tiles, probabilities=turned))
