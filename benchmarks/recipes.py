@@ -16,6 +16,7 @@ import numpy as np
 
 from classifier.dataset.split import TRAIN, VALIDATION
 from classifier.dataset.tile_list import TileRecord, TileSet, read_tile_set
+from classifier.evaluation.intervals import Figure
 from classifier.model_folder.card import CARD_FILE, ModelCard
 from classifier.model_folder.files import read_card
 from classifier.networks.efficientnet_lite import EfficientNetLite
@@ -114,10 +115,10 @@ def line(name: str, card: ModelCard) -> str:
     found = card.metrics[VALIDATION]
     figures = found["figures"]
     recalls = " / ".join(f"{figures[f'sensitivity:{label}']['value']:.3f}" for label in card.classes)
-    accuracy = figures["accuracy"]
+    accuracy = Figure.from_dict(figures["accuracy"])
     worst = min(found["shifts"], key=lambda shift: shift["difference"]["value"])
     return (
-        f"| {name} | {accuracy['value']:.3f} ({accuracy['low']:.3f} to {accuracy['high']:.3f}) | {recalls} "
+        f"| {name} | {accuracy} | {recalls} "
         f"| {figures['ece']['value']:.3f} | {100 * worst['difference']['value']:+.1f} ({worst['title']}) |"
     )
 

@@ -16,6 +16,7 @@ from wsi.text import escape, plain
 if TYPE_CHECKING:
     from classifier.evaluation.evaluate import EvaluationPlan
     from classifier.evaluation.findings import Evaluation
+    from classifier.model_folder.card import ModelCard
     from classifier.training.encoder.request import ImportRequest
     from classifier.training.request import TrainRequest
 
@@ -33,10 +34,18 @@ def train_model(request: TrainRequest, say: Say) -> None:
 
     card = train(request, _shown(), warn=lambda text: say(f"note: {text}"))
     say(f"{card.name} {card.version} written to {escape(str(request.out))} (sha256 {card.digest[:12]})")
-    accuracy = card.metrics.get("val", {}).get("figures", {}).get("accuracy")
-    if accuracy:
-        interval = f"({accuracy['low']:.3f} to {accuracy['high']:.3f})"
-        say(f"accuracy on the validation groups {accuracy['value']:.3f} {interval}")
+    say(accuracy_line(card))
+
+
+def accuracy_line(card: ModelCard) -> str:
+    """How right a model was on the tiles held back from its training, and how much that is worth."""
+    from classifier.evaluation.intervals import Figure
+
+    judged = card.metrics.get("val")
+    if not judged:
+        return "not measured: the list has no tiles of the split val"
+    accuracy = Figure.from_dict(judged["figures"]["accuracy"])
+    return f"accuracy {accuracy} on {judged['tiles']:,} validation tiles of {judged['groups']:,} source groups"
 
 
 def import_network(request: ImportRequest, say: Say) -> None:

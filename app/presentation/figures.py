@@ -78,9 +78,12 @@ def signed_points(difference: Figure) -> str:
     value, low, high = (100 * end for end in (difference.value, difference.low, difference.high))
     if math.isnan(value):
         return "-"
-    return f"{value:+.1f}" if math.isnan(low) else f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{value:+.1f} ({difference.doubt or f'{low:+.1f} to {high:+.1f}'})"
 
 
 def ends(figure: Figure) -> str:
-    """The interval of a share in per cent."""
-    return "none" if math.isnan(figure.low) else f"{decimal_share(figure.low)} to {decimal_share(figure.high)}"
+    """The interval of a share in per cent, in words: ``95% interval 91% to 97%``, ``no interval: only 3 groups``."""
+    if figure.is_bound:
+        least = figure.value == 1.0
+        return f"{'at least' if least else 'at most'} {decimal_share(figure.low if least else figure.high)} (95%)"
+    return figure.doubt or f"95% interval {decimal_share(figure.low)} to {decimal_share(figure.high)}"

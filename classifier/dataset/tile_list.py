@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -147,13 +146,6 @@ def fill_splits(tile_set: TileSet, seed: int) -> TileSet:
     held = hold_out_groups(tile_set.groups.tolist(), tile_set.label_names, VALIDATION_SHARE, seed)
     records = (replace(record, split=VALIDATION if record.group in held else TRAIN) for record in tile_set.records)
     return replace(tile_set, records=tuple(records))
-
-
-def check_tiles(tile_set: TileSet, spec: TileSpec) -> None:
-    """Reads every tile once, so that a bad one is named before a long training and not after. Raises DatasetError."""
-    with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="tiles") as pool:
-        for _ in pool.map(lambda record: read_tile(record, spec).shape, tile_set.records):
-            pass
 
 
 def read_tile(record: TileRecord, spec: TileSpec) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.dataset.leaks import leak_warning
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.split import TEST, TRAIN, VALIDATION
 from classifier.dataset.tile_list import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
@@ -17,7 +18,7 @@ from classifier.evaluation.baseline import colour_baseline
 from classifier.evaluation.coverage import coverage_curve
 from classifier.evaluation.findings import Evaluation
 from classifier.evaluation.foreign import detect_foreign, find_foreign, in_distribution
-from classifier.evaluation.intervals import FEW_GROUPS, Figure, Groups, share_with_interval
+from classifier.evaluation.intervals import FEW_GROUPS, MIN_GROUPS, Figure, Groups, count_groups, share_with_interval
 from classifier.evaluation.metrics import confusion_matrix, figures_with_intervals, reliability
 from classifier.evaluation.readers.calls import read_readings
 from classifier.evaluation.readers.study import study_readers
@@ -76,6 +77,8 @@ def evaluate(
 
     predictions = model.predictions_of(*forward_tiles(model, chosen, progress=progress))
     evaluation = evaluate_predictions(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
+    if leaks := leak_warning(listed, split, model.card.tile):
+        evaluation = replace(evaluation, warnings=(*evaluation.warnings, leaks))
     if readings:
         study = study_readers(readings, predictions.probabilities, chosen.labels, units)
         evaluation = replace(evaluation, readers=study)
@@ -114,10 +117,10 @@ def evaluate_predictions(
         runtime=model.runtime,
         split=split,
         tiles=len(chosen),
-        groups=_count(chosen.groups),
+        groups=count_groups(chosen.groups),
         interval_over=interval_over,
-        units=_count(units),
-        groups_of_class=tuple(_count(chosen.groups[labels == i]) for i in range(len(card.classes))),
+        units=count_groups(units),
+        groups_of_class=tuple(count_groups(chosen.groups[labels == i]) for i in range(len(card.classes))),
         figures=_figures(probabilities, chosen, units),
         baseline=baseline,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
@@ -137,11 +140,8 @@ def _figures(probabilities: NDArray[np.floating], tiles: TileSet, units: Groups)
 def _doubts(listed: TileSet, chosen: TileSet, units: Groups) -> list[str]:
     """Sentences on what makes the figures or their intervals doubtful."""
     found = []
-    if _count(units) < FEW_GROUPS:
-        found.append(
-            f"The intervals are drawn over {_count(units)} units only. From fewer than {FEW_GROUPS} they tend to be "
-            "too narrow, and from one there is none."
-        )
+    if too_few := _too_few(count_groups(units)):
+        found.append(too_few)
     patients = {record.patient for record in chosen.records if record.patient}
     learned = {record.patient for record in listed.of_split(TRAIN).records}
     shared = len(patients & learned) if listed.of_split(TRAIN).records != chosen.records else 0
@@ -162,8 +162,13 @@ def _unknown(card: ModelCard) -> list[str]:
     ]
 
 
-def _count(names: Groups) -> int:
-    return len(set(names.tolist()))
+def _too_few(groups: int) -> str:
+    if groups < MIN_GROUPS:
+        counted = f"Only {groups} group{' was' if groups == 1 else 's were'} judged, too few for any interval"
+        return f"{counted} ({MIN_GROUPS} are needed): others may give very different figures."
+    if groups < FEW_GROUPS:
+        return f"The intervals are drawn over {groups} groups only: under {FEW_GROUPS} they tend to be too narrow."
+    return ""
 
 
 def _choose_split(tiles: TileSet) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from classifier.dataset.predict import batches
 from classifier.dataset.tile_list import IMAGE_SUFFIXES, TileSet
-from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, Figure, Groups, draws, interval
+from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, Figure, Groups, count_groups, draws, with_ends
 from classifier.evaluation.metrics import area_under_curve
 from classifier.model import TileModel
 from classifier.progress import Progress, ProgressCallback, quiet
@@ -181,7 +181,8 @@ def _auroc(known: NDArray[np.floating], units: Groups, foreign: NDArray[np.float
         return area_under_curve(np.concatenate([first, second]), positive)
 
     pairs = zip(draws(units, rounds=BOOTSTRAP_ROUNDS), draws(images, rounds=BOOTSTRAP_ROUNDS, seed=1), strict=False)
-    return Figure(area(known, foreign), *interval([area(known[i], foreign[j]) for i, j in pairs]))
+    drawn = [area(known[i], foreign[j]) for i, j in pairs]
+    return with_ends(area(known, foreign), drawn, min(count_groups(units), count_groups(images)), is_share=False)
 
 
 def _tiles_of_images(one: ForeignSet, size_px: int) -> Iterator[Pixels]:

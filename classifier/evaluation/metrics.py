@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from classifier.calibrate import negative_log_likelihood
-from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, Figure, draws, interval
+from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, Figure, Groups, count_groups, draws, with_ends
 
 CALIBRATION_BINS = 10
+_SHARES = frozenset({"accuracy", "sensitivity", "specificity"})
 
 Probabilities = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -97,7 +98,7 @@ def figures(probabilities: Probabilities, labels: Labels, classes: Sequence[str]
 def figures_with_intervals(
     probabilities: Probabilities,
     labels: Labels,
-    groups: NDArray[np.str_],
+    groups: Groups,
     classes: Sequence[str],
     *,
     rounds: int = BOOTSTRAP_ROUNDS,
@@ -107,10 +108,20 @@ def figures_with_intervals(
     drawn = [
         figures(probabilities[chosen], labels[chosen], classes) for chosen in draws(groups, rounds=rounds, seed=seed)
     ]
+    resting = _groups_behind(labels, groups, classes)
     return {
-        name: Figure(value, *interval([one[name] for one in drawn]))
+        name: with_ends(value, [one[name] for one in drawn], resting[name], is_share=name.partition(":")[0] in _SHARES)
         for name, value in figures(probabilities, labels, classes).items()
     }
+
+
+def _groups_behind(labels: Labels, groups: Groups, classes: Sequence[str]) -> dict[str, int]:
+    """How many groups each figure rests on: a class's on those with its tiles, with others', or the fewer of both."""
+    found = dict.fromkeys(("accuracy", "nll", "ece", "brier"), count_groups(groups))
+    for i, name in enumerate(classes):
+        own, others = count_groups(groups[labels == i]), count_groups(groups[labels != i])
+        found |= {f"sensitivity:{name}": own, f"specificity:{name}": others, f"auc:{name}": min(own, others)}
+    return found
 
 
 def _share(part: int, whole: int) -> float:

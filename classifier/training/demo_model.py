@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from classifier.evaluation.intervals import Figure
 from classifier.model import DEMO_MODEL
 from classifier.model_folder.about import SYNTHETIC
 from classifier.model_folder.card import ModelCard
@@ -60,7 +61,7 @@ def main() -> int:
     except PulmoscopeError as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code
-    print(f"\n{card.name} {card.version}: {card.metrics['val']['figures']['accuracy']}")
+    print(f"\n{card.name} {card.version}: {Figure.from_dict(card.metrics['val']['figures']['accuracy'])}")
     return 0
 
 

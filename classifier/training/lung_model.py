@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from classifier.evaluation.intervals import Figure
 from classifier.model import DEFAULT_MODEL
 from classifier.model_folder.about import LUNG
 from classifier.progress import Progress
@@ -44,7 +45,7 @@ def main() -> int:
     except PulmoscopeError as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code
-    print(f"\n{card.name} {card.version}: {card.metrics['val']['figures']['accuracy']}")
+    print(f"\n{card.name} {card.version}: {Figure.from_dict(card.metrics['val']['figures']['accuracy'])}")
     return 0
 
 

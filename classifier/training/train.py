@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from classifier.dataset.leaks import without_leaks
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.split import TRAIN, VALIDATION, hold_out_groups
-from classifier.dataset.tile_list import TileSet, check_tiles, fill_splits, read_tile_set
+from classifier.dataset.tile_list import TileSet, fill_splits, read_tile_set
 from classifier.evaluation.evaluate import Evaluation, evaluate_predictions
 from classifier.evaluation.foreign import in_distribution
+from classifier.evaluation.intervals import MIN_GROUPS
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import detect_unfamiliar
 from classifier.model_folder.card import ModelCard, is_model_name, name_for
@@ -42,8 +44,13 @@ TOLD_ON_CARD = (
     "shifts",
     "worst_shift",
     "foreign",
+    "warnings",
 )
 FURTHER = "further"
+INTERVALS = (
+    "95%, bootstrap over source groups; where all or none was right, the exact one-sided bound over the groups with "
+    f"tiles of the class; none from fewer than {MIN_GROUPS} groups"
+)
 
 
 def train(
@@ -58,13 +65,11 @@ def train(
     refuse_finished(out)
     if request.name and not is_model_name(request.name):
         raise UsageError(f"--name {request.name!r} is no model's name", hint="letters, digits, ., _ and -, at most 64")
-    read = read_tile_set(request.tiles) if isinstance(request.tiles, Path) else request.tiles
-    listed = fill_splits(read, config.seed)
+    listed = _checked(read_tile_set(request.tiles) if isinstance(request.tiles, Path) else request.tiles, config)
     for warning in listed.warnings:
         warn(warning)
     learned, held = _learned_and_held(listed, config)
     config = config.for_tiles(len(learned))
-    check_tiles(listed.of_split(TRAIN, VALIDATION), config.tile)
     made = Origin(request.name or name_for(out), request.about, request.command, listed.digest())
     try:
         work = out / WORK_FOLDER
@@ -76,6 +81,7 @@ def train(
         packaged = package(weights, learned, held, config, made)
         progress(Progress("measuring on the validation tiles", 1.0))
         card = _with_validation(packaged, listed, progress)
+        _tell_doubts(card, listed, warn)
         if request.further:
             card = replace(card, metrics={**card.metrics, FURTHER: dict(request.further)})
         card = write_folder(out, card, packaged.contents)
@@ -83,6 +89,18 @@ def train(
     except OSError as error:
         raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
     return card
+
+
+def _checked(read: TileSet, config: TrainConfig) -> TileSet:
+    """The list with splits and without leaks; every tile that will be used is read once."""
+    _learned_and_held(fill_splits(read, config.seed), config)  # a list that cannot do is refused before that
+    return fill_splits(without_leaks(read, config.tile), config.seed)
+
+
+def _tell_doubts(card: ModelCard, listed: TileSet, warn: Callable[[str], None]) -> None:
+    for warning in card.metrics.get(VALIDATION, {}).get("warnings", ()):
+        if warning not in listed.warnings:  # those were told before the training
+            warn(warning)
 
 
 def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, TileSet]:
@@ -128,4 +146,4 @@ def _with_validation(packaged: Packaged, listed: TileSet, progress: ProgressCall
 
 def _told_on_card(evaluation: Evaluation) -> dict[str, Any]:
     told = evaluation.to_dict()
-    return {"interval": "95%, bootstrap over source groups", **{name: told[name] for name in TOLD_ON_CARD}}
+    return {"interval": INTERVALS, **{name: told[name] for name in TOLD_ON_CARD}}

@@ -20,7 +20,7 @@ from app.reports.evaluation.charts import (
 from app.reports.evaluation.html import chart, page, paragraph, section, table, table_of_marked
 from app.reports.evaluation.readers_section import readers_section
 from classifier.evaluation.findings import Evaluation
-from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS
+from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, MIN_GROUPS
 from classifier.evaluation.reporting_items import Answer, ReportingItem, Section
 from classifier.evaluation.shifts import worst_shift
 from wsi import __version__
@@ -66,7 +66,7 @@ def _glance(evaluation: Evaluation) -> str:
     told = [
         (
             decimal_share(evaluation.figures["accuracy"].value),
-            f"accuracy, 95% interval {ends(evaluation.figures['accuracy'])}",
+            f"accuracy, {ends(evaluation.figures['accuracy'])}",
         ),
         (f"{evaluation.figures['ece'].value:.3f}", "expected calibration error"),
         (decimal_share(evaluation.not_recognised), "of the tiles not recognised"),
@@ -121,8 +121,9 @@ def _figures(evaluation: Evaluation) -> str:
         Section.FIGURES,
         paragraph(
             f"In brackets: 95% interval of a bootstrap over {_units(evaluation)} ({evaluation.units:,}), drawn whole, "
-            f"{BOOTSTRAP_ROUNDS:,} times. One that ends at 1.000 where the figure is 1.000 says only that nothing went "
-            f"wrong here: after n {_units(evaluation)} without an error, up to 3 in n may yet have one (rule of three)."
+            f"{BOOTSTRAP_ROUNDS:,} times. From fewer than {MIN_GROUPS} there is none; a figure of one class rests on "
+            f"the {_units(evaluation)} with tiles of it. Where no tile was missed 'at least' is the exact one-sided "
+            f"95% bound: after n {_units(evaluation)} without an error, up to 3 in n may yet have one."
         ),
         paragraph(beside) if beside else "",
         table(header, overall),

@@ -35,7 +35,7 @@ def fleiss_kappa(calls: NDArray[np.integer], classes: int, groups: Groups) -> Fi
     """
     raters = calls.shape[1]
     if raters < 2 or not len(calls):
-        return Figure(float("nan"), float("nan"), float("nan"))
+        return Figure(float("nan"))
     counts = np.eye(classes)[calls].sum(axis=1)
     agreeing = (counts * (counts - 1)).sum(axis=1) / (raters * (raters - 1))
     columns = np.column_stack([counts, agreeing])

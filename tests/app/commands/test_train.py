@@ -1,12 +1,16 @@
 """`pulmoscope evaluate` as a person and a program meet it: a few lines, one JSON object, and its options."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from app.cli import cli
-from tests.classifier.tiles import CLASSES, tiny_model, tiny_tiles, write_csv
+from app.commands.train import accuracy_line, train_model
+from classifier.model_folder.files import read_card
+from classifier.training.request import TrainRequest
+from tests.classifier.tiles import CLASSES, TINY, tiny_model, tiny_tiles, write_csv
 from wsi.errors import DatasetError
 
 
@@ -48,3 +52,27 @@ def test_a_wrong_option_is_one_line(tmp_path):
     ):
         error = evaluate(tmp_path, "--no-shifts", *options).exception
         assert isinstance(error, DatasetError) and error.hint
+
+
+def test_few_groups_give_a_figure_without_an_interval_and_a_note(tmp_path):
+    """Six groups that were all called rightly: "1.000 (1.000 to 1.000)" would say what nobody knows."""
+    said = []
+    train_model(TrainRequest(tiny_tiles(), tmp_path / "m", TINY), said.append)
+    assert said[-1].startswith("accuracy ") and said[-1].endswith(
+        "(no interval: only 6 groups) on 30 validation tiles of 6 source groups"
+    )
+    assert "note: Only 6 groups were judged, too few for any interval" in "\n".join(said[:-2])
+    done = evaluate(tmp_path / "out", "--no-shifts")
+    assert "(no interval: only 6 groups)" in done.stdout and "too few for any interval" in done.stdout
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "accuracy, no interval: only 6 groups" in page and "1.000 to 1.000" not in page
+
+
+def test_many_groups_that_are_all_right_give_the_exact_bound():
+    """Without a training: the line that is told of a card."""
+    card = read_card(tiny_model())
+    figures = {"accuracy": {"value": 1.0, "low": 0.741134, "high": 1.0, "groups": 10}}
+    judged = {"figures": figures, "tiles": 40, "groups": 10}
+    told = accuracy_line(replace(card, metrics={"val": judged}))
+    assert told == "accuracy 1.000 (at least 0.741) on 40 validation tiles of 10 source groups"
+    assert accuracy_line(replace(card, metrics={})).startswith("not measured")

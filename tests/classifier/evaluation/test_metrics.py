@@ -73,7 +73,7 @@ def test_a_class_without_tiles_has_no_sensitivity():
     probabilities = np.array([[0.9, 0.05, 0.05], [0.2, 0.7, 0.1]])
     found = figures_with_intervals(probabilities, np.array([0, 1]), np.array(["g", "h"]), CLASSES, rounds=20)
     assert np.isnan(found["sensitivity:c"].value) and str(found["sensitivity:c"]) == "-"
-    assert found["sensitivity:c"].to_dict() == {"value": None, "low": None, "high": None}
+    assert found["sensitivity:c"].to_dict() == {"value": None, "low": None, "high": None, "groups": 0}
 
 
 def test_near_copies_do_not_narrow_the_interval():
@@ -106,3 +106,30 @@ def test_the_same_seed_gives_the_same_interval():
     groups = np.array([f"g{i % 30}" for i in range(200)])
     first, second = (figures_with_intervals(probabilities, labels, groups, CLASSES, rounds=50) for _ in range(2))
     assert first == second and all(isinstance(figure, Figure) for figure in first.values())
+
+
+def test_a_figure_of_a_class_rests_on_the_groups_with_tiles_of_it():
+    """Forty groups are judged, three of them hold the class: its sensitivity has no interval, the accuracy has."""
+    labels = np.repeat([0] * 3 + [1] * 37, 5)
+    groups = np.repeat([f"g{i}" for i in range(40)], 5)
+    probabilities = np.where(labels[:, None] == 0, [[0.9, 0.1, 0.0]], [[0.1, 0.9, 0.0]])
+    found = figures_with_intervals(probabilities, labels, groups, CLASSES, rounds=20)
+    assert {name: found[name].groups for name in ("accuracy", "sensitivity:a", "specificity:a", "auc:a")} == {
+        "accuracy": 40,
+        "sensitivity:a": 3,
+        "specificity:a": 37,
+        "auc:a": 3,
+    }
+    assert str(found["sensitivity:a"]) == "1.000 (no interval: only 3 groups)"
+    assert (
+        str(found["accuracy"]) == "1.000 (at least 0.928)" and str(found["sensitivity:b"]) == "1.000 (at least 0.922)"
+    )
+
+
+def test_a_figure_that_is_no_share_has_no_interval_where_nothing_differed():
+    labels = np.repeat([0, 1], 100)
+    groups = np.arange(200).astype(str)
+    probabilities = np.where(labels[:, None] == 0, [[0.9, 0.1, 0.0]], [[0.1, 0.9, 0.0]])
+    found = figures_with_intervals(probabilities, labels, groups, CLASSES, rounds=20)
+    assert str(found["auc:a"]) == "1.000 (no interval: the same in all 100 groups)"
+    assert str(found["brier"]) == "0.020 (no interval: the same in all 200 groups)"
