@@ -1,7 +1,7 @@
 """What the colour checks find on real tissue: pen marks drawn on it, files in false colours made of it, false alarms.
 
-`python -m benchmarks.marks TILES.csv... [--slides SLIDE...]` lays the tiles of each case (of each class, where no case is
-told) side by side on white, at the magnification of the tissue mask. Figures: docs/quality.md.
+`python -m benchmarks.marks TILES.csv... [--slides SLIDE...]` lays the tiles of each case (of each class, where no case
+is told) side by side on white, at the magnification of the tissue mask. Figures: docs/quality.md.
 """
 
 from __future__ import annotations

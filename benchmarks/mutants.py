@@ -1,13 +1,15 @@
 """Do the tests notice a one-line fault? Mutates the code that must not be wrong, and runs its tests on each mutant.
 
-`python -m benchmarks.mutants [MODULE...] [--sample N] [--seed S]`, by hand: it takes seconds a mutant. All is done in a
-temporary copy of the tree, so the checkout is never changed. Prints the share killed a module, and the survivors.
+`python -m benchmarks.mutants [MODULE...] [--sample N] [--seed S]`, by hand: it takes a second or more a mutant. All is
+done in a temporary copy of the tree, so the checkout is never changed. Prints the share killed a module, and the
+survivors; those that `accepted_mutants` lists with a reason are not run, and told apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import random
 import shutil
@@ -15,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.accepted_mutants import ACCEPTED
 from benchmarks.mutation import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,9 +31,8 @@ _DECISION = (
     "tests/aggregate/test_summary.py",
 )
 _STORE = tuple(f"tests/aggregate/test_{name}.py" for name in ("commit", "store", "hostile_stores"))
-_LEDGER_TESTS = ("locks", "lines", "table", "records", "audit", "durable")
-_LEDGER = tuple(f"tests/app/ledger/test_{name}.py" for name in _LEDGER_TESTS)
-# The tests that ought to see a fault in a module; those that are not there are left out.
+_LEDGER = tuple(f"tests/app/ledger/test_{name}.py" for name in ("lock_files", "table", "audit", "locks"))
+# The tests that ought to see a fault in a module, those that look at it alone first: they end the soonest.
 TESTS: dict[str, tuple[str, ...]] = {
     "aggregate/thresholds.py": (*_DECISION, "tests/aggregate/test_pool.py"),
     "aggregate/decision.py": _DECISION,
@@ -41,24 +44,27 @@ TESTS: dict[str, tuple[str, ...]] = {
     "wsi/metadata.py": ("tests/wsi/test_metadata.py",),
     "app/batch/pseudonyms.py": ("tests/app/batch/test_pseudonyms.py",),
     "app/ledger/locks.py": _LEDGER,
-    "app/ledger/lines.py": _LEDGER,
-    "app/ledger/table.py": _LEDGER,
-    "app/ledger/audit.py": _LEDGER,
-    "app/ledger/records.py": _LEDGER,
-    "app/ledger/verify.py": ("tests/app/ledger/test_verify.py",),
+    "app/ledger/lines.py": ("tests/app/ledger/test_lines.py", *_LEDGER),
+    "app/ledger/table.py": ("tests/app/ledger/test_table.py", *_LEDGER),
+    "app/ledger/audit.py": ("tests/app/ledger/test_audit.py", *_LEDGER),
+    "app/ledger/records.py": ("tests/app/ledger/test_records.py",),
+    "app/ledger/verify.py": ("tests/app/ledger/test_verifying.py", "tests/app/ledger/test_forgery.py"),
 }
+# Imported once, before the mutants: what the tests need of others, and none of the modules that are changed.
+_WARM = ("numpy", "zarr", "cv2", "PIL.Image", "scipy.stats", "openslide", "hypothesis", "pytest", "click.testing")
 # How much longer than the healthy module's a mutant's tests may take; one that hangs is noticed, too.
 _PATIENCE, _LEAST_TIMEOUT_S = 4.0, 30.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of the `tried` mutants of a module, those that no test noticed."""
+    """Of the `tried` mutants of a module, those that no test noticed. The `accepted`, (mutant, why), were not tried."""
 
     module: str
     made: int
     tried: int
     survivors: tuple[Mutant, ...]
+    accepted: tuple[tuple[Mutant, str], ...]
     seconds: float
 
     @property
@@ -73,19 +79,26 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="at most so many mutants a module, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    for name in _WARM:
+        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copy_tree(Path(folder) / "tree")
         outcomes = [judge(tree, module, asked.sample, asked.seed) for module in asked.modules or TESTS]
-    print("\n| module | mutants | tried | killed | s |\n| --- | --- | --- | --- | --- |")
-    for outcome in outcomes:
-        print(
-            f"| `{outcome.module}` | {outcome.made} | {outcome.tried} | {outcome.killed:.0%} | {outcome.seconds:.0f} |"
-        )
-    tried, survived = sum(o.tried for o in outcomes), sum(len(o.survivors) for o in outcomes)
-    print(f"\n{tried - survived} of {tried} killed ({1 - survived / max(1, tried):.1%}); survivors:\n")
-    for outcome in outcomes:
-        for mutant in outcome.survivors:
-            print(f"- `{outcome.module}` {mutant}")
+    print("\n".join(report_lines(outcomes)))
+
+
+def report_lines(outcomes: list[Outcome]) -> Iterator[str]:
+    """A Markdown table a module, the sum, and every survivor; the accepted ones with their reasons."""
+    yield "\n| module | mutants | equivalent | tried | killed | share | s |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for one in outcomes:
+        killed = f"{one.tried - len(one.survivors)} | {one.killed:.0%}"
+        yield f"| `{one.module}` | {one.made} | {len(one.accepted)} | {one.tried} | {killed} | {one.seconds:.0f} |"
+    tried, survived = sum(one.tried for one in outcomes), sum(len(one.survivors) for one in outcomes)
+    yield f"\n{tried - survived} of {tried} killed ({1 - survived / max(1, tried):.1%}); survivors:\n"
+    yield from (f"- `{one.module}` {mutant}" for one in outcomes for mutant in one.survivors)
+    yield "\nnot tried, since they change nothing that a test could see:\n"
+    yield from (f"- `{one.module}` {mutant}: {why}" for one in outcomes for mutant, why in one.accepted)
 
 
 def copy_tree(target: Path) -> Path:
@@ -103,15 +116,23 @@ def copy_tree(target: Path) -> Path:
     return target
 
 
+def why_accepted(module: str, healthy: str, mutant: Mutant) -> str:
+    """Why nobody need kill this mutant; "" where no reason is listed."""
+    line = healthy.splitlines()[mutant.line - 1].strip()
+    found = (why for text, after, why in ACCEPTED.get(module, ()) if text == line and after in ("*", mutant.after))
+    return next(found, "")
+
+
 def judge(tree: Path, module: str, sample: int | None, seed: int) -> Outcome:
     """Runs the module's tests on its mutants. Raises SystemExit where they fail without any fault."""
-    path, tests = tree / module, [test for test in TESTS[module] if (tree / test).exists()]
+    path, tests = tree / module, tuple(test for test in TESTS[module] if (tree / test).exists())
     healthy = path.read_text(encoding="utf-8")
     started = time.monotonic()
     if notices(tree, tests, timeout_s=None):
         raise SystemExit(f"the tests of {module} fail without a fault")
     timeout_s = max(_LEAST_TIMEOUT_S, _PATIENCE * (time.monotonic() - started))
-    mutants = mutants_of(healthy)
+    made = [(mutant, why_accepted(module, healthy, mutant)) for mutant in mutants_of(healthy)]
+    mutants = [mutant for mutant, why in made if not why]
     chosen = mutants if sample is None or sample >= len(mutants) else random.Random(seed).sample(mutants, sample)
     survivors = []
     try:
@@ -123,33 +144,64 @@ def judge(tree: Path, module: str, sample: int | None, seed: int) -> Outcome:
     finally:
         path.write_text(healthy, encoding="utf-8")
     survivors.sort(key=lambda mutant: mutant.line)
-    return Outcome(module, len(mutants), len(chosen), tuple(survivors), time.monotonic() - started)
+    accepted = tuple((mutant, why) for mutant, why in made if why)
+    return Outcome(module, len(made), len(chosen), tuple(survivors), accepted, time.monotonic() - started)
 
 
-def notices(tree: Path, tests: list[str], *, timeout_s: float | None) -> bool:
-    """Whether the tests fail on the tree as it stands, or do not end in time."""
-    # Stale bytecode of the last mutant would be run for the next: its size and time of change may be the same.
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    # A folder for temporary files of our own: what other runs of pytest leave in the common one is none of our faults.
-    options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", f"--basetemp={tree / '.pytest-tmp'}"]
-    command = [sys.executable, "-m", "pytest", *options, *tests]
-    process = subprocess.Popen(
-        command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+def notices(tree: Path, tests: tuple[str, ...], *, timeout_s: float | None) -> bool:
+    """Whether the tests fail on the tree as it stands, or do not end in time.
+
+    They run in a fork of this process, which has imported what is slow to import and no module of the tree.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        _run_tests(tree, tests)
     try:
-        return process.wait(timeout_s) != 0
-    except subprocess.TimeoutExpired:
-        return True
+        return _exit_status(child, timeout_s) != 0
     finally:
         # Processes that the tests started go with them.
-        end_with_children(process)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, 9)
 
 
-def end_with_children(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process that leads a session of its own, and all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, 9)
-    process.wait()
+def _run_tests(tree: Path, tests: tuple[str, ...]) -> None:
+    """In the fork; does not return."""
+    status = 1
+    try:
+        os.setsid()
+        os.chdir(tree)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        sys.path[:] = [str(tree), *(entry for entry in sys.path if entry and Path(entry).resolve() != ROOT)]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+            del sys.modules[name]
+        # Stale bytecode of the last mutant would be run for the next: its size and time of change may be the same.
+        sys.dont_write_bytecode = True
+        os.environ.update(PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE="1")
+        import pytest
+
+        # A folder for temporary files of our own: what other runs of pytest leave in the common one is none of ours.
+        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", f"--basetemp={tree / '.pytest-tmp'}"]
+        status = int(pytest.main([*options, *tests]))
+    finally:
+        os._exit(status)
+
+
+def _exit_status(child: int, timeout_s: float | None) -> int:
+    """What the child ended with; 124 where it did not in time, and was ended."""
+    until_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if until_s is not None and time.monotonic() > until_s:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, 9)
+            os.waitpid(child, 0)
+            return 124
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from benchmarks import mutants
+from benchmarks.accepted_mutants import ACCEPTED
 from benchmarks.mutation import mutants_of
 
 SOURCE = '''
@@ -73,3 +74,25 @@ def test_tests_that_fail_anyway_prove_nothing(tmp_path, monkeypatch):
 
 def test_every_module_that_is_measured_exists():
     assert [name for name in mutants.TESTS if not (mutants.ROOT / name).exists()] == []
+
+
+def test_each_accepted_mutant_is_one_that_is_made_today():
+    """By the line's text: one that was changed since is tried again, and its reason asked for."""
+    for module, entries in ACCEPTED.items():
+        healthy = (mutants.ROOT / module).read_text(encoding="utf-8")
+        lines = healthy.splitlines()
+        made = {(lines[one.line - 1].strip(), after) for one in mutants_of(healthy) for after in (one.after, "*")}
+        assert [entry[:2] for entry in entries if entry[:2] not in made] == [], module
+        assert all(why for _, _, why in entries)
+
+
+def test_accepted_mutants_are_told_with_their_reason_and_not_tried(tmp_path, monkeypatch):
+    (tmp_path / "module.py").write_text("def f(x):\n    return x > 3\n\ndef g(x):\n    return x > 4\n")
+    (tmp_path / "test_module.py").write_text("import module\n\ndef test_f():\n    assert not module.f(3)\n")
+    monkeypatch.setitem(mutants.TESTS, "module.py", ("test_module.py",))
+    entries = (("return x > 4", "*", "nobody calls it"), ("return x > 3", "4", "never so"))
+    monkeypatch.setitem(mutants.ACCEPTED, "module.py", entries)
+    outcome = mutants.judge(tmp_path, "module.py", None, 0)
+    assert (outcome.made, outcome.tried, outcome.survivors) == (4, 1, ())
+    told = "\n".join(mutants.report_lines([outcome]))
+    assert "| `module.py` | 4 | 3 | 1 | 1 | 100% |" in told and "line 5: `4` -> `5`: nobody calls it" in told

@@ -1,21 +1,26 @@
 """The audit log: each line holds the one before it, so whatever is changed, moved or taken out shows."""
 
+import hashlib
+import hmac
 import json
 import multiprocessing
+import os
 import random
 
 import pytest
 
-from app.ledger.audit import AUDIT, AuditLog, check_chain, current_user
+from app.ledger import audit
+from app.ledger.audit import AUDIT, KEY_VARIABLE, AuditLog, Vouched, audit_key, check_chain, current_user
 from app.ledger.locks import prepare_locks
+from wsi.errors import OutputUnwritableError, UsageError
 
 
 @pytest.fixture
 def log(tmp_path):
     prepare_locks(tmp_path)
-    audit = AuditLog(tmp_path, "Anna", "r1")
+    writer = AuditLog(tmp_path, "Anna", "r1")
     for i in range(5):
-        audit.record("run", f"s{i}", {"result_sha256": f"{i}" * 64})
+        writer.record("run", f"s{i}", {"result_sha256": f"{i}" * 64})
     return tmp_path / AUDIT
 
 
@@ -84,3 +89,118 @@ def test_who_is_configurable(monkeypatch):
     assert current_user() == "Dr. Ä\nnext"
     monkeypatch.delenv("PULMOSCOPE_USER")
     assert current_user()
+
+
+def test_who_is_cut_to_a_hundred_letters(monkeypatch):
+    monkeypatch.setenv("PULMOSCOPE_USER", "x" * 101)
+    assert current_user() == "x" * 100
+
+
+@pytest.mark.parametrize(("size", "ok"), [(31, False), (32, True), (4096, True), (4097, False)])
+def test_a_key_has_32_to_4096_bytes(tmp_path, monkeypatch, size, ok):
+    path = tmp_path / "key"
+    path.write_bytes(bytes(size))
+    path.chmod(0o600)
+    monkeypatch.setenv(KEY_VARIABLE, str(path))
+    if ok:
+        assert audit_key() == bytes(size)
+    else:
+        with pytest.raises(UsageError, match="audit key"):
+            audit_key()
+
+
+@pytest.mark.parametrize(("mode", "ok"), [(0o600, True), (0o700, True), (0o400, True), (0o640, False), (0o601, False)])
+def test_a_key_is_its_owners_alone(tmp_path, monkeypatch, mode, ok):
+    path = tmp_path / "key"
+    path.write_bytes(b"k" * 32)
+    path.chmod(mode)
+    monkeypatch.setenv(KEY_VARIABLE, str(path))
+    if ok:
+        assert audit_key() == b"k" * 32
+    else:
+        with pytest.raises(UsageError, match="can be read by others"):
+            audit_key()
+    monkeypatch.delenv(KEY_VARIABLE)
+    assert audit_key() is None
+
+
+def test_a_line_is_sealed_with_the_key_and_only_that_key_finds_it_so(tmp_path, monkeypatch):
+    prepare_locks(tmp_path)
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    (tmp_path / "key").chmod(0o600)
+    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "key"))
+    for slide_id in "ab":
+        AuditLog(tmp_path, "Anna", "r1").record("run", slide_id, {"zeta": "1", "alpha": "2"})
+    assert check_chain(tmp_path / AUDIT, b"k" * 32).problems == check_chain(tmp_path / AUDIT).problems == []
+    told = [f"line {number} is not sealed with the key" for number in (1, 2)]
+    assert check_chain(tmp_path / AUDIT, b"o" * 32).problems == told
+    first = json.loads((tmp_path / AUDIT).read_text().splitlines()[0])
+    body = {name: value for name, value in first.items() if name not in ("sha256", "hmac")}
+    text = json.dumps(body, sort_keys=True).encode()
+    assert first["hmac"] == hmac.new(b"k" * 32, text, "sha256").hexdigest()
+    assert first["sha256"] == hashlib.sha256(text).hexdigest()
+
+
+def test_only_lines_that_must_last_are_synced(tmp_path, monkeypatch):
+    prepare_locks(tmp_path)
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    log = AuditLog(tmp_path, "Anna", "r1")
+    log.record("kept", "a", {})
+    assert synced == []
+    log.record("run", "a", {}, durable=True)
+    assert len(synced) == 1
+
+
+def test_an_empty_log_has_no_lines_and_the_first_head(tmp_path):
+    (tmp_path / AUDIT).write_bytes(b"")
+    chain = check_chain(tmp_path / AUDIT)
+    assert (chain.lines, chain.head, chain.links, chain.problems) == (0, "0" * 64, set(), [])
+    assert chain.known("a") == set() and chain.results == {}
+
+
+def test_what_was_kept_vouches_only_where_no_run_is_recorded(tmp_path):
+    prepare_locks(tmp_path)
+    log = AuditLog(tmp_path, "Anna", "r1")
+    log.record("kept", "a", {"result_sha256": "1" * 64, "commit_sha256": "2" * 64})
+    chain = check_chain(tmp_path / AUDIT)
+    assert chain.known("a") == {Vouched("1" * 64, "2" * 64)} and chain.kept and not chain.runs
+    log.record("run", "a", {"result_sha256": "3" * 64})
+    chain = check_chain(tmp_path / AUDIT)
+    assert chain.known("a") == {Vouched("3" * 64)} and chain.known("b") == set()
+    assert chain.ended == {"a": ("run", "")} and chain.lines == 2
+
+
+def test_every_line_has_its_link_and_the_last_is_the_head(log):
+    chain = check_chain(log)
+    links = [hashlib.sha256(line).hexdigest() for line in log.read_bytes().splitlines()]
+    assert chain.links == set(links) and chain.head == links[-1] and chain.lines == 5
+
+
+@pytest.mark.parametrize("line", ["[1]", "7", '"text"', "null", "{}", '{"a": 1}'])
+def test_json_that_is_no_entry_is_told(tmp_path, line):
+    (tmp_path / AUDIT).write_text(line + "\n")
+    assert check_chain(tmp_path / AUDIT).problems == ["line 1 is not as it was written"]
+
+
+@pytest.mark.parametrize("value", [1, None, True, ["a"], {"a": "b"}])
+def test_a_value_that_is_no_text_makes_it_no_entry(tmp_path, value):
+    body = {"event": "run", "slide_id": "a", "previous": "0" * 64, "who": value}
+    (tmp_path / AUDIT).write_text(audit._sealed(body, None) + "\n")
+    assert check_chain(tmp_path / AUDIT).problems == ["line 1 is not as it was written"]
+
+
+@pytest.mark.parametrize("missing", ["", "event", "slide_id", "previous"])
+def test_an_entry_has_an_event_a_slide_and_the_line_before(tmp_path, missing):
+    body = {"event": "run", "slide_id": "a", "previous": "0" * 64}
+    body.pop(missing, None)
+    (tmp_path / AUDIT).write_text(audit._sealed(body, None) + "\n")
+    problems = check_chain(tmp_path / AUDIT).problems
+    assert problems == (["line 1 is not as it was written"] if missing else [])
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path):
+    prepare_locks(tmp_path)
+    (tmp_path / AUDIT).mkdir()
+    with pytest.raises(OutputUnwritableError, match=r"audit\.jsonl"):
+        AuditLog(tmp_path, "Anna", "r1").record("run", "a", {})

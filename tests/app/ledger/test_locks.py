@@ -4,15 +4,13 @@ import errno
 import fcntl
 import multiprocessing
 import os
-import stat
 import threading
 
 import pytest
 
 from app.batch.run_log import RUN_LOG, RunLog
-from app.ledger import lines, locks
+from app.ledger import locks
 from app.ledger.audit import AUDIT, AuditLog, check_chain
-from app.ledger.lines import append_line, last_line
 from app.ledger.locks import LOCKS, lock, prepare_locks, try_lock, waits_are_told
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from app.ledger.table import SlideTable, merge_rows
@@ -152,46 +150,3 @@ def test_a_disk_that_fails_is_not_taken_for_one_without_locks(out, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(OutputUnwritableError):
         AuditLog(out, "x", "y").record("run", "a", {})
-
-
-# Lines
-
-
-def test_a_link_is_not_written_through(tmp_path):
-    (tmp_path / "victim").write_text("precious")
-    (tmp_path / "log").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError):
-        append_line(tmp_path / "log", "x")
-    assert (tmp_path / "victim").read_text() == "precious"
-
-
-def test_a_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "log")
-    with pytest.raises(OSError):
-        append_line(tmp_path / "log", "x")
-    with pytest.raises(OSError):
-        last_line(tmp_path / "log")
-
-
-def test_only_what_must_last_is_synced(tmp_path, monkeypatch):
-    synced = []
-    monkeypatch.setattr(lines.os, "fsync", lambda handle: synced.append(stat.S_ISREG(os.fstat(handle).st_mode)))
-    append_line(tmp_path / "log", "one")
-    assert synced == []
-    append_line(tmp_path / "log", "two", durable=True)
-    assert synced == [True]
-
-
-def test_a_write_that_fails_half_way_leaves_nothing_of_the_line(tmp_path, monkeypatch):
-    append_line(tmp_path / "log", "one")
-    original = os.write
-
-    def write(handle, data):
-        if len(data) < 6:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return original(handle, data[:4])
-
-    monkeypatch.setattr(lines.os, "write", write)
-    with pytest.raises(OSError):
-        append_line(tmp_path / "log", "a longer line")
-    assert (tmp_path / "log").read_bytes() == b"one\n"

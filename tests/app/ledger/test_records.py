@@ -1,11 +1,12 @@
 import csv
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from aggregate import store
-from app.ledger.records import SlideRow, columns, read_rows, write_rows
+from aggregate.result import SlideStatus
+from app.ledger.records import SlideRow, columns, parse_table, read_rows, readable_rows, row_of_json, write_rows
 from tests.results import make_result
 from wsi.files.csv_cells import FORMULA_STARTS
 
@@ -102,3 +103,146 @@ def test_a_message_of_several_lines_is_one_cell_on_one_line(tmp_path):
 def test_undetermined_has_empty_cells_not_nan(tmp_path):
     row = SlideRow("b", "b", "review", "undetermined", {"normal": float("nan")}, confidence=float("nan"))
     assert row.cells(CLASSES)["p_normal"] == row.cells(CLASSES)["confidence"] == ""
+
+
+# What is no row, and what is one
+
+
+ROW = {"slide_id": "a", "file": "a.svs", "status": "done"}
+WHOLE = {
+    **ROW,
+    "call": "normal",
+    "probabilities": {"normal": 0.5, "x": 1},
+    "confidence": 0.5,
+    "review_reasons": ["pen"],
+    "mpp": 1,
+    "mpp_source": "slide",
+    "tissue_mm2": None,
+    "tiles": 3,
+    "seconds": 1.5,
+    "error_code": "",
+    "message": "",
+}
+
+
+def test_a_row_comes_back_from_its_json():
+    assert row_of_json(json.loads(json.dumps(asdict(DONE)))) == DONE
+    assert row_of_json(ROW) == SlideRow("a", "a.svs", "done")
+    assert row_of_json(WHOLE).tissue_mm2 is None and row_of_json({**WHOLE, "tiles": None}).tiles is None
+
+
+@pytest.mark.parametrize("values", [None, [], "row", ["slide_id", "file", "status"], {**ROW, "colour": "red"}])
+def test_what_is_no_object_of_known_fields_is_no_row(values):
+    with pytest.raises(ValueError, match="no row"):
+        row_of_json(values)
+
+
+@pytest.mark.parametrize("missing", list(ROW))
+def test_a_row_without_its_first_fields_is_none(missing):
+    with pytest.raises(ValueError, match="no row"):
+        row_of_json({name: value for name, value in WHOLE.items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, 1) for name in ("slide_id", "file", "call", "mpp_source", "error_code", "message")),
+        *((name, value) for name in ("confidence", "mpp", "tissue_mm2", "seconds") for value in (True, "1", [1.0])),
+        *(("tiles", value) for value in (True, 1.0, "1", [1])),
+        *(("probabilities", value) for value in (None, [0.5], {"x": None}, {"x": True}, {"x": "1"})),
+        *(("review_reasons", value) for value in (None, "pen", ["pen", 1], {"pen": 1})),
+    ],
+)
+def test_a_field_of_another_kind_is_refused_by_its_name(name, value):
+    with pytest.raises(ValueError, match=f"{name} is of another kind"):
+        row_of_json({**WHOLE, name: value})
+
+
+def test_a_text_that_is_no_status_is_none_wherever_it_comes_from():
+    assert SlideRow("a", "a", "done").status is SlideStatus.DONE
+    with pytest.raises(ValueError, match="'finished'"):
+        SlideRow("a", "a", "finished")
+
+
+HEADER = ",".join(columns(("normal",)))
+
+
+def cells(slide_id="a", status="done", p="0.5", tiles="3", seconds="1.50"):
+    return f"{slide_id},a.svs,{status},normal,{p},0.5,pen,0.5,slide,1.0,{tiles},{seconds},,"
+
+
+def test_an_empty_file_is_a_table_without_rows_and_anything_else_is_told():
+    assert parse_table(b"") == ([], [])
+    for content in (b"\xff\xfe", f'{HEADER}\n"open'.encode(), b"\x00\xff"):
+        assert parse_table(content) == ([], ["is no CSV in UTF-8"])
+
+
+def test_a_table_that_a_spreadsheet_saved_with_a_mark_before_it_is_read():
+    assert len(parse_table(f"\ufeff{HEADER}\n{cells()}\n".encode())[0]) == 1
+
+
+@pytest.mark.parametrize("missing", ["call", "slide_id", "message"])
+def test_a_table_that_lacks_a_column_says_which(missing):
+    header = ",".join(name for name in columns(()) if name != missing)
+    assert parse_table(f"{header}\n".encode()) == ([], [f"has no column {missing}"])
+    assert parse_table(f"{header},x\n".encode()) == ([], [f"has no column {missing}"])
+    # Of several it names the first, in the order of the alphabet.
+    assert parse_table(b"slide_id,file\n") == ([], ["has no column call"])
+
+
+def test_a_table_with_a_column_twice_is_told():
+    assert parse_table(f"{HEADER},call\n".encode()) == ([], ["has a column twice"])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        cells(status="finished"),
+        cells(p="x"),
+        cells(p="nan"),
+        cells(p="inf"),
+        cells(seconds="-inf"),
+        cells(tiles="1.5"),
+        cells() + ",more",
+        "a,b",
+    ],
+)
+def test_a_row_that_is_none_is_told_by_its_number_and_costs_itself_alone(row):
+    rows, flaws = parse_table(f"{HEADER}\n{cells('x')}\n{row}\n{cells('y')}\n".encode())
+    assert [one.slide_id for one in rows] == ["x", "y"] and flaws == ["row 2 is not as a run writes it"]
+
+
+def test_of_a_slide_with_several_rows_none_counts():
+    rows, flaws = parse_table(f"{HEADER}\n{cells('x')}\n{cells()}\n{cells()}\n".encode())
+    assert [row.slide_id for row in rows] == ["x"] and flaws == ["2 rows are of one slide"]
+
+
+def test_who_reads_a_damaged_table_is_told_or_given_what_can_be_read(tmp_path):
+    (tmp_path / "t.csv").write_text(f"{HEADER}\n{cells('x')}\n{cells(p='x')}\nmore\n")
+    with pytest.raises(ValueError, match=r"t.csv: row 2 is not as a run writes it"):
+        read_rows(tmp_path / "t.csv")
+    assert [row.slide_id for row in readable_rows(tmp_path / "t.csv")] == ["x"]
+    assert readable_rows(tmp_path / "none.csv") == readable_rows(tmp_path) == []
+
+
+def test_every_text_of_a_row_is_in_its_json():
+    told = replace(DONE, error_code="x", message="two\nlines").to_json()
+    assert (told["call"], told["mpp_source"], told["error_code"]) == ("normal", "slide", "x")
+    assert told["message"] == "two lines" and told["status"] == "review"
+    assert SlideRow("a", "a", "failed").to_json()["mpp_source"] is None
+
+
+def test_the_row_of_a_result_holds_its_figures(tmp_path):
+    result = make_result("a")
+    row = SlideRow.of_result(result)
+    assert row.probabilities == pytest.approx(dict(zip(CLASSES, (0.9123, 0.0702, 0.0175), strict=True)))
+    assert (row.tiles, row.seconds) == (result.qc["tiles"], 12.4) and isinstance(row.tiles, int)
+    summary = store.load_summary(store.save(result, tmp_path))
+
+    def told(**provenance):
+        return SlideRow.of_summary("a", {**summary, "provenance": {**summary["provenance"], **provenance}})
+
+    assert told(seconds=3).seconds == 3 and told(seconds="3").seconds is None
+    assert SlideRow.of_summary("a", {**summary, "qc": {"tiles": 2.6}}).tiles == 3
+    assert SlideRow.of_summary("a", {**summary, "qc": {"tiles": 0.0}}).tiles == 0
+    assert SlideRow.of_summary("a", {**summary, "qc": {}}).tiles is None
