@@ -32,6 +32,7 @@ REASON_CODES = [
     "other-stain",
     "tinted-glass",
     "false-colours",
+    "unfamiliar-slide",
 ]
 
 
