@@ -18,6 +18,7 @@ from aggregate.summary import TileReadings, summarise
 from app.config import RunConfig
 from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileQuality, TileSpec, map_tiles, survey_slide
+from tiler.quality import out_of_focus
 from wsi import Slide, __version__, open_slide
 from wsi.errors import SiteError
 from wsi.files.fingerprint import fingerprint_meanwhile
@@ -75,14 +76,15 @@ def predict_tiles(
 ) -> TileReadings:
     """Predictions and quality of all n tiles of `grid`, in its order; each of `threads` reads and predicts."""
 
-    def predict(batch: TileBatch) -> tuple[TilePredictions, NDArray[np.uint8]]:
-        return model.predict(batch.pixels), batch.quality
+    def predict(batch: TileBatch) -> tuple[TilePredictions, NDArray[np.uint8], NDArray[np.float32]]:
+        return model.predict(batch.pixels), batch.quality, batch.details
 
-    parts, quality = [], []
+    parts, quality, details = [], [], []
     done = 0
-    for predictions, flags in map_tiles(slide, grid, predict, threads=threads):
+    for predictions, flags, detail in map_tiles(slide, grid, predict, threads=threads):
         parts.append(predictions)
         quality.append(flags)
+        details.append(detail)
         done += len(flags)
         if progress:
             progress(done, len(grid))
@@ -91,7 +93,7 @@ def predict_tiles(
         features=np.concatenate([part.features for part in parts]),
         familiarity=np.concatenate([part.familiarity for part in parts]),
     )
-    flags = np.concatenate(quality)
+    flags = np.concatenate(quality) | out_of_focus(np.concatenate(details))
     return TileReadings(together, flags, model.unlike_slide(together.features[flags == TileQuality.GOOD]))
 
 

@@ -23,7 +23,7 @@ from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_r
 from benchmarks.slides import drawn_slide
 from classifier.model import TileModel, load_model
 from tiler import Grid, TileSpec
-from tiler.quality import blur_flags
+from tiler.quality import blur_flags, details
 from tiler.stream import BATCH_SIZE, read_tiles
 from tiler.survey import survey_slide
 from wsi import Slide, open_slide
@@ -107,7 +107,7 @@ def _read(slide: Slide, grid: Grid) -> None:
 
 def _blur(tiles: np.ndarray, count: int) -> None:
     for start in range(0, count, BATCH_SIZE):
-        blur_flags(tiles[: min(BATCH_SIZE, count - start)])
+        blur_flags(details(tiles[: min(BATCH_SIZE, count - start)]))
 
 
 def _mask(slide: Slide, spec: TileSpec) -> None:

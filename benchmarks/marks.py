@@ -1,4 +1,4 @@
-"""What the colour checks find on real tissue: pen marks drawn on it, files in false colours made of it, false alarms.
+"""What the checks of quality find on real tissue: pen marks, false colours, blur made of it, and false alarms.
 
 `python -m benchmarks.marks TILES.csv... [--slides SLIDE...]` lays the tiles of each case (of each class, where no case
 is told) side by side on white, at the magnification of the tissue mask. Figures: docs/quality.md.
@@ -17,6 +17,7 @@ import numpy as np
 from tests.slides import ArraySlide
 from tests.tiler.test_colours_of_slides import PENS
 from tests.tiler.test_false_colours import MISTAKES
+from tiler.quality import blur_flags, details, out_of_focus
 from tiler.tissue import MASK_MPP, TissueMask, find_tissue
 from wsi.registry import open_slide
 from wsi.spacing import px_to_um
@@ -40,6 +41,8 @@ def main() -> None:
     chosen = np.random.default_rng(0).permutation(large)[: options.pictures]
     pens({name: pictures[name] for name in chosen}, masks)
     false_colours(pictures)
+    for path in options.tiles:
+        out_of_focus_tiles(path)
 
 
 def mosaics(path: Path) -> dict[str, np.ndarray]:
@@ -122,6 +125,42 @@ def false_colours(pictures: dict[str, np.ndarray]) -> None:
     print(f"\nfalse colours told, of {len(pictures)} pictures")
     for name, mistake in MISTAKES.items():
         print(f"  {name:<24} {sum(look(mistake(picture)).false_colours for picture in pictures.values())}")
+
+
+def out_of_focus_tiles(path: Path) -> None:
+    """Tiles of 1 um per px, up to 40 a case: how many are set aside as they are, blurred with all of their slide, in
+    part alone, with the rest of the slide sharp."""
+    groups = defaultdict(list)
+    for row in csv.DictReader(path.open(encoding="utf-8")):
+        groups[row.get("case") or row["class"]].append(row)
+    counts: dict[str, list[float]] = defaultdict(list)
+    for rows in groups.values():
+        chosen = np.random.default_rng(0).permutation(len(rows))[:40]
+        tiles = [cv2.resize(cv2.imread(str(path.parent / rows[i]["file"])), (224, 224)) for i in chosen]
+        if len(tiles) >= 8:
+            for name, shares in focus_of(tiles).items():
+                counts[name] += shares
+    print(f"\nout of focus, {path.parent.name}, {len(counts['as they are'])} tiles")
+    for name, flags in counts.items():
+        print(f"  {name:<34} {np.mean(flags):6.1%}")
+
+
+def focus_of(tiles: list[np.ndarray]) -> dict[str, list[float]]:
+    sharp = details(np.stack(tiles))
+    found = {"as they are": flagged(sharp)}
+    for sigma in (1.0, 1.5, 2.0, 3.0):
+        soft = [cv2.GaussianBlur(tile, (0, 0), sigma) for tile in tiles]
+        found[f"all of the slide, sigma {sigma:g} px"] = flagged(details(np.stack(soft)))
+        for share in (0.1, 0.3, 0.6, 1.0):
+            rows = round(224 * share)
+            parts = details(np.stack([np.vstack([b[:rows], a[rows:]]) for a, b in zip(tiles, soft, strict=True)]))
+            alone = [flagged(np.vstack([sharp[:i], parts[i : i + 1], sharp[i + 1 :]]))[i] for i in range(len(tiles))]
+            found[f"{share:.0%} of one tile, sigma {sigma:g} px"] = alone
+    return found
+
+
+def flagged(found: np.ndarray) -> list[float]:
+    return ((blur_flags(found) | out_of_focus(found)) > 0).astype(float).tolist()
 
 
 if __name__ == "__main__":

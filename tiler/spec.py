@@ -86,4 +86,5 @@ class TileBatch:
 
     start: int
     pixels: NDArray[np.uint8]
-    quality: NDArray[np.uint8]  # (b,) TileQuality, blur included
+    quality: NDArray[np.uint8]  # (b,) TileQuality; blur as far as a tile alone tells
+    details: NDArray[np.float32]  # (b, cells), see `quality.out_of_focus`

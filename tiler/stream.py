@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.grid import level_xy_of
-from tiler.quality import blur_flags
+from tiler.quality import blur_flags, details
 from tiler.spec import Grid, TileBatch, TileSpec
 from wsi.slide import Slide
 from wsi.spacing import ReadPlan, plan_read
@@ -122,7 +122,8 @@ def _runs(grid: Grid, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 def _read_batch(readers: _Readers, grid: Grid, start: int, stop: int) -> TileBatch:
     pixels = read_tiles(readers.mine(), grid, start, stop)
-    return TileBatch(start, pixels, grid.quality[start:stop] | blur_flags(pixels))
+    found = details(pixels)
+    return TileBatch(start, pixels, grid.quality[start:stop] | blur_flags(found), found)
 
 
 class _Readers:
