@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.batch.inputs import collect_jobs
 from app.batch.job import SlideJob
@@ -19,7 +20,7 @@ from classifier.model_folder.files import read_folder, unpack_arrays
 from classifier.networks.shape import features_of
 from classifier.site.files import refuse_taken, write_site
 from classifier.site.fit import SlideSeen, fit_site, refuse_without_familiarity
-from classifier.site.look import Look, correction_of, read_model_look, typical_look
+from classifier.site.look import Look, correction_of, read_model_white, typical_look
 from classifier.site.profile import WHAT_IT_CHANGES, SiteProfile
 from wsi.errors import ModelError, NotAFileError, PulmoscopeError, SlideCrashedError, UsageError
 from wsi.spacing import FillIn
@@ -49,7 +50,7 @@ def adapt_site(
         if not unique:
             raise UsageError("no slide could be used", hint="`pulmoscope info SLIDE` says more of each")
         look = typical_look([one for _, one in unique.values()])
-        correction = correction_of(look, _model_look(model_name))
+        correction = correction_of(look, _model_white(model_name))
         digests = {job.path: sha256 for sha256, (job, _) in unique.items()}
 
         def features(job: SlideJob) -> SlideSeen:
@@ -75,7 +76,6 @@ def describe_site(profile: SiteProfile) -> dict[str, Any]:
         "tiles": made.tiles,
         "glass": list(correction.glass),
         "corrected_to": list(correction.white),
-        "density_power": list(correction.power),
         "densities": list(profile.densities),
         "stains": [", ".join(f"{one:g}" for one in row) for row in profile.stains],
         "known_share": profile.known_share,
@@ -115,9 +115,9 @@ def _look(slides: GuardedSlides, job: SlideJob, model: TileModel) -> tuple[str, 
     return str(told["sha256"]), Look(white, densities, stains)
 
 
-def _model_look(model_name: str) -> Any:
+def _model_white(model_name: str) -> NDArray[np.float64] | None:
     folder = read_folder(find_model(model_name))
-    return read_model_look(unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE))
+    return read_model_white(unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE))
 
 
 def _seen(sha256: str, packed: bytes, features: int) -> SlideSeen:

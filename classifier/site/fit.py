@@ -90,8 +90,9 @@ def fit_alignment(
     """The alignment of the slides, and the distance that its threshold may not pass."""
     white = [known.whitened(slide.features) for slide in slides]
     shift = _common_shift(known, white, known_share)
-    distances = [known.distances_of_whitened(one - shift) for one in white]
-    wanted = _balanced_quantile(distances, known_share * (1 - false_alarm_rate))
+    share = known_share * (1 - false_alarm_rate)
+    # The typical slide's, not that of all tiles together: the two slides that are nearest would satisfy that alone.
+    wanted = float(np.median([np.quantile(known.distances_of_whitened(one - shift), share) for one in white]))
     made = [np.concatenate(one) for one in zip(*(slide.made for slide in slides), strict=True)]
     nearest = [np.quantile(known.distances_of_whitened(known.whitened(one) - shift), false_alarm_rate) for one in made]
     limit = float(min(nearest, default=0.0))
@@ -109,12 +110,6 @@ def _common_shift(known: Familiarity, white: Sequence[Rows], known_share: float)
         residuals = [known.typical_residual(one - shift, known_share) for one in white]
         shift = shift + np.median(residuals, axis=0)
     return shift
-
-
-def _balanced_quantile(values: Sequence[Rows], share: float) -> float:
-    """Of all values together, each slide with the same weight whatever its size."""
-    weights = np.concatenate([np.full(len(one), 1.0 / len(one)) for one in values])
-    return float(np.quantile(np.concatenate(values), share, weights=weights, method="inverted_cdf"))
 
 
 def _figures(

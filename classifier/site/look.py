@@ -1,4 +1,4 @@
-"""How a laboratory's tiles look whatever they show: glass, stain, density; and the table that takes it to another look.
+"""How a laboratory's tiles look whatever they show: glass, stain, density; and what takes its glass to another colour.
 
 Arrays in, arrays out. Stain vectors: Macenko et al. 2009, doi 10.1109/ISBI.2009.5193250.
 """
@@ -22,8 +22,8 @@ _BRIGHT_PX, _BRIGHT_TILES = 0.99, 0.90
 _STAINED = 0.45
 # Macenko's robust extremes, and what a stain needs before it has a direction.
 _EXTREMES, _LEAST_STAINED_PX = (1.0, 99.0), 500
-# A look further off than this is no laboratory's, and would make tissue of anything.
-_MOST_GAIN, _MOST_POWER = 1.33, 1.43
+# Glass further off than this is no laboratory's.
+_MOST_GAIN, _DARKEST_GLASS = 1.33, 64.0
 
 Colours = NDArray[np.float64]
 
@@ -37,26 +37,24 @@ class Look:
     densities: Colours
     stains: Colours
 
-    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """``white`` and ``densities``, (3,) each: what a model's familiarity.npz may tell of its tiles."""
-        return {"white": self.white.astype(np.float32), "densities": self.densities.astype(np.float32)}
+
+def white_array(look: Look) -> dict[str, NDArray[np.float32]]:
+    """``white`` (3,) as a model's familiarity.npz tells it; empty where it cannot be glass."""
+    white = look.white.astype(np.float32)
+    return {"white": white} if white.min() >= _DARKEST_GLASS else {}
 
 
-def read_model_look(arrays: Mapping[str, NDArray[Any]]) -> tuple[Colours, Colours] | None:
-    """White and densities (3,) of the tiles that a model learned from; None where its folder tells none.
+def read_model_white(arrays: Mapping[str, NDArray[Any]]) -> Colours | None:
+    """The glass (3,) of the tiles that a model learned from, ``white`` of its familiarity.npz; None where none is told.
 
-    Raises ModelError where they cannot be.
+    Raises ModelError where it is no colour.
     """
-    if "white" not in arrays and "densities" not in arrays:
+    white = arrays.get("white")
+    if white is None:
         return None
-    for name, low, high in (("white", 64.0, 255.0), ("densities", 0.01, 5.0)):
-        array = arrays.get(name)
-        fits = (
-            array is not None and array.shape == (3,) and array.dtype == np.float32 and bool(np.isfinite(array).all())
-        )
-        if not fits or array is None or array.min() < low or array.max() > high:
-            raise ModelError(f"familiarity.npz: {name} is missing or implausible")
-    return arrays["white"].astype(np.float64), arrays["densities"].astype(np.float64)
+    if white.shape != (3,) or white.dtype != np.float32 or not (_DARKEST_GLASS <= white.min() <= white.max() <= 255.0):
+        raise ModelError("familiarity.npz: white is no colour of glass")
+    return white.astype(np.float64)
 
 
 def look_of_tiles(tiles: NDArray[np.uint8]) -> Look:
@@ -84,30 +82,23 @@ def typical_look(looks: Sequence[Look]) -> Look:
 
 @dataclass(frozen=True)
 class Correction:
-    """What takes tiles to another look, channel by channel: new = `white` * (old / `glass`) ** `power`, each (3,)."""
+    """What takes `glass` to `white`, (3,) each: every channel is multiplied by the quotient."""
 
     glass: tuple[float, float, float]
     white: tuple[float, float, float]
-    power: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def table(self) -> NDArray[np.uint8]:
         """(1, 256, 3) new by old value of each channel, for `cv2.LUT`."""
-        share = np.arange(256)[:, None] / np.array(self.glass)
-        new = np.array(self.white) * share ** np.array(self.power)
+        new = np.arange(256)[:, None] * (np.array(self.white) / np.array(self.glass))
         return np.clip(np.rint(new), 0, 255).astype(np.uint8)[None]
 
 
-def correction_of(site: Look, model: tuple[Colours, Colours] | None) -> Correction:
-    """From a site's look to the model's: glass to glass and density to density, within bounds.
-
-    Where the model tells no look, the glass is made neutral, as bright as its brightest channel, and no more.
-    """
-    white = np.full(3, site.white.max()) if model is None else model[0]
+def correction_of(site: Look, model_white: Colours | None) -> Correction:
+    """From a site's glass to the model's, within bounds; where the model tells none, to neutral, as bright as the
+    glass's brightest channel. Densities stay: how dense a slide is hangs on its tissue as much as on its stain."""
+    white = np.full(3, site.white.max()) if model_white is None else model_white
     gain = np.clip(white / site.white, 1 / _MOST_GAIN, _MOST_GAIN)
-    power = np.ones(3)
-    if model is not None and np.isfinite(site.densities).all():
-        power = np.clip(model[1] / np.maximum(site.densities, 1e-3), 1 / _MOST_POWER, _MOST_POWER)
-    return Correction(_three(site.white), _three(site.white * gain), _three(power))
+    return Correction(_three(site.white), _three(site.white * gain))
 
 
 def _three(values: Iterable[float]) -> tuple[float, float, float]:

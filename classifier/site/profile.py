@@ -1,7 +1,7 @@
 """A site profile as data: what it holds, its bounds, and how it is laid over a model. Opens no file.
 
 It is made without labels, so it never changes what a class means: the network, its classes and their calibration stay.
-It says how glass and density are corrected before the network sees a tile, and what counts as known afterwards.
+It says how the glass is corrected before the network sees a tile, and what counts as known afterwards.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROFILE_FORMAT = 1
 PROFILE_FILE = "profile.json"
 STATISTICS_FILE = "statistics.npz"
 WHAT_IT_CHANGES = (
-    "Made without labels: it changes the white point and density of tiles, and what counts as known tissue. It never "
+    "Made without labels: it changes the white point of tiles, and what counts as known tissue. It never "
     "changes what a class means. For research use only."
 )
 
@@ -78,10 +78,9 @@ class SiteProfile:
 
     def __post_init__(self) -> None:
         _check_made(self.made)
-        glass, white, power = (np.array(values) for values in asdict(self.correction).values())
+        glass, white = (np.array(values) for values in asdict(self.correction).values())
         _check(bool((glass >= 1).all() and (glass <= 255).all()), "the glass is no colour")
         _check(bool((white >= 1).all() and (white <= 340).all()), "the white is no colour")
-        _check(bool((power >= 0.5).all() and (power <= 2.0).all()), "the density's power is implausible")
         _check(0.0 < self.known_share <= 1.0, "the known share is outside 0 to 1")
         _check(0.0 <= self.false_alarm_rate < 1.0, "the false alarm rate is outside 0 to 1")
         _check(0.0 < self.model_threshold_distance <= self.threshold_distance < 1e9, "the threshold is implausible")
@@ -126,7 +125,7 @@ class SiteProfile:
                 slide_sha256=_texts(made, "slide_sha256"),
                 tiles=int(_number(made, "tiles")),
             ),
-            correction=Correction(*(_three(look, name) for name in ("glass", "white", "power"))),
+            correction=Correction(*(_three(look, name) for name in ("glass", "white"))),
             stains=_rows(told, "stains"),
             densities=_three(told, "densities"),
             figures={str(name): _finite(value, "figures") for name, value in read_mapping(told.get("figures")).items()},

@@ -26,11 +26,14 @@ from classifier.networks.fields import stack_fields
 from classifier.networks.shape import features_of
 from classifier.runtimes.litert import LiteRtRuntime
 from classifier.runtimes.tensorflow import TensorFlowRuntime
+from classifier.site.look import look_of_tiles, typical_look, white_array
 from classifier.training.augment import augment_tile
 from classifier.training.convert import MIN_AGREEMENT, label_agreement, to_litert_int8
 from classifier.training.recipe import TrainConfig
 
 REPRESENTATIVE_TILES = 200
+# The glass of the tiles learned from: of so many groups, so many tiles each.
+GLASS_GROUPS, GLASS_TILES = 100, 4
 PACKAGES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "opencv-python-headless", "pillow")
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -75,7 +78,7 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
     familiarity = _fit_familiarity(reference, learned, held_features, config)
     of_slides = fit_slide_distance(familiarity, held_features, held.groups, config.false_alarm_rate)
     familiarity = replace(familiarity, slide_distance=of_slides)
-    contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays())
+    contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays() | _glass(learned, config))
     hold_out = {
         "tiles": len(held),
         "groups": len(set(held.groups.tolist())),
@@ -143,6 +146,17 @@ def _representative(learned: TileSet, config: TrainConfig) -> NDArray[np.uint8]:
     rng = np.random.default_rng(config.seed)
     chosen = rng.permutation(len(learned))[:REPRESENTATIVE_TILES]
     return stack_fields(np.stack([read_tile(learned.records[i], config.tile) for i in chosen]), config.network.fields)
+
+
+def _glass(learned: TileSet, config: TrainConfig) -> dict[str, NDArray[np.float32]]:
+    """The colour of glass in what was learned, which a site profile takes a laboratory's glass to."""
+    groups = sorted(set(learned.groups.tolist()))
+    chosen = [groups[i] for i in np.unique(np.linspace(0, len(groups) - 1, GLASS_GROUPS).round().astype(int))]
+    looks = []
+    for group in chosen:
+        tiles = [one for one in learned.records if one.group == group][:GLASS_TILES]
+        looks.append(look_of_tiles(np.stack([read_tile(one, config.tile) for one in tiles])))
+    return white_array(typical_look(looks))
 
 
 def _fit_familiarity(

@@ -78,7 +78,7 @@ def test_the_known_share_is_refused_at_the_promised_rate(familiarity):
 
 
 def test_what_plainly_is_no_tissue_bounds_the_threshold(familiarity):
-    seen = [slide(seed, unknown=0.6, foreign=9.0) for seed in range(5)]
+    seen = [slide(seed, unknown=0.6, foreign=7.0) for seed in range(5)]
     loose, limit = fit_alignment(familiarity, seen, 1.0, RATE)
     assert loose.threshold_distance == max(familiarity.threshold_distance, limit)
     pictures = np.concatenate([one.made[0] for one in seen])
