@@ -129,3 +129,11 @@ def test_every_link_between_the_documents_leads_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_no_face_speaks_of_folds_as_if_they_were_looked_for():
+    assert "olds" not in REASONS["artefact"].title
+    for room in ("presentation", "reports", "viewer"):
+        for path in (ROOT / "app" / room).rglob("*.py"):
+            spoken = re.findall(r"\b[Ff]olds?\b[^\"\n]*", path.read_text(encoding="utf-8"))
+            assert all("not looked for" in line for line in spoken), f"{path.name}: {spoken}"

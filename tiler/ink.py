@@ -24,8 +24,8 @@ _BLACK_UM = 24.0
 _MIN_BLACK_MM2 = 0.03
 # Of the shorter side; a stroke that leaves the picture crosses its edge.
 _EDGE_SHARE = 0.25
-# Ink of the hues of H&E is strong throughout, in every px of so wide a square. No square of tissue is, in 104 pictures
-# and mosaics, but for two from cameras with strong colours; the reddest is close to that of blood.
+# Ink of the hues of H&E is strong throughout, in every px of so wide a square. Of 71 pictures and mosaics two have such
+# squares of tissue, both of cameras with strong colours; the reddest is close to blood.
 _STRONG_UM = 56.0
 _STRONG = 0.68
 _STRONG_RED = 0.74

@@ -99,8 +99,9 @@ REASONS: dict[str, Reason] = {
         "Look at the marked area yourself, or clean the slide and scan it again.",
     ),
     "artefact": Reason(
-        "Folds, dark artefacts or scan borders",
-        "Part of the tissue is dark, folded or cut off at a scan border, and took no part in the call.",
+        "Dark artefacts or scan borders",
+        "Part of the tissue is darker than stains make it, or lies at the black border of the scan, and took no part "
+        "in the call. Folds are not looked for; the darkest of them are among this.",
         "Check that the affected area holds nothing that matters, or scan the slide again.",
     ),
     "little-tissue": Reason(

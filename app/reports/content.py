@@ -124,7 +124,7 @@ _QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("unlike_slide", "Unlike the slides learned from (1: the limit)", _index),
     ("share_blur", "Tissue out of focus", figures.share),
     ("share_pen", "Tissue under pen", figures.share),
-    ("share_dark", "Tissue with folds or dark artefacts", figures.share),
+    ("share_dark", "Tissue under dark artefacts", figures.share),
     ("share_edge", "Tissue at scan borders", figures.share),
     ("pen_mm2_on_slide", "Pen marks on the slide", figures.area),
     ("hotspot", "Tumour score of the hottest neighbourhood", figures.percent),

@@ -13,7 +13,7 @@ from tiler.spec import TileQuality
 _QUALITY_WORDS = {
     TileQuality.BLUR: "out of focus",
     TileQuality.PEN: "under pen",
-    TileQuality.DARK: "dark or folded",
+    TileQuality.DARK: "very dark",
     TileQuality.EDGE: "cut off at the edge of the scan",
 }
 
