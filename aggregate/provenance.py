@@ -6,6 +6,8 @@ gives back the very dictionary that was read, so that its digest stays what it w
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -97,10 +99,28 @@ class Provenance(_Record):
     seconds: float | None = None
     tile: TileRecord = field(default_factory=TileRecord)
 
+    @property
+    def model_words(self) -> str:
+        """Name and short digest of the model, for tables; empty where it is not known."""
+        return f"{self.model.name} {self.model.sha256[:12]}".strip()
+
+    @property
+    def settings(self) -> str:
+        """`settings_digest` of what the result was made under."""
+        return settings_digest(self.config, self.reader)
+
     def scientific(self) -> dict[str, Any]:
         """What the result depends on: it is in the result's digest. When, how fast and on what machine are not."""
         stored = self.to_dict()
         return {name: stored[name] for name in ("model", "config_sha256", "tile") if name in stored}
+
+
+def settings_digest(config: Mapping[str, Any], reader: str) -> str:
+    """Short digest of all that changes results, beside slide and model: of `config` without the slide's own pixel size,
+    and of the reader asked for. Results of one table should share it."""
+    settings = {**config, "mpp": None, "reader": reader or "auto"}
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _field_names(cls: type[_Record]) -> tuple[str, ...]:

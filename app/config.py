@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aggregate.provenance import settings_digest
 from aggregate.thresholds import DecisionRules
 from app.ledger.audit import current_user
 
@@ -59,6 +60,11 @@ class RunConfig:
             "rules": self.rules.to_dict(),
             **site,
         }
+
+    @property
+    def settings(self) -> str:
+        """As tables tell it: see `aggregate.provenance.settings_digest`."""
+        return settings_digest(self.scientific(None), self.reader)
 
     def sha256(self, mpp: float | None) -> str:
         text = json.dumps(self.scientific(mpp), sort_keys=True, separators=(",", ":"))

@@ -17,6 +17,7 @@ from app.batch.engines.worker import WorkerProcess
 from app.batch.ids import settle_ids
 from app.batch.inputs import collect_jobs, shard
 from app.batch.job import SlideJob
+from app.batch.mixture import refuse_mixture
 from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
 from app.commands.terminal import reporter
@@ -98,6 +99,7 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     config = _of_site(replace(request.how, model_sha256=card.digest), card)
     tally, show = Tally(), reporter(request.as_json)
     engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
+    refuse_mixture(config.out, jobs, f"{card.name} {card.digest[:12]}", config.settings)
     stopped, code = "", None
     events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally)
     try:

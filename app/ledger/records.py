@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from aggregate.provenance import Provenance
 from aggregate.result import SlideResult, SlideStatus
 from wsi.files.csv_cells import as_written, csv_line, inert
 from wsi.files.reading import read_regular
@@ -31,6 +32,8 @@ _AFTER = (
     "error_code",
     "message",
 )
+# Of what made the row's result; tables of older versions do not have them.
+_ORIGIN = ("model", "settings")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class SlideRow:
     seconds: float | None = None
     error_code: str = ""
     message: str = ""
+    model: str = ""
+    settings: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a text that is no status."""
@@ -73,6 +78,8 @@ class SlideRow:
             "seconds": _number(self.seconds, ".2f"),
             "error_code": inert(self.error_code),
             "message": inert(self._message_on_one_line),
+            "model": inert(self.model),
+            "settings": inert(self.settings),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -93,6 +100,8 @@ class SlideRow:
             "seconds": _finite(self.seconds),
             "error_code": self.error_code or None,
             "message": self._message_on_one_line or None,
+            "model": self.model or None,
+            "settings": self.settings or None,
         }
 
     @property
@@ -116,11 +125,14 @@ class SlideRow:
             tissue_mm2=qc.get("tissue_mm2"),
             tiles=qc.get("tiles"),
             seconds=result.provenance.seconds,
+            model=result.provenance.model_words,
+            settings=result.provenance.settings,
         )
 
     @classmethod
     def of_summary(cls, file: str, summary: Mapping[str, Any]) -> SlideRow:
         """The row of a stored result, from its attributes alone (`store.load_summary`)."""
+        provenance = Provenance.from_dict(summary["provenance"])
         return cls._of_finished(
             slide_id=summary["slide_id"],
             file=file,
@@ -134,6 +146,8 @@ class SlideRow:
             tissue_mm2=summary["qc"].get("tissue_mm2"),
             tiles=summary["qc"].get("tiles"),
             seconds=summary["provenance"].get("seconds"),
+            model=provenance.model_words,
+            settings=provenance.settings,
         )
 
     @classmethod
@@ -161,7 +175,7 @@ class SlideRow:
 
 
 def columns(classes: Sequence[str]) -> tuple[str, ...]:
-    return (*_BEFORE, *(f"p_{name}" for name in classes), *_AFTER)
+    return (*_BEFORE, *(f"p_{name}" for name in classes), *_AFTER, *_ORIGIN)
 
 
 def table_bytes(rows: Iterable[SlideRow], classes: Sequence[str]) -> bytes:
@@ -264,6 +278,7 @@ def _row(cells: Mapping[str, str]) -> SlideRow:
         seconds=_float(cells["seconds"]),
         error_code=text["error_code"],
         message=text["message"],
+        **{name: text.get(name, "") for name in _ORIGIN},
     )
 
 

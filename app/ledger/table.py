@@ -10,9 +10,10 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from aggregate.result import SlideStatus
 from aggregate.store import load_summary, result_path, stored_results
 from aggregate.stored_attributes import is_slide_id
 from app.ledger.aside import set_aside
@@ -36,6 +37,11 @@ class StoredTable:
     rows: dict[str, SlideRow]
     table_flaws: list[str]
     journal_flaws: list[str]
+
+    @property
+    def tells_models(self) -> bool:
+        """Whether it says of each result what made it. Tables of older versions do not."""
+        return all(row.model for row in self.rows.values() if row.status is not SlideStatus.FAILED)
 
     @property
     def flaws(self) -> list[str]:
@@ -85,8 +91,10 @@ def merge_rows(
                     kept_as = set_aside(out, out / name)
                     told.append(f"{flaws[0]}: moved to {kept_as}, the results in the store give their rows")
             # A table that is not there may have been moved out of the way; in a new output the store is empty.
-            from_store = rows_of_results(out) if told or not is_regular(out / SLIDES_CSV) else {}
-            table = {**from_store, **stored.rows, **{row.slide_id: row for row in rows}}
+            lost = bool(told) or not is_regular(out / SLIDES_CSV)
+            from_store = rows_of_results(out) if lost or not stored.tells_models else {}
+            known = {slide_id: _with_origin(row, from_store.get(slide_id)) for slide_id, row in stored.rows.items()}
+            table = {**(from_store if lost else {}), **known, **{row.slide_id: row for row in rows}}
             ordered = [table[slide_id] for slide_id in sorted(table) if slide_id not in without]
             _write_if_changed(out / SLIDES_CSV, table_bytes(ordered, _all_classes(ordered, classes)))
             (out / JOURNAL).unlink(missing_ok=True)
@@ -119,6 +127,13 @@ def rows_of_results(out: Path) -> dict[str, SlideRow]:
             if result_path(out, summary["slide_id"]) == path:
                 rows[summary["slide_id"]] = SlideRow.of_summary(summary["slide"]["file"], summary)
     return rows
+
+
+def _with_origin(row: SlideRow, stored: SlideRow | None) -> SlideRow:
+    """The row, and what the store says of where its result comes from, if the row does not."""
+    if row.model or stored is None or row.status is SlideStatus.FAILED:
+        return row
+    return replace(row, model=stored.model, settings=stored.settings)
 
 
 def _read(path: Path, parse: Callable[[bytes], tuple[list[SlideRow], list[str]]]) -> tuple[list[SlideRow], list[str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aggregate.result import SlideStatus
@@ -25,7 +26,8 @@ _NAMED = 10
 class Verification:
     """`results`: result name -> its problems, empty where it is whole. `audit`, `table`: what is wrong with the audit
     log, and with rows of slides that have no result. `notes` are told and are no fault. `head`: of the audit log.
-    `missing`: slides that runs here were asked for and that have no row yet, as those of a part that was not run."""
+    `mixed`: where results of several models or settings stand side by side, how many of each. `missing`: slides that
+    runs here were asked for and that have no row yet, as those of a part that was not run."""
 
     results: dict[str, list[str]]
     audit: list[str]
@@ -33,6 +35,7 @@ class Verification:
     table: list[str] = field(default_factory=list)
     head: str = ""
     missing: tuple[str, ...] = ()
+    mixed: dict[str, int] = field(default_factory=dict)
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -67,14 +70,16 @@ def verify_results(folder: Path, head: str = "") -> Verification:
         if not problems:
             problems += _unvouched(folder / name, chain)
     table = stored.flaws + _unaccounted(stored, chain)
-    return Verification(checked, chain.problems, chain.notes, table, chain.head, _missing(folder, stored))
+    return Verification(
+        checked, chain.problems, chain.notes, table, chain.head, _missing(folder, stored), _mixed(stored)
+    )
 
 
 def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
     """What was found and repaired, as lines or as one JSON object."""
     if as_json:
         facts = {"broken": found.broken, "table": found.table, "audit": found.audit, "notes": found.notes}
-        facts["missing"] = list(found.missing)
+        facts["missing"], facts["mixed"] = list(found.missing), found.mixed
         return json.dumps({"results": len(found.results), **facts, "repairs": repairs, "head": found.head})
     lines = [f"{name}: {problem}" for name, problems in found.broken.items() for problem in problems]
     lines += found.table
@@ -84,6 +89,9 @@ def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
     if found.missing:
         named = ", ".join(found.missing[:_NAMED]) + (", ..." if len(found.missing) > _NAMED else "")
         lines.append(f"{len(found.missing)} slides were asked for and are not in {SLIDES_CSV} yet: {named}")
+    if found.mixed:
+        parts = "; ".join(f"{count} of {of}" for of, count in found.mixed.items())
+        lines.append(f"note: {SLIDES_CSV} holds results of several models or settings: {parts}")
     whole = len(found.results) - len(found.broken)
     lines.append(f"{len(found.results)} results: {whole} whole and unaltered, {len(found.broken)} broken")
     if found.head:
@@ -91,13 +99,16 @@ def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
     return "\n".join(map(visible, lines))
 
 
-def disagreements(folder: Path, row: SlideRow) -> list[str]:
-    """Where a row of the table says something else than its result, a line a cell."""
+def disagreements(folder: Path, row: SlideRow, *, models_told: bool = True) -> list[str]:
+    """Where a row of the table says something else than its result, a line a cell. Where a whole table tells no models,
+    it is an older one, and the row need not."""
     try:
         summary = load_summary(result_path(folder, row.slide_id))
     except StoreError as error:
         return [error.detail]
     stored = SlideRow.of_summary(row.file, summary)
+    if not models_told:
+        stored = replace(stored, model="", settings="")
     classes = tuple(dict.fromkeys((*stored.probabilities, *row.probabilities)))
     told, wanted = row.cells(classes), stored.cells(classes)
     problems = [
@@ -112,19 +123,26 @@ def disagreements(folder: Path, row: SlideRow) -> list[str]:
 
 def _check_rows(folder: Path, stored: StoredTable, checked: dict[str, list[str]]) -> None:
     """Adds to each result's problems what its row says otherwise; a result without a row, and a row without one."""
+    models_told = any(row.model or row.settings for row in stored.rows.values())
     for row in stored.rows.values():
         name = f"{row.slide_id}{SUFFIX}"
         if row.status is SlideStatus.FAILED:
             continue
         checked.setdefault(name, [f"is missing, though {SLIDES_CSV} says {row.status}"])
         if not checked[name]:
-            checked[name] += disagreements(folder, row)
+            checked[name] += disagreements(folder, row, models_told=models_told)
     for name, problems in checked.items():
         slide_id = name.removesuffix(SUFFIX)
         if not is_slide_id(slide_id):
             problems.append("has a name that no slide can have")
         elif not problems and slide_id not in stored.rows:
             problems.append(f"has no row in {SLIDES_CSV}")
+
+
+def _mixed(stored: StoredTable) -> dict[str, int]:
+    """How many results are of which model and settings; empty where all are of one."""
+    of_each = Counter(f"{row.model}, settings {row.settings}" for row in stored.rows.values() if row.model)
+    return dict(sorted(of_each.items())) if len(of_each) > 1 else {}
 
 
 def _missing(folder: Path, stored: StoredTable) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ FAILED = SlideRow("b", "in/b.svs", "failed", error_code="mpp-missing", message="
 def test_the_columns_are_the_contracts():
     assert ",".join(columns(("x", "y"))) == (
         "slide_id,file,status,call,p_x,p_y,confidence,review_reasons,mpp,mpp_source,tissue_mm2,tiles,seconds,"
-        "error_code,message"
+        "error_code,message,model,settings"
     )
 
 

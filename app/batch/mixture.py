@@ -1,0 +1,43 @@
+"""One table, one model, one set of settings: a run that would leave results of others beside its own is refused.
+
+Calls and scores of two models, or of one under two settings, are not to be compared or counted together; in one table
+that is what happens to them. A run over all the slides of an output does them anew, and leaves no mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aggregate.result import SlideStatus
+from app.batch.job import SlideJob
+from app.ledger.records import SlideRow
+from app.ledger.table import read_table, rows_of_results
+from wsi.errors import UsageError
+from wsi.text import escape
+
+
+def refuse_mixture(out: Path, jobs: Sequence[SlideJob], model: str, settings: str) -> None:
+    """`model` and `settings` are those of this run, as rows tell them. Raises UsageError."""
+    ours = {job.slide_id for job in jobs}
+    others = [
+        row
+        for row in _finished(out)
+        if row.slide_id not in ours and row.model and (row.model, row.settings) != (model, settings)
+    ]
+    if not others:
+        return
+    first = min(others, key=lambda row: row.slide_id)
+    same_model = first.model == model
+    by = f"by {model} under other settings" if same_model else f"by {first.model}, this run is by {model}"
+    raise UsageError(
+        f"{escape(str(out))} holds {len(others)} results of other slides ({first.slide_id}, ...) {by}",
+        hint="choose another --out, or give all of its slides again",
+    )
+
+
+def _finished(out: Path) -> list[SlideRow]:
+    """The rows of the results in an output; an older table does not tell their models, but the store does."""
+    stored = read_table(out)
+    rows = {**stored.rows} if stored.tells_models and not stored.flaws else {**stored.rows, **rows_of_results(out)}
+    return [row for row in rows.values() if row.status is not SlideStatus.FAILED]
