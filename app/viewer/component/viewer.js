@@ -11,11 +11,15 @@ const GLASS_DARKEST = 205;
 const GLASS_COLOUR = 16;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+// The status of a tile that is there and cannot be read; why is in the answer.
+const UNREADABLE = 422;
+const LONGEST_WHY = 200;
 const TOLD = {
   renewing: "The picture is being asked for again ...",
   restarted: "pulmoscope was started again: what is shown here is no longer complete. Open the address that it printed.",
   lost: "pulmoscope does not answer: what is shown here is not complete. Asking again ...",
   unreadable: "Part of this slide cannot be shown: its file is gone, was changed, or is damaged there.",
+  why: "Part of this slide cannot be shown: ",
 };
 
 const mounted = new Map();
@@ -180,7 +184,7 @@ class SlideView {
 
   tell(what) {
     this.notice.hidden = !what;
-    this.notice.textContent = what ? TOLD[what] : "";
+    this.notice.textContent = what ? (TOLD[what] ?? what) : "";
   }
 
   // A tile is refused when its leave has run out: a new one is asked for. Where that is not it, the picture would stay
@@ -193,21 +197,22 @@ class SlideView {
       if (trouble === "renewing") this.onRenew();
       if (trouble !== "renewing" || pause > FIRST_PAUSE_MS) this.tell(trouble);
       if (!trouble) this.item()?.reset();
-      if (!trouble || trouble === "unreadable") break;
+      if (!["renewing", "restarted", "lost"].includes(trouble)) break;
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
     this.mending = false;
   }
 
-  // What keeps a tile away, null where nothing does.
+  // What keeps a tile away, null where nothing does: a name in TOLD, or the server's own words.
   async trouble(place) {
     const ask = (address) =>
-      fetch(new URL(address, document.baseURI), { cache: "no-store" }).then((answer) => answer.status, () => 0);
-    const status = await ask(this.data.tiles + place);
-    if (status === 200) return null;
-    if (status === 0) return "lost";
-    if (status !== 403) return "unreadable";
-    return (await ask("/_stcore/health")) === 200 ? "renewing" : "restarted";
+      fetch(new URL(address, document.baseURI), { cache: "no-store" }).catch(() => ({ status: 0 }));
+    const answer = await ask(this.data.tiles + place);
+    if (answer.status === 200) return null;
+    if (answer.status === 0) return "lost";
+    if (answer.status === UNREADABLE) return TOLD.why + (await answer.text()).slice(0, LONGEST_WHY);
+    if (answer.status !== 403) return "unreadable";
+    return (await ask("/_stcore/health")).status === 200 ? "renewing" : "restarted";
   }
 
   item() {

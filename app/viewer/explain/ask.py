@@ -1,19 +1,25 @@
-"""Asks the process that explains tiles (`process.py`), starts it when first needed, and keeps its last answers.
+"""Asks for a tile where slides are looked at, then the process that explains tiles (`process.py`); keeps the answers.
 
-Opens no slide and no model itself.
+Neither this process nor the explaining one opens a slide: a hostile one costs itself alone.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from app.slides.guarded import shared_slides
+from app.slides.question import SlideAddress
+from app.viewer.tiles.encoded import raw_tile
+from wsi.errors import PulmoscopeError
 from wsi.process.child import child_environment, python_command
 
 PROGRAM = "app.viewer.explain.process:main"
@@ -23,18 +29,42 @@ _TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Question:
-    """Explain the tile whose top-left corner lies at (x, y), level-0 px, of a slide. The model must have the digest."""
+    """Explain the tile whose top-left corner lies at (x, y), level-0 px, of a slide, `tile_px` wide at `tile_mpp`. The
+    model must have the digest."""
 
     slide: str
     version: str  # changes with the slide's file
     mpp: float
     x: int
     y: int
+    tile_px: int
+    tile_mpp: float
     model: str  # a folder
     model_sha256: str
 
+
+@dataclass(frozen=True)
+class TileQuestion:
+    """What the explaining process is asked: a square tile of `size_px`, uint8 RGB in base64, shown to a model."""
+
+    model: str
+    model_sha256: str
+    size_px: int
+    pixels: str
+
     def to_line(self) -> str:
         return json.dumps(asdict(self))
+
+
+ReadTile = Callable[[Question], bytes]
+"""The pixels of a question's tile, (tile_px, tile_px, 3) uint8. Raises SlideError."""
+
+
+def read_guarded(question: Question) -> bytes:
+    """Read where all slides of the viewer are, with the limits of that."""
+    address = SlideAddress(Path(question.slide), question.mpp, question.version)
+    _, pixels = shared_slides().ask(raw_tile, address, question.x, question.y, question.tile_px, question.tile_mpp)
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -61,8 +91,10 @@ class Answer:
 class Explainer:
     """One process, one question at a time; safe to share among threads. It is replaced when it dies or hangs."""
 
-    def __init__(self, program: tuple[str, ...] | None = None, timeout_s: float = _TIMEOUT_S) -> None:
-        self._program = program or python_command(PROGRAM)
+    def __init__(
+        self, program: tuple[str, ...] | None = None, timeout_s: float = _TIMEOUT_S, read: ReadTile = read_guarded
+    ) -> None:
+        self._program, self._read = program or python_command(PROGRAM), read
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
         self._answers: OrderedDict[Question, Answer] = OrderedDict()
@@ -74,7 +106,12 @@ class Explainer:
             if question in self._answers:
                 self._answers.move_to_end(question)
                 return self._answers[question]
-            answer = self._ask(question)
+            try:
+                tile = self._read(question)
+            except PulmoscopeError as error:
+                return Answer(problem=error.code)
+            pixels = base64.b64encode(tile).decode()
+            answer = self._ask(TileQuestion(question.model, question.model_sha256, question.tile_px, pixels))
             if not answer.problem:
                 self._answers[question] = answer
                 if len(self._answers) > _ANSWERS_KEPT:
@@ -91,7 +128,7 @@ class Explainer:
         with self._lock:
             self._end()
 
-    def _ask(self, question: Question) -> Answer:
+    def _ask(self, question: TileQuestion) -> Answer:
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
         watch = threading.Timer(self._timeout_s, process.kill)

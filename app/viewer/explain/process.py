@@ -1,6 +1,7 @@
 """The process that explains tiles: it answers questions, one JSON line each.
 
-Inference and slide files stay out of the server's own process, as for uploads. It ends when its questions do.
+Inference stays out of the server's own process, as for uploads, and slides out of both: a tile comes as pixels. It
+ends when its questions do.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from app.viewer.explain.ask import Answer, Question
+import numpy as np
+
+from app.viewer.explain.ask import Answer, TileQuestion
 from app.viewer.explain.picture import paint_evidence
 from app.viewer.overlay import encode_png
 from classifier.explain import explain
 from classifier.model import TileModel, load_model
-from tiler.stream import read_tile_at
 from wsi.errors import ModelDigestError, PulmoscopeError
 from wsi.process.limits import allow_cpu_seconds, memory_limit, no_core_files
 from wsi.process.silence import silent
@@ -38,24 +40,22 @@ def main() -> None:
         with memory_limit(_MEMORY_GB):
             for line in sys.stdin:
                 allow_cpu_seconds(_CPU_S)
-                answers.write(answer(Question(**json.loads(line))).to_line() + "\n")
+                answers.write(answer(TileQuestion(**json.loads(line))).to_line() + "\n")
                 answers.flush()
 
 
-def answer(question: Question) -> Answer:
-    """The tile explained. Never raises for what is wrong with slide or model; no name of a file is in the answer."""
-    from wsi import open_slide
-
+def answer(question: TileQuestion) -> Answer:
+    """The tile explained. Never raises for what is wrong with tile or model; no name of a file is in the answer."""
     try:
         model = _model(question.model, question.model_sha256)
-        with open_slide(Path(question.slide), mpp=question.mpp) as slide:
-            tile = read_tile_at(slide, (question.x, question.y), model.card.tile)
+        side = question.size_px
+        tile = np.frombuffer(base64.b64decode(question.pixels), np.uint8).reshape(side, side, 3)
         found = explain(model, tile)
     except PulmoscopeError as error:
         return Answer(problem=error.code)
     except MemoryError:
         return Answer(problem="out-of-memory")
-    except Exception as error:  # one bad slide must not end the process for all that follow
+    except Exception as error:  # one bad tile must not end the process for all that follow
         return Answer(problem=type(error).__name__)
     return Answer(
         found.called,

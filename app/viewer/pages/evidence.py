@@ -15,6 +15,7 @@ from app.viewer.pages import parts
 from app.viewer.site import Site
 from app.viewer.slide_files import SlideFile
 from app.viewer.spot import Reading
+from classifier.model_folder.files import read_card
 
 # The model at hand must give what the result holds; processors round a little differently.
 _TOLERANCE = 0.05
@@ -58,7 +59,9 @@ def find(site: Site, file: SlideFile, result: SlideResult, tile: int) -> Evidenc
     if model is None:
         return Evidence(None, _NO_MODEL)
     x, y = (int(value) for value in result.tiles.xy[tile])
-    answer = site.explainer.ask(Question(str(file.path), file.version, file.mpp, x, y, str(model), sha256))
+    asked = read_card(model).tile
+    question = Question(str(file.path), file.version, file.mpp, x, y, asked.size_px, asked.mpp, str(model), sha256)
+    answer = site.explainer.ask(question)
     if answer.problem:
         return Evidence(None, f"No map of the evidence: the tile could not be read again ({answer.problem}).")
     if not _agrees(answer, result.tiles.probabilities[tile]):

@@ -1,10 +1,12 @@
-"""One tile as JPEG, read where the slide is open: in a process that looks at slides."""
+"""One tile, as JPEG for the eye or raw for a model, read where the slide is open: in a process that looks at slides."""
 
 from __future__ import annotations
 
 import io
 
 from app.viewer.tiles.pyramid import lay_pyramid, read_tile
+from tiler.spec import TileSpec
+from tiler.stream import read_tile_at
 from wsi.slide import Pixels, Slide
 
 _JPEG_QUALITY = 88
@@ -16,6 +18,11 @@ def encoded_tile(slide: Slide, level: int, column: int, row: int) -> tuple[bool,
     if not pyramid.holds(level, column, row):
         return False, b""
     return True, encode_jpeg(read_tile(slide, pyramid, level, column, row))
+
+
+def raw_tile(slide: Slide, x: int, y: int, tile_px: int, mpp: float) -> tuple[None, bytes]:
+    """The tile at level-0 px (x, y) as a run reads it: (tile_px, tile_px, 3) uint8. Raises SlideError."""
+    return None, read_tile_at(slide, (x, y), TileSpec(tile_px, mpp)).tobytes()
 
 
 def encode_jpeg(pixels: Pixels) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.slides.guarded import GuardedSlides, shared_slides
@@ -30,6 +30,16 @@ MAX_CACHE_BYTES = 192 << 20
 TILE_THREADS = 4
 _ADDRESS_LIFETIME_S = 10.0
 _MAX_ADDRESSES = 64
+# What a page tells of a tile that cannot be read, by the error's code. Never the error's own words: they hold names.
+_UNREADABLE = 422
+_TOLD = {
+    "crashed": "reading it ended the process that did",
+    "timed-out": "it took too long to read",
+    "slide-too-large": "it needs more memory than a look at a slide may take",
+    "slide-changed": "its file was changed meanwhile",
+    "not-a-file": "its file is gone",
+    "unreadable-file": "its file cannot be read",
+}
 _BROWSER_CACHE = "private, max-age=3600, immutable"
 
 
@@ -109,8 +119,13 @@ class TileServer:
         place = (request.path_params["level"], request.path_params["column"], request.path_params["row"])
         try:
             tile = await anyio.to_thread.run_sync(lambda: self.tile(grant, *place), limiter=self.limiter)
-        except PulmoscopeError:
-            tile = None
+        except PulmoscopeError as error:
+            return PlainTextResponse(_told(error), status_code=_UNREADABLE)
         if tile is None:
             return Response(status_code=404)
         return Response(tile, media_type="image/jpeg", headers={"Cache-Control": _BROWSER_CACHE})
+
+
+def _told(error: PulmoscopeError) -> str:
+    """In words that follow "this slide cannot be shown:"."""
+    return f"{_TOLD.get(error.code, 'its file is damaged there')} ({error.code})"

@@ -470,12 +470,15 @@ def test_tiles_whose_leave_ran_out_are_renewed(page):
     forgive_refusals(page)
 
 
-@pytest.mark.parametrize(("status", "told"), [(404, "cannot be shown"), (403, "was started again")])
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(404, "its file is gone, was"), (403, "was started again"), (422, "shown: <b>why</b> (crashed)")],
+)
 def test_a_picture_that_stays_incomplete_is_told(page, status, told):
     page.goto("/?slide=tissue")
     page.locator(".frame[data-loaded]").wait_for()
     # 403 throughout: as after another launch on the same port, where nothing of the old one is let in.
-    page.route("**/viewer/tiles/**", lambda route: route.fulfill(status=status))
+    page.route("**/viewer/tiles/**", lambda route: route.fulfill(status=status, body="<b>why</b> (crashed)"))
     page.route("**/_stcore/health", lambda route: route.fulfill(status=403))
     for _ in range(12):
         page.get_by_role("button", name="Zoom in", exact=True).click()

@@ -17,6 +17,7 @@ from app.ledger.records import SlideRow, write_rows
 from app.pipeline import run_slide
 from app.viewer import site as viewer_site
 from app.viewer.catalog import find_entry
+from app.viewer.explain import ask as ask_module
 from app.viewer.explain.ask import Answer, Explainer, Question
 from app.viewer.explain.picture import FLOOR, paint_evidence, shown_strength
 from app.viewer.pages import evidence
@@ -24,10 +25,13 @@ from app.viewer.server import SCRIPT
 from app.viewer.site import Site
 from app.viewer.spot import read_spot, telling_tile
 from classifier.model import DEMO_MODEL, load_model
+from tests.conftest import REPOSITORY
+from tests.house import imported
 from tiler import TileSpec, find_tissue, lay_grid, read_tile_at, stream_tiles
 from wsi import open_slide
+from wsi.errors import SlideCrashedError, SlideTimeoutError, SlideTooLargeError
 
-QUESTION = Question("slide.svs", "v1", 0.5, 0, 0, "model", "c0" * 32)
+QUESTION = Question("slide.svs", "v1", 0.5, 0, 0, 2, 1.0, "model", "c0" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -162,13 +166,13 @@ ECHO = """
 import json, sys
 for number, line in enumerate(sys.stdin):
     question = json.loads(line)
-    answer = dict(called=question["slide"], rival=str(number), probabilities=[1.0], tile_png="", evidence_png="")
-    print(json.dumps({**answer, "problem": "corrupt-slide" if question["slide"] == "broken" else ""}), flush=True)
+    answer = dict(called=question["pixels"], rival=str(number), probabilities=[1.0], tile_png="", evidence_png="")
+    print(json.dumps({**answer, "problem": "odd" if question["model"] == "broken" else ""}), flush=True)
 """
 
 
 def explainer(code, timeout_s=30.0):
-    return Explainer((sys.executable, "-c", code), timeout_s)
+    return Explainer((sys.executable, "-c", code), timeout_s, read=lambda question: b"tile")
 
 
 def test_one_process_answers_all_and_an_answer_is_kept():
@@ -182,9 +186,37 @@ def test_one_process_answers_all_and_an_answer_is_kept():
 
 
 def test_a_problem_is_not_kept():
-    asked, broken = explainer(ECHO), replace(QUESTION, slide="broken")
-    assert [asked.ask(broken).problem, asked.ask(broken).rival] == ["corrupt-slide", "1"]
+    asked, broken = explainer(ECHO), replace(QUESTION, model="broken")
+    assert [asked.ask(broken).problem, asked.ask(broken).rival] == ["odd", "1"]
     asked.close()
+
+
+@pytest.mark.parametrize("error", [SlideCrashedError, SlideTimeoutError, SlideTooLargeError])
+def test_a_slide_that_breaks_its_reader_never_reaches_the_explaining_process(error):
+    def read(question):
+        raise error("Jane Doe.svs ended it")
+
+    asked = Explainer((sys.executable, "-c", "raise SystemExit"), read=read)
+    assert asked.ask(QUESTION) == Answer(problem=error.code)
+
+
+def test_tiles_are_read_where_slides_are_looked_at(shown, monkeypatch):
+    """Neither the server nor the process that explains opens a slide."""
+    questions = []
+
+    def ask(work, slide, *arguments):
+        questions.append((work.__name__, slide.path, arguments))
+        return original(work, slide, *arguments)
+
+    original = ask_module.shared_slides().ask
+    monkeypatch.setattr(ask_module.shared_slides(), "ask", ask)
+    monkeypatch.setattr("wsi.registry.open_slide", None)
+    tile = int(np.flatnonzero(shown.result.tiles.votes)[-1])
+    assert evidence.find(shown.site, shown.file, shown.result, tile).answer is not None
+    x, y = map(int, shown.result.tiles.xy[tile])
+    assert questions == [("raw_tile", shown.file.path, (x, y, 128, 1.0))]
+    imported_there = {name for _, name in imported(REPOSITORY / "app/viewer/explain/process.py")}
+    assert not [name for name in imported_there if name in ("wsi.open_slide", "wsi.registry.open_slide")]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from app.viewer.slide_files import SlideFile
 from app.viewer.tiles.encoded import encode_jpeg
 from app.viewer.tiles.route import TileCache, TileServer
 from app.viewer.tiles.tokens import Grant, Signer
+from wsi.errors import SlideCrashedError, SlideTimeoutError, SlideTooLargeError
 from wsi.spacing import Level
 
 GRANT = Grant("slide-1", "v1")
@@ -87,10 +88,35 @@ def test_without_leave_there_is_nothing(server):
     assert get(server, address(9, 0, 0, grant=Grant("slide-1", "v0")))[0] == 404
 
 
-def test_a_slide_that_breaks_is_404_without_a_word(server, slide_path):
-    slide_path.write_bytes(slide_path.read_bytes()[:200])
-    status, _, body = get(server, address(9, 0, 0))
-    assert (status, body) == (404, b"")
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), b"its file is damaged there (corrupt-slide)"),
+        (lambda path: path.unlink(), b"its file is gone (not-a-file)"),
+        (lambda path: path.write_bytes(b""), b"its file is damaged there (empty-file)"),
+    ],
+)
+def test_a_slide_that_breaks_is_told_without_its_name(server, slide_path, spoil, told):
+    spoil(slide_path)
+    status, headers, body = get(server, address(9, 0, 0))
+    assert (status, body) == (422, told) and headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SlideCrashedError, "reading it ended the process that did (crashed)"),
+        (SlideTimeoutError, "it took too long to read (timed-out)"),
+        (SlideTooLargeError, "it needs more memory than a look at a slide may take (slide-too-large)"),
+    ],
+)
+def test_what_a_slide_does_to_its_reader_is_told(server, error, told):
+    class Breaks:
+        def ask(self, *_):
+            raise error("Jane Doe.svs did it")
+
+    status, _, body = get(replace(server, slides=Breaks()), address(9, 0, 0))
+    assert (status, body.decode()) == (422, told)
 
 
 def test_a_cached_tile_needs_no_slide(server, slide_path):
