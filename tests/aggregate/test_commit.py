@@ -1,7 +1,9 @@
 """A folder that is complete or absent: what is synced, in which order, and what comes back when publishing fails."""
 
 import errno
+import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -150,3 +152,194 @@ def test_a_write_that_comes_late_leaves_no_staged_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(commit.time, "sleep", pause)
     commit.discard(staged)
     assert not staged.exists() and next(late, None) is None
+
+
+# The folder itself, without a result in it
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two files and a folder with one, sealed."""
+    path = tmp_path / "place" / "staged"
+    (path / "inner").mkdir(parents=True)
+    (path / "b.txt").write_text("b")
+    (path / "a.txt").write_text("a")
+    (path / "inner" / "c.txt").write_text("c")
+    commit.seal(path, zeta="1", alpha="2")
+    return path
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_commit_json_is_written_as_ever(folder):
+    """Byte for byte: stores of before must verify, and stores of today with what was there before."""
+    files = {"a.txt": sha256("a"), "b.txt": sha256("b"), "inner/c.txt": sha256("c")}
+    lines = [' "alpha": "2",', ' "files": {', *(f'  "{name}": "{digest}",' for name, digest in files.items())]
+    lines[-1] = lines[-1].rstrip(",")
+    lines += [" },", ' "format": 1,']
+    own = sha256("\n".join(["{", *lines, ' "zeta": "1"', "}"]))
+    expected = "\n".join(["{", *lines, f' "sha256": "{own}",', ' "zeta": "1"', "}"]) + "\n"
+    assert (folder / commit.COMMIT).read_text() == expected
+    assert commit.fingerprint(folder) == sha256(expected) and commit.read(folder)["zeta"] == "1"
+    assert commit.verify(folder) == [] and commit.is_committed(folder)
+
+
+def test_what_was_changed_is_named(folder):
+    (folder / "a.txt").write_text("A")
+    (folder / "b.txt").unlink()
+    (folder / "inner" / "d.txt").write_text("d")
+    (folder / "link").symlink_to("a.txt")
+    assert commit.verify(folder) == [
+        "b.txt is missing",
+        "inner/d.txt was added",
+        "link was added",
+        "a.txt was altered",
+    ]
+
+
+def test_a_file_that_became_a_link_or_a_pipe_cannot_be_read(folder, tmp_path):
+    (tmp_path / "same").write_text("a")
+    (folder / "a.txt").unlink()
+    (folder / "a.txt").symlink_to(tmp_path / "same")
+    [problem] = commit.verify(folder)
+    assert problem.startswith("a.txt cannot be read (")
+    (folder / "a.txt").unlink()
+    os.mkfifo(folder / "a.txt")
+    assert commit.verify(folder) == ["a.txt cannot be read (not a regular file)"]
+
+
+def test_a_folder_that_is_linked_in_is_no_part_of_it(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").write_text("x")
+    (folder / "inner" / "link").symlink_to(tmp_path / "elsewhere")
+    assert commit.verify(folder) == ["inner/link was added"]
+
+
+def test_what_is_no_folder_or_was_never_completed_says_so(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "file").touch()
+    for name in ("link", "file", "nothing"):
+        assert commit.verify(tmp_path / name) == ["is not a folder"] and not commit.is_committed(tmp_path / name)
+    (folder / commit.COMMIT).unlink()
+    assert commit.verify(folder) == ["commit.json is missing: the result was never completed"]
+    assert not commit.is_committed(folder)
+    (folder / commit.COMMIT).symlink_to("a.txt")
+    [problem] = commit.verify(folder)
+    assert problem.startswith("commit.json cannot be read (") and not commit.is_committed(folder)
+
+
+FILES = ('"files": 7', '"files": []', '"files": {"a.txt": 7}', '"files": {"a": "b", "c": null}')
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "{}", *(f"{{{files}}}" for files in FILES)])
+def test_a_commit_that_is_none_is_damaged(folder, text):
+    (folder / commit.COMMIT).write_text(text)
+    assert commit.verify(folder) == ["commit.json is damaged"]
+    with pytest.raises(ValueError):
+        commit.read(folder)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"alpha": "2"', '"alpha": "3"'), ("\n}", "\n }"), (' "format": 1,\n', "")])
+def test_a_commit_that_was_written_anew_by_hand_is_damaged(folder, old, new):
+    text = (folder / commit.COMMIT).read_text()
+    assert old in text
+    (folder / commit.COMMIT).write_text(text.replace(old, new))
+    assert commit.verify(folder) == ["commit.json is damaged"]
+
+
+def test_a_commit_of_more_than_16_mb_is_not_read(folder):
+    with (folder / commit.COMMIT).open("r+b") as file:
+        file.truncate((16 << 20) + 1)
+    assert commit.verify(folder) == ["commit.json cannot be read (larger than 16 MB)"]
+    with (folder / commit.COMMIT).open("r+b") as file:
+        file.truncate(16 << 20)
+    assert commit.verify(folder) == ["commit.json is damaged"]
+
+
+def test_every_folder_that_is_sealed_is_synced_but_once(folder, calls):
+    commit.seal(folder, x="y")
+    synced = [where.relative_to(folder).as_posix() for what, where in calls]
+    assert synced == ["a.txt", "b.txt", "commit.json", "inner/c.txt", "inner", "commit.json", "."]
+
+
+# Staging and publishing
+
+
+def test_a_staged_folder_is_empty_and_its_own(tmp_path):
+    first, second = (commit.stage(tmp_path / "deep" / "staging", "slide-1") for _ in range(2))
+    assert first != second and first.parent == tmp_path / "deep" / "staging" and list(first.iterdir()) == []
+    assert re.fullmatch(rf"slide-1~{os.getpid()}-[0-9a-f]{{8}}", first.name)
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_nothing_is_staged_through_a_link(tmp_path, kind):
+    (tmp_path / "elsewhere").mkdir()
+    where = tmp_path / "staging"
+    where.symlink_to(tmp_path / "elsewhere") if kind == "link" else where.touch()
+    with pytest.raises(OSError):
+        commit.stage(where, "slide-1")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("older", ["nothing", "folder", "file", "link", "broken link"])
+def test_a_folder_takes_the_place_of_whatever_lies_there(folder, tmp_path, older):
+    target, elsewhere = folder.parent / "target", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    if older == "folder":
+        (target / "deep").mkdir(parents=True)
+    elif older == "file":
+        target.touch()
+    elif "link" in older:
+        target.symlink_to(elsewhere if older == "link" else tmp_path / "gone")
+    commit.publish(folder, target)
+    assert commit.verify(target) == [] and not target.is_symlink()
+    assert [path.name for path in folder.parent.iterdir()] == ["target"]
+    assert (elsewhere / "precious").exists()
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_the_place_is_synced_after_the_folder_has_moved(folder, calls, older):
+    target = folder.parent / "target"
+    if older:
+        target.mkdir()
+    commit.publish(folder, target)
+    aside = [("rename", folder.with_name("staged.old"))] if older else []
+    assert calls == [*aside, ("rename", target), ("sync", folder.parent)]
+
+
+def test_discarding_what_is_gone_ends_after_two_looks_and_a_folder_that_stays_after_a_second(tmp_path, monkeypatch):
+    slept = []
+    monkeypatch.setattr(commit.time, "sleep", slept.append)
+    commit.discard(tmp_path / "gone")
+    assert len(slept) == 1
+
+    def stay(_seconds):
+        (tmp_path / "stays").mkdir(exist_ok=True)
+        slept.append(_seconds)
+
+    slept.clear()
+    monkeypatch.setattr(commit.time, "sleep", stay)
+    (tmp_path / "stays").mkdir()
+    commit.discard(tmp_path / "stays")
+    assert 0.9 < sum(slept) < 1.1
+
+
+def test_discarding_follows_no_link(tmp_path, monkeypatch):
+    monkeypatch.setattr(commit.time, "sleep", lambda _: None)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    commit.discard(tmp_path / "link")
+    assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_the_digest_is_the_same_in_every_version():
+    """The digests of stored results are compared with those of new runs. Made here from its description."""
+    values = np.arange(6, dtype=np.int32).reshape(2, 3)
+    told = b'{"a":1,"b":[1.5,null]}' + b"\nx <i4 (2, 3)\n" + values.tobytes() + b"\ny |u1 (0,)\n"
+    arrays = {"y": np.zeros(0, np.uint8), "x": values}
+    assert commit.digest_of({"b": [1.5, None], "a": 1}, arrays) == hashlib.sha256(told).hexdigest()
+    turned = np.asfortranarray(values)
+    assert commit.digest_of({"b": [1.5, None], "a": 1}, {**arrays, "x": turned}) == hashlib.sha256(told).hexdigest()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aggregate.doubts import find_doubts
+from aggregate.doubts import Doubts, find_doubts
 from tests.aggregate.test_summary import grid_of
 from tiler.spec import TileQuality
 
@@ -63,3 +63,23 @@ def test_tiles_that_look_like_tumour_are_counted_and_the_surest_is_placed():
     assert doubts.tumour_like.tiles == 2  # one that does not vote, and one just under, are not
     assert (doubts.tumour_like.x_px, doubts.tumour_like.y_px) == (32.0, 96.0)
     assert doubts_of("vvv vuv", tumour=[0.89] * 6).tumour_like.tiles == 0
+
+
+def test_with_overlap_a_tile_covers_the_cells_after_its_corner():
+    """Half a tile a cell: a tile that does not vote, in the last corner, leaves what the votes do not cover."""
+    doubts = doubts_of("vvv vvv vvv", cells_per_side=2)
+    assert doubts.unjudged.tiles == 0
+    corner = doubts_of("vvv vuv vvv", cells_per_side=2)
+    assert corner.unjudged.tiles == 1 / 4
+    assert (corner.unjudged.x_px, corner.unjudged.y_px) == (2.5 * 64, 2.5 * 64)
+
+
+def test_with_overlap_tiles_that_look_like_tumour_are_counted_in_whole_tiles():
+    doubts = doubts_of("vvvv vvvv", cells_per_side=2, tumour=[0.95, 0.95, 0.1])
+    assert doubts.tumour_like.tiles == 2 / 4
+
+
+def test_where_nothing_is_doubted_all_is_as_by_default():
+    found = doubts_of("vvv vvv")
+    assert (found.unjudged_areas, found.unjudged.tiles, found.tumour_like.tiles) == (0, 0.0, 0.0)
+    assert (Doubts().unjudged_areas, Doubts().unjudged.tiles, Doubts().tumour_like.tiles) == (0, 0.0, 0.0)

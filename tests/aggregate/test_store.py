@@ -199,3 +199,107 @@ def test_a_result_moves_with_its_folder(saved, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "slide-1.zarr"
     shutil.copytree(path, elsewhere)
     assert_equal(store.load(elsewhere), result)
+
+
+def test_places_numbers_and_bounds_come_back_each_in_its_own(tmp_path):
+    result = make_result("a", origin_px=(111, 222), cell_px=448.5, bounds_px=(1, 2, 3, 4), qc={"share_voting": 0.25})
+    loaded = store.load(store.save(result, tmp_path))
+    assert_equal(loaded, result)
+    assert loaded.heatmap.origin_px == (111, 222) and loaded.slide.bounds_px == (1, 2, 3, 4)
+    assert loaded.slide.size_px == result.slide.size_px and loaded.slide.size_px[0] != loaded.slide.size_px[1]
+    assert loaded.decision.judged_share == 0.25 and not loaded.decision.negative
+    normal = make_result("b", call="normal", probabilities=(0.1, 0.8, 0.1))
+    assert store.load(store.save(normal, tmp_path)).decision.negative
+
+
+def test_a_slide_without_tiles_is_stored_and_read(tmp_path):
+    result = make_result("empty", cells="...\n...", call="undetermined", probabilities=(float("nan"),) * 3)
+    assert len(store.load(store.save(result, tmp_path)).tiles.xy) == 0
+
+
+def test_arrays_are_laid_out_as_readers_of_every_version_expect(tmp_path):
+    path = store.save(make_result("a"), tmp_path)
+    root = zarr.open_group(path, mode="r", zarr_format=3)
+    told = {name: json.loads((path / name / "zarr.json").read_text()) for name in ("tiles/xy", "heatmap/0")}
+    assert told["tiles/xy"]["fill_value"] == 0 and told["heatmap/0"]["fill_value"] == "NaN"
+    assert told["heatmap/0"]["dimension_names"] == ["c", "y", "x"]
+    assert root["heatmap/labels/call/0"].metadata.dimension_names == ("y", "x")
+    assert dict(root["heatmap/labels"].attrs)["ome"] == {"version": "0.5", "labels": ["call", "tissue"]}
+    assert root["heatmap/0"].chunks == root["heatmap/0"].shape
+    assert {name for name, _ in root["heatmap"].attrs.items()} == {"ome"}
+    images = [dict(group.attrs)["ome"]["multiscales"][0] for group in (root, root["heatmap"])]
+    assert [image["datasets"][0]["path"] for image in images] == ["heatmap/0", "0"]
+
+
+def test_rows_of_a_large_table_share_chunks_of_65536(tmp_path):
+    group = zarr.open_group(tmp_path / "g", mode="w", zarr_format=3)
+    store._create(group, "xy", np.zeros((70_000, 2), np.int32))
+    store._create(group, "few", np.zeros((5, 7), np.float16))
+    store._create(group, "none", np.zeros((0, 2), np.int32))
+    assert group["xy"].chunks == (65_536, 2) and group["few"].chunks == (5, 7) and group["none"].chunks == (1, 2)
+
+
+def test_a_stamp_changes_when_a_result_is_written_again(saved, tmp_path):
+    _, path = saved
+    first = store.stamp(path)
+    assert first == (path / "commit.json").stat().st_mtime_ns and store.stamp(tmp_path / "none.zarr") == 0
+    store.save(make_result("slide-1", call="normal"), path.parent)
+    assert store.stamp(path) != first
+
+
+def test_results_are_those_that_were_committed_under_a_slides_name(saved, tmp_path):
+    _, path = saved
+    shutil.copytree(path, tmp_path / "~other.zarr")
+    (tmp_path / "empty.zarr").mkdir()
+    (tmp_path / "file.zarr").touch()
+    store.save(make_result("a"), tmp_path)
+    assert [one.name for one in store.stored_results(tmp_path)] == ["a.zarr", "slide-1.zarr"]
+    assert store.stored_results(tmp_path / "nowhere") == store.stored_results(tmp_path / "file.zarr") == []
+
+
+def test_digests_of_what_was_never_completed_are_told_as_such(saved, tmp_path):
+    _, path = saved
+    digests = store.committed_digests(path)
+    assert digests == {"result_sha256": store.committed_digest(path), "commit_sha256": commit.fingerprint(path)}
+    for read in (store.committed_digest, store.committed_digests):
+        with pytest.raises(StoreError, match=r"none\.zarr was never completed"):
+            read(tmp_path / "none.zarr")
+    (path / "commit.json").write_text('{"files": {}}')
+    with pytest.raises(StoreError, match="never completed"):
+        store.committed_digest(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", "is no pulmoscope result"),
+        ('{"attributes": {"pulmoscope": 7}}', "written by another version"),
+        ('{"attributes": {"pulmoscope": {"schema": 2}}}', "written by another version"),
+        ('{"attributes": {"pulmoscope": {"schema": 1}}}', "is no whole result"),
+    ],
+)
+def test_attributes_that_are_none_of_ours_are_told(saved, content, said):
+    _, path = saved
+    (path / "zarr.json").write_text(content)
+    with pytest.raises(StoreError, match=said):
+        store.load_summary(path)
+
+
+def test_attributes_of_more_than_16_mb_are_not_read(saved):
+    _, path = saved
+    text = (path / "zarr.json").read_bytes()
+    (path / "zarr.json").write_bytes(text + b" " * ((16 << 20) - len(text)))
+    assert store.load_summary(path)["slide_id"] == "slide-1"
+    with (path / "zarr.json").open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(StoreError, match="is no pulmoscope result"):
+        store.load_summary(path)
+
+
+def test_staged_folders_are_folders_with_a_tail(tmp_path):
+    home = tmp_path / store.STAGING
+    for name in ("b~1-x", "a~2-y", "plain"):
+        (home / name).mkdir(parents=True)
+    (home / "file~1-x").touch()
+    (home / "link~1-x").symlink_to(tmp_path)
+    assert [path.name for path in store.staged_folders(tmp_path)] == ["a~2-y", "b~1-x"]

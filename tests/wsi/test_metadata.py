@@ -190,3 +190,26 @@ def test_a_label_that_the_model_does_not_know_stays_behind(label: str) -> None:
 
 def test_a_label_that_the_model_knows_is_told() -> None:
     assert public_label("normal", ("normal", "adenocarcinoma")) == "normal"
+
+
+@pytest.mark.parametrize(
+    "vendor",
+    [
+        "aperio",
+        "dicom",
+        "generic-tiff",
+        "hamamatsu",
+        "huron",
+        "leica",
+        "mirax",
+        "olympus",
+        "philips",
+        "sakura",
+        "trestle",
+        "ventana",
+        "zeiss",
+    ],
+)
+def test_every_vendor_that_openslide_names_is_told_and_no_other(vendor: str) -> None:
+    assert public_metadata({"openslide.vendor": vendor}) == {"vendor": vendor}
+    assert public_metadata({"openslide.vendor": f"{vendor} Mustermann"}) == {}

@@ -9,14 +9,18 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aggregate import store
+from app.batch import pseudonyms
 from app.batch.inputs import collect_jobs
 from app.batch.pseudonyms import map_path, pseudonymize
 from tests.conftest import REPOSITORY
 from tests.faults.common import start_run, table
+from tests.results import make_result
 from wsi.errors import UsageError
 
 
@@ -245,3 +249,84 @@ def test_two_slides_of_one_name_never_share_a_pseudonym_whenever_they_come(tmp_p
     assert one["one"] != two["two"] and names("one", "two") == one | two
     (tmp_path / "one").rename(tmp_path / "moved")
     assert names("moved")["moved"] == one["one"]
+
+
+def test_lines_of_the_map_that_are_none_are_passed_over(jobs, tmp_path):
+    """Whatever a person left there by hand: the pseudonyms that are in it are kept."""
+    key = key_in(tmp_path)
+    first = [job.slide_id for job in pseudonymize(jobs, key, tmp_path / "out")]
+    text = map_path(key).read_text()
+    map_path(key).write_text(f"note\n\n{text}one,two,three\n")
+    assert [job.slide_id for job in pseudonymize(jobs, key, tmp_path / "out")] == first
+    assert map_path(key).read_text() == f"note\n\n{text}one,two,three\n"
+
+
+def test_a_map_that_is_no_table_is_told(jobs, tmp_path):
+    key = key_in(tmp_path)
+    map_path(key).write_bytes(b"a,\x00b\r\rc" + b"x" * 200_000)
+    map_path(key).chmod(0o600)
+    with pytest.raises(UsageError, match="is no table of ours"):
+        pseudonymize(jobs, key, tmp_path / "out")
+
+
+def test_two_slides_of_one_id_in_one_run_get_two_pseudonyms_and_one_slide_one_line(jobs, tmp_path):
+    """Ids of one run are unique; were they not, one slide's results must not go under another's name."""
+    same = [replace(job, slide_id="case") for job in (*jobs, jobs[0])]
+    hidden = pseudonymize(same, key_in(tmp_path), tmp_path / "out")
+    assert len({job.slide_id for job in hidden}) == 3 == len({(job.slide_id, job.path) for job in hidden})
+    assert len(map_path(tmp_path / "key").read_text().splitlines()) == 4
+
+
+def test_who_lost_the_map_gets_the_pseudonyms_again_also_of_a_slide_that_was_scanned_anew(jobs, tmp_path):
+    key, out = key_in(tmp_path), tmp_path / "out"
+    out.mkdir()
+    first = [job.slide_id for job in pseudonymize(jobs, key, out)]
+    store.save(make_result(first[0]), out)  # of other bytes than the slide has today
+    map_path(key).unlink()
+    assert [job.slide_id for job in pseudonymize(jobs, key, out)] == first
+
+
+def test_a_map_of_before_told_paths_as_they_were_named(jobs, tmp_path, monkeypatch):
+    key = key_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    [job] = collect_jobs([Path("in/a.svs")], None)
+    [hidden] = pseudonymize([job], key, tmp_path / "out")
+    map_path(key).write_text(f"pseudonym,original\n{hidden.slide_id},in/a.svs\n")
+    [again] = pseudonymize([job], key, tmp_path / "out")
+    assert again.slide_id == hidden.slide_id
+
+
+def test_a_key_that_another_run_has_just_begun_is_waited_for(jobs, tmp_path, monkeypatch):
+    key, naps = key_in(tmp_path, ""), []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 15:
+            key.write_text("5a" * 32)
+
+    monkeypatch.setattr(pseudonyms.time, "sleep", nap)
+    assert len(pseudonymize(jobs, key, tmp_path / "out")) == 3 and len(naps) == 15
+    key.write_text("")
+    naps[:] = [0.0] * 20
+    with pytest.raises(UsageError, match="is no key"):
+        pseudonymize(jobs, key, tmp_path / "out")
+
+
+def test_a_key_that_cannot_be_written_or_read_is_told(jobs, tmp_path):
+    (tmp_path / "key").mkdir(mode=0o700)
+    with pytest.raises(UsageError, match=r"key: Is a directory"):
+        pseudonymize(jobs, tmp_path / "key", tmp_path / "out")
+    with pytest.raises(UsageError, match=r"--pseudonymize .*: No such file"):
+        pseudonymize(jobs, tmp_path / "nowhere" / "key", tmp_path / "out")
+    with pytest.raises(UsageError, match="is no key"):
+        pseudonymize(jobs, key_in(tmp_path / "in", "no hex at all"), tmp_path / "out")
+
+
+def test_an_ending_tells_the_format_and_nothing_else(tmp_path):
+    (tmp_path / "in").mkdir()
+    names = ("a.SVS", "b.ndpi", "c.erika", "d")
+    for name in names:
+        (tmp_path / "in" / name).write_bytes(b"x")
+    jobs = collect_jobs([tmp_path / "in" / name for name in names], None)
+    told = {job.path.name: Path(job.file).suffix for job in pseudonymize(jobs, key_in(tmp_path), tmp_path / "out")}
+    assert told == {"a.SVS": ".svs", "b.ndpi": ".ndpi", "c.erika": "", "d": ""}

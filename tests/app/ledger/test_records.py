@@ -246,3 +246,11 @@ def test_the_row_of_a_result_holds_its_figures(tmp_path):
     assert SlideRow.of_summary("a", {**summary, "qc": {"tiles": 2.6}}).tiles == 3
     assert SlideRow.of_summary("a", {**summary, "qc": {"tiles": 0.0}}).tiles == 0
     assert SlideRow.of_summary("a", {**summary, "qc": {}}).tiles is None
+
+
+def test_a_table_of_more_than_256_mb_is_not_read(tmp_path):
+    with (tmp_path / "t.csv").open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(OSError, match="larger than 256 MB"):
+        read_rows(tmp_path / "t.csv")
+    assert readable_rows(tmp_path / "t.csv") == []
