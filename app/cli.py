@@ -213,6 +213,7 @@ def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: 
     default=None,
     help="Start from efficientnet-lite0 (ImageNet) or from a model, by name or folder.",
 )
+@click.option("--encoder", type=_PATH, default=None, help="Train a head on an encoder that import-model brought.")
 @click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as the recipe says.")
 @click.option("--seed", type=int, default=None, help="Default: 7.")
 def train(tiles: Path, out: Path, **options: Any) -> None:

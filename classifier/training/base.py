@@ -14,8 +14,10 @@ from classifier.model_folder.card import WEIGHTS_FILE
 from classifier.model_folder.files import read_folder, unpack_arrays
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.imagenet import imagenet_weights
+from classifier.networks.imported import ImportedNetwork
 from classifier.networks.shape import NetworkShape
 from tiler.spec import TileSpec
+from wsi.errors import ModelError
 
 EFFICIENTNET = EfficientNetLite.name
 HEAD = "logits/"
@@ -45,6 +47,11 @@ def read_base(name_or_path: str | Path) -> Base:
         return Base(EFFICIENTNET, network, imagenet_weights(network))
     folder = read_folder(find_model(name_or_path))
     card = folder.card
+    if isinstance(card.network, ImportedNetwork):
+        raise ModelError(
+            f"the network of {card.name} was made elsewhere and cannot be trained further",
+            hint="import it without --classes and give it with --encoder",
+        )
     weights = {
         path: np.asarray(array, np.float32)
         for path, array in unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE).items()

@@ -24,6 +24,7 @@ from classifier.networks.build import build_network, set_network_weights
 from classifier.networks.catalog import write_architecture
 from classifier.networks.fields import stack_fields
 from classifier.networks.shape import features_of
+from classifier.progress import ProgressCallback, quiet
 from classifier.runtimes.litert import LiteRtRuntime
 from classifier.runtimes.tensorflow import TensorFlowRuntime
 from classifier.site.look import look_of_tiles, typical_look, white_array
@@ -34,7 +35,16 @@ from classifier.training.recipe import TrainConfig
 REPRESENTATIVE_TILES = 200
 # The glass of the tiles learned from: of so many groups, so many tiles each.
 GLASS_GROUPS, GLASS_TILES = 100, 4
-PACKAGES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "opencv-python-headless", "pillow")
+PACKAGES = (
+    "numpy",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "ai-edge-litert",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pillow",
+)
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -60,12 +70,12 @@ class Packaged:
 def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> Packaged:
     """Calibrates and converts `weights` on the tiles they were `learned` from and on `held`, whose groups they never
     saw. The int8 file is left out where it disagrees with float32 on more than 1 in 100 held-out tiles."""
-    card = _bare_card(learned, held, config, origin)
+    card = bare_card(learned, held, config, origin)
     # Until it is fitted, nothing asks for familiarity.
-    reference = TileModel(card, TensorFlowRuntime(card, weights), _unfitted(card))
+    reference = TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
     held_logits, held_features = forward_tiles(reference, held)
     litert = to_litert_int8(_network(card, weights), _representative(learned, config))
-    fast = TileModel(card, LiteRtRuntime(card, litert), _unfitted(card))
+    fast = TileModel(card, LiteRtRuntime(card, litert), unfitted(card))
     fast_logits, fast_features = forward_tiles(fast, held)
     agreement = label_agreement(held_logits, fast_logits)
     contents = {WEIGHTS_FILE: pack_arrays(weights)}
@@ -75,10 +85,8 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
     else:
         fast, reference_features = reference, held_features
     temperature, kept = fit_temperature(held_logits, held.labels, held.groups)
-    familiarity = _fit_familiarity(reference, learned, held_features, config)
-    of_slides = fit_slide_distance(familiarity, held_features, held.groups, config.false_alarm_rate)
-    familiarity = replace(familiarity, slide_distance=of_slides)
-    contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays() | _glass(learned, config))
+    familiarity = fit_known_tissue(*views_of(reference, learned, config), held_features, held, config.false_alarm_rate)
+    contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays() | glass_of(learned, config))
     hold_out = {
         "tiles": len(held),
         "groups": len(set(held.groups.tolist())),
@@ -92,7 +100,8 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
     return Packaged(fast.with_card(card, familiarity), contents)
 
 
-def _bare_card(learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> ModelCard:
+def bare_card(learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> ModelCard:
+    """The card of a model of which nothing is fitted yet."""
     return ModelCard(
         name=origin.name,
         version="1.0.0",
@@ -131,7 +140,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _unfitted(card: ModelCard) -> Familiarity:
+def unfitted(card: ModelCard) -> Familiarity:
+    """Stands in until familiarity is fitted: nothing asks it."""
     size = features_of(card.network)
     return Familiarity(np.eye(size, dtype=np.float32), np.zeros((len(card.classes), size), np.float32), 1.0)
 
@@ -148,7 +158,7 @@ def _representative(learned: TileSet, config: TrainConfig) -> NDArray[np.uint8]:
     return stack_fields(np.stack([read_tile(learned.records[i], config.tile) for i in chosen]), config.network.fields)
 
 
-def _glass(learned: TileSet, config: TrainConfig) -> dict[str, NDArray[np.float32]]:
+def glass_of(learned: TileSet, config: TrainConfig) -> dict[str, NDArray[np.float32]]:
     """The colour of glass in what was learned, which a site profile takes a laboratory's glass to."""
     groups = sorted(set(learned.groups.tolist()))
     chosen = [groups[i] for i in np.unique(np.linspace(0, len(groups) - 1, GLASS_GROUPS).round().astype(int))]
@@ -159,14 +169,28 @@ def _glass(learned: TileSet, config: TrainConfig) -> dict[str, NDArray[np.float3
     return white_array(typical_look(looks))
 
 
-def _fit_familiarity(
-    reference: TileModel, learned: TileSet, held_features: NDArray[np.float32], config: TrainConfig
-) -> Familiarity:
+def views_of(
+    reference: TileModel, learned: TileSet, config: TrainConfig, progress: ProgressCallback = quiet
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features (2n, d) and classes (2n,) of each tile as it is and as another lab might have stained it: what is fitted
+    sees both."""
+
     def stained(pixels: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         rng = np.random.default_rng([config.seed, index])
         return augment_tile(pixels, config.tile.size_px, config.augmentation, rng)
 
-    # Each tile as it is and as another lab might have stained it: the network has learned both.
-    views = [forward_tiles(reference, learned, view=view)[1] for view in (None, stained)]
-    labels = np.tile(learned.labels, len(views))
-    return fit_familiarity(np.concatenate(views), labels, held_features, config.false_alarm_rate)
+    views = [forward_tiles(reference, learned, view=view, progress=progress)[1] for view in (None, stained)]
+    return np.concatenate(views), np.tile(learned.labels, len(views))
+
+
+def fit_known_tissue(
+    features: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    held_features: NDArray[np.float32],
+    held: TileSet,
+    false_alarm_rate: float,
+) -> Familiarity:
+    """Familiarity of features (n, d) that were learned from, with thresholds from those (m, d) of the tiles `held`."""
+    familiarity = fit_familiarity(features, labels, held_features, false_alarm_rate)
+    of_slides = fit_slide_distance(familiarity, held_features, held.groups, false_alarm_rate)
+    return replace(familiarity, slide_distance=of_slides)

@@ -21,6 +21,7 @@ from classifier.evaluation.unfamiliar import detect_unfamiliar
 from classifier.model_folder.card import ModelCard, is_model_name, name_for
 from classifier.model_folder.files import refuse_finished, write_folder
 from classifier.progress import Progress, ProgressCallback, quiet
+from classifier.training.encoder.head import package_head
 from classifier.training.fit import fit
 from classifier.training.package import Origin, Packaged, package
 from classifier.training.recipe import TrainConfig
@@ -74,11 +75,14 @@ def train(
     try:
         work = out / WORK_FOLDER
         work.mkdir(parents=True, exist_ok=True)
-        start = request.base.weights_for(listed.classes) if request.base is not None else None
-        checkpoint = work / CHECKPOINT_FILE
-        weights = fit(learned, config, start, checkpoint, config.digest(made.data_sha256), progress)
-        progress(Progress("calibrating, and converting to int8", 1.0))
-        packaged = package(weights, learned, held, config, made)
+        if request.encoder is not None:
+            packaged = package_head(request.encoder, learned, held, config, made, progress)
+        else:
+            start = request.base.weights_for(listed.classes) if request.base is not None else None
+            checkpoint = work / CHECKPOINT_FILE
+            weights = fit(learned, config, start, checkpoint, config.digest(made.data_sha256), progress)
+            progress(Progress("calibrating, and converting to int8", 1.0))
+            packaged = package(weights, learned, held, config, made)
         progress(Progress("measuring on the validation tiles", 1.0))
         card = _with_validation(packaged, listed, progress)
         _tell_doubts(card, listed, warn)
