@@ -248,7 +248,8 @@ def train(tiles: Path, out: Path, **options: Any) -> None:
 def import_model(source: str, out: Path, **options: Any) -> None:
     """Make a model folder of a network in ONNX: an encoder for `train --encoder`, or with --classes a classifier.
 
-    SOURCE is a file. It is checked, and tried in a limited process, before anything is written.
+    SOURCE is a file, or a timm model (local-dir:PATH, hf-hub:NAME) that is exported now. It is checked, and tried in a
+    limited process, before anything is written.
     """
     from app.commands.train import import_network
     from classifier.training.encoder.request import ImportRequest

@@ -29,6 +29,7 @@ from classifier.runtimes.onnx_session import need_onnx_runtime
 from classifier.runtimes.onnx_trial import Trial, TrialLimits, try_network
 from classifier.training.encoder.request import ImportRequest
 from classifier.training.encoder.source import Source, read_source
+from classifier.training.encoder.timm_door import export_timm, is_timm
 from tiler.spec import TileSpec
 from wsi.errors import ModelError, OutputUnwritableError, UsageError
 
@@ -53,7 +54,7 @@ def import_model(request: ImportRequest, warn: Warn) -> EncoderCard | ModelCard:
     """
     refuse_finished(request.out)
     need_onnx_runtime()
-    source = read_source(request)
+    source = export_timm(request) if is_timm(request.source) else read_source(request)
     taken = _taken(source, request, TrialLimits(memory_gb=request.memory_gb))
     for note in taken.notes:
         warn(note)

@@ -1,4 +1,4 @@
-"""Where an imported network comes from: a file that is here, or a timm model that is exported now. Checks no graph."""
+"""The file that an imported network comes from, and weights beside it. Checks no graph."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ class Source:
 
 
 def read_source(request: ImportRequest) -> Source:
-    """Raises ModelNotFoundError, ModelError, ModelDigestError."""
-    return read_file(Path(request.source), request)
+    """An ONNX file: regular, of a bearable size, of the SHA-256 that was given.
 
-
-def read_file(path: Path, request: ImportRequest) -> Source:
-    """An ONNX file: regular, of a bearable size, of the SHA-256 that was given. Raises as `read_source`."""
+    Raises ModelNotFoundError, ModelError, ModelDigestError.
+    """
+    path = Path(request.source)
     content = _read(path)
     digest = hashlib.sha256(content).hexdigest()
     if request.sha256 and digest != request.sha256:
