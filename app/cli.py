@@ -318,11 +318,12 @@ def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_js
 def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool, **options: Any) -> int:
     """Make a site profile from a handful of your laboratory's slides, without labels; `run --site` applies it."""
     from app.commands.adapt import adapt_site, describe_site
+    from app.commands.inspecting import as_lines
 
     said = partial(click.echo, err=True)
     profile, failed = adapt_site(inputs, out, _model_name(model), say=said, **options)
     facts = describe_site(profile)
-    click.echo(json.dumps(facts) if as_json else _as_lines(facts))
+    click.echo(json.dumps(facts) if as_json else as_lines(facts))
     return exit_codes.FAILURES if failed else exit_codes.OK
 
 
@@ -332,23 +333,23 @@ def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool,
 @_JSON
 def info(slide: Path, mpp: float | None, as_json: bool) -> None:
     """What the tool sees of a slide (or of a site profile), and nothing that it must not tell."""
-    from app.commands.inspecting import describe_input
+    from app.commands.inspecting import as_lines, describe_input
 
     facts = describe_input(slide, mpp)
-    click.echo(json.dumps(facts) if as_json else _as_lines(facts))
+    click.echo(json.dumps(facts) if as_json else as_lines(facts))
 
 
 @cli.command()
 @_JSON
 def models(as_json: bool) -> None:
     """The packaged models and what their cards say."""
-    from app.commands.inspecting import describe_models
+    from app.commands.inspecting import as_lines, describe_models
 
     cards = describe_models()
     if as_json:
         click.echo(json.dumps(cards))
     else:
-        click.echo("\n\n".join(_as_lines(card) for card in cards))
+        click.echo("\n\n".join(as_lines(card) for card in cards))
 
 
 @cli.command()
@@ -379,21 +380,6 @@ def _model_name(model: str | None) -> str:
     from classifier.model import DEFAULT_MODEL
 
     return model or DEFAULT_MODEL
-
-
-def _as_lines(facts: dict[str, Any]) -> str:
-    """`name  value` lines, nested facts indented."""
-    width = max((len(name) for name in facts), default=0)
-    lines = []
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            lines += [name, *(f"  {line}" for line in _as_lines(value).splitlines())]
-        elif isinstance(value, list) and any(isinstance(one, str) for one in value) and len(value) > 1:
-            lines += [f"{name if i == 0 else '':<{width}}  {one}" for i, one in enumerate(value)]
-        else:
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            lines.append(f"{name:<{width}}  {text}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -126,3 +126,18 @@ def _model(path: Path) -> str:
 def _memory() -> str:
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return f"{pages * size >> 30} GB"
+
+
+def as_lines(facts: dict[str, Any]) -> str:
+    """`name  value` lines, nested facts indented."""
+    width = max((len(name) for name in facts), default=0)
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [name, *(f"  {line}" for line in as_lines(value).splitlines())]
+        elif isinstance(value, list) and any(isinstance(one, str) for one in value) and len(value) > 1:
+            lines += [f"{name if i == 0 else '':<{width}}  {one}" for i, one in enumerate(value)]
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            lines.append(f"{name:<{width}}  {text}")
+    return "\n".join(lines)
