@@ -60,25 +60,33 @@ def find_pen(planes: StainPlanes, mpp: float) -> tuple[Plane, bool]:
 
 
 def _ink_over_tissue(planes: StainPlanes, mpp: float) -> Plane:
-    film = _strong(planes, _film(planes.saturation)) & _inverse(planes.even)
-    square = np.ones((_odd(_STRONG_UM, mpp),) * 2, np.uint8)
-    strong = np.asarray(cv2.morphologyEx(film | _strong(planes, _STRONG), cv2.MORPH_OPEN, square), np.uint8)
-    least = _px(_MIN_PEN_MM2, mpp)
-    return without_small(planes.ink, least) | without_small(strong, least)
+    least = float(np.clip(_own_saturation(planes) + _FILM_ABOVE, _WEAKEST_FILM, _STRONG))
+    film = _strong(planes, least) & _inverse(planes.even)
+    strong = _filled(film | _strong(planes, _STRONG), _STRONG_UM, mpp)
+    least_px = _px(_MIN_PEN_MM2, mpp)
+    return without_small(planes.ink, least_px) | without_small(strong, least_px)
 
 
 def _even_ink(planes: StainPlanes, mpp: float) -> Plane:
-    """Even areas, with the px at their rim that are not even. Where a slide's tissue is even, as drawn tissue is, only
-    what is strong, of another hue than H&E, or a stroke."""
+    """Even areas, with the px at their rim that are not even, and smooth ones. Where a slide's tissue is even, as drawn
+    tissue is, only what is strong, of another hue than H&E, or a stroke."""
     strong = planes.ink | _strong(planes, _STRONG) | (planes.tone <= 1)
     least = _px(_MIN_EVEN_INK_MM2, mpp)
     if cv2.countNonZero(planes.textured) >= _UNEVEN_TIMES * cv2.countNonZero(planes.even):
-        core = without_small(planes.even, least)
+        coloured = (planes.saturation > int(255 * _own_saturation(planes))).view(np.uint8)
+        smooth = _filled(planes.smooth & coloured, _STRONG_UM, mpp)
+        core = without_small(planes.even, least) | without_small(smooth, _px(_MIN_PEN_MM2, mpp))
     else:
         strokes = _strokes(planes.even & (planes.saturation > int(255 * _STROKE)), mpp)
         core = without_small(planes.even & strong, least) | without_small(strokes, least)
     side = 2 * _EVEN_INK_PX + 1
     return np.asarray(cv2.dilate(core, np.ones((side, side), np.uint8)), np.uint8)
+
+
+def _filled(mask: Plane, side_um: float, mpp: float) -> Plane:
+    """What of `mask` lies in squares of `side_um` that it fills."""
+    square = np.ones((_odd(side_um, mpp),) * 2, np.uint8)
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, square), np.uint8)
 
 
 def _strong(planes: StainPlanes, least: float) -> Plane:
@@ -87,19 +95,16 @@ def _strong(planes: StainPlanes, least: float) -> Plane:
     return ((planes.saturation > int(255 * least)) & (planes.tone > 0) & ((planes.tone < 3) | red)).view(np.uint8)
 
 
-def _film(saturation: Plane) -> float:
-    """How saturated tissue under ink is on a slide of this `saturation`."""
-    counts = cv2.calcHist([saturation], [0], None, [256], [0, 256]).ravel()
+def _own_saturation(planes: StainPlanes) -> float:
+    """The median of what is stained on a slide."""
+    counts = cv2.calcHist([planes.saturation], [0], None, [256], [0, 256]).ravel()
     counts[: int(255 * _STAINED)] = 0.0
-    own = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) / 255
-    return float(np.clip(own + _FILM_ABOVE, _WEAKEST_FILM, _STRONG))
+    return int(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) / 255
 
 
 def _black(planes: StainPlanes, mpp: float) -> Plane:
     """Black areas, but for those that lie along the thumbnail's edge: nothing was scanned there."""
-    square = np.ones((_odd(_BLACK_UM, mpp),) * 2, np.uint8)
-    black = np.asarray(cv2.morphologyEx(planes.colourless_dark, cv2.MORPH_OPEN, square), np.uint8)
-    black = without_small(black, _px(_MIN_BLACK_MM2, mpp))
+    black = without_small(_filled(planes.colourless_dark, _BLACK_UM, mpp), _px(_MIN_BLACK_MM2, mpp))
     count, labels = cv2.connectedComponents(_coarse(black, mpp), connectivity=8)
     edge = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
     unscanned = np.bincount(edge, minlength=count) > _EDGE_SHARE * min(labels.shape)

@@ -36,6 +36,8 @@ _INKS = (
 # Ink on glass is even: range of 3 x 3 px, and the weakest saturation that is looked at. The largest piece of tissue
 # so plain was 32 px of those tiles (bone).
 _EVEN_RANGE = 6
+# Ink that lets little light through is nearly as even over tissue.
+_SMOOTH_RANGE = 18
 _EVEN_SATURATION = 0.35
 # From here on [degrees] the bluest, the common and the reddest hues of H&E, up to the last.
 _TONES = (222, 250, 325, 350)
@@ -58,8 +60,8 @@ class StainPlanes:
     """Planes (rows, columns) uint8: `saturation` of HSV in 1/255, the others 0 or 1, unless told.
 
     `ink` has colours that H&E does not have, `tone` tells 1 for the bluest hues of H&E, 2 for the common ones, 3 for
-    the reddest, 0 for others; `even` is coloured and as plain as only ink is. `textured` is stained as unevenly as
-    tissue, `foreign` such of it as has another hue than H&E; `grey` is structure without colour.
+    the reddest, 0 for others; `even` is coloured and as plain as only ink is, `smooth` nearly so. `textured` is stained
+    as unevenly as tissue, `foreign` such of it as has another hue than H&E; `grey` is structure without colour.
     In false colours `saturation` is the distance from the glass, and the others say nothing.
     """
 
@@ -69,6 +71,7 @@ class StainPlanes:
     colourless_dark: Plane
     tone: Plane
     even: Plane
+    smooth: Plane
     textured: Plane
     foreign: Plane
     grey: Plane
@@ -90,8 +93,8 @@ def stain_planes(rgb: NDArray[np.uint8]) -> StainPlanes:
     if glass is not None and glass.false:
         return _distances(rgb, glass)
     whitened = None if glass is None else _whitening_table(glass.colour)
-    saturation, ink, dark, colourless, tone, even, textured, foreign, grey = (
-        np.empty(rgb.shape[:2], np.uint8) for _ in range(9)
+    saturation, ink, dark, colourless, tone, even, smooth, textured, foreign, grey = (
+        np.empty(rgb.shape[:2], np.uint8) for _ in range(10)
     )
     for rows in row_bands(rgb.shape, _BAND_PIXELS):
         part = rgb[rows] if whitened is None else cv2.LUT(rgb[rows], whitened)
@@ -104,13 +107,15 @@ def stain_planes(rgb: NDArray[np.uint8]) -> StainPlanes:
         )
         tone[rows] = cv2.LUT(hue, _TONE)
         spread = local_range(rgb, rows)
-        even[rows] = (spread <= _EVEN_RANGE) & (band_saturation > _byte(_EVEN_SATURATION)) & (value > _byte(_INK_VALUE))
+        coloured = (band_saturation > _byte(_EVEN_SATURATION)) & (value > _byte(_INK_VALUE))
+        even[rows] = coloured & (spread <= _EVEN_RANGE)
+        smooth[rows] = coloured & (spread <= _SMOOTH_RANGE)
         textured[rows] = (spread >= _TEXTURE_RANGE) & (band_saturation > _byte(_FOREIGN_SATURATION))
         foreign[rows] = textured[rows] & (hue >= _FOREIGN_HUES[0] // 2) & (hue < _FOREIGN_HUES[1] // 2)
         grey[rows] = (
             (spread >= _GREY_RANGE) & (band_saturation <= _byte(_GREY_SATURATION)) & (value < _byte(_GREY_VALUE))
         ) & (dark[rows] == 0)
-    return StainPlanes(saturation, ink, dark, colourless, tone, even, textured, foreign, grey, glass)
+    return StainPlanes(saturation, ink, dark, colourless, tone, even, smooth, textured, foreign, grey, glass)
 
 
 def _distances(rgb: NDArray[np.uint8], glass: Glass) -> StainPlanes:
@@ -126,7 +131,7 @@ def _distances(rgb: NDArray[np.uint8], glass: Glass) -> StainPlanes:
     saturation[[0, -1]] = 0
     saturation[:, [0, -1]] = 0
     none = np.zeros_like(filler)
-    return StainPlanes(saturation, none, none, none, none, none, none, none, none, glass)
+    return StainPlanes(saturation, none, none, none, none, none, none, none, none, none, glass)
 
 
 def _whitening_table(glass: NDArray[np.floating]) -> Plane:

@@ -116,3 +116,21 @@ def test_real_tissue_is_no_pen_no_other_stain_and_no_glass(data_dir, case) -> No
         mask = find_tissue(slide)
     assert mask.pen_mm2 == 0
     assert not (mask.areas.other_stain or mask.areas.tinted_glass or mask.areas.false_colours)
+
+
+@pytest.mark.parametrize("ink", [PENS["navy"], PENS["violet"], PENS["red"], PENS["brown"], PENS["magenta"]])
+def test_ink_that_lets_a_fifth_of_the_tissue_through_is_found(ink) -> None:
+    pixels = section(box=BOX, colours=((222, 158, 196), (160, 105, 165)))
+    opaque, chosen = stroke(pixels, ink, [(40, 300), (960, 700)], 120, "opaque")
+    mask = found((0.8 * opaque + 0.2 * pixels).astype(np.uint8))
+    core = cv2.erode(chosen.astype(np.uint8), np.ones((17, 17), np.uint8)) > 0
+    assert (at_full_size(mask.pen) & core).sum() > 0.6 * core.sum()
+    assert not mask.areas.other_stain
+
+
+def test_a_real_immunostain_is_another_stain_and_no_pen() -> None:
+    data = pytest.importorskip("skimage.data")
+    picture = np.pad(data.immunohistochemistry(), ((100, 100), (100, 100), (0, 0)), constant_values=245)
+    for shrink in (1, 2):
+        areas = find_tissue(ArraySlide(picture[::shrink, ::shrink], mpp=8.0)).areas
+        assert areas.other_stain and areas.pen_mm2 == 0 and not areas.false_colours
