@@ -18,7 +18,7 @@ from aggregate.thresholds import DecisionRules
 class TissueShares:
     """Where the tissue went: areas in mm2 and shares of the tissue area (a tile may be counted in several).
 
-    `unfamiliar` is NaN where the model cannot know it."""
+    `unfamiliar` is NaN where the model cannot know it; `by_site` took part thanks to a site profile alone."""
 
     tissue_mm2: float
     voting: float
@@ -27,6 +27,7 @@ class TissueShares:
     pen: float
     dark: float
     edge: float
+    by_site: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def decide(
         "unfamiliar-slide": scan.unfamiliar and shares.unfamiliar > rules.unfamiliar_share,
         "unfamiliar-tissue": shares.unfamiliar > rules.unfamiliar_share,
         "familiarity-unknown": math.isnan(shares.unfamiliar),
+        "known-by-site": shares.by_site > rules.by_site_share * shares.voting,
         "unjudged-area": doubts.unjudged.tiles >= rules.unjudged_tiles,
         "partial-negative": negative and shares.voting < rules.negative_voting_share,
         "tumour-like-tiles": negative and doubts.tumour_like.tiles > 0,

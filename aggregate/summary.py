@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ def summarise(
     shares = _tissue_shares(
         survey, readings.quality, recognised, votes, known=not np.isnan(predictions.familiarity).any()
     )
+    if predictions.by_site is not None:
+        shares = replace(shares, by_site=_share(survey, votes & predictions.by_site))
     pooled = pool(
         predictions.probabilities[votes],
         grid.cell[votes],
@@ -108,6 +110,7 @@ def _quality_figures(
         "tiles_voting": float(n_voting),
         "share_voting": shares.voting,
         "share_unfamiliar": shares.unfamiliar,
+        "share_known_by_site": shares.by_site,
         "share_blur": shares.blur,
         "share_pen": shares.pen,
         "share_dark": shares.dark,
@@ -146,6 +149,12 @@ def _tile_table(grid: Grid, readings: TileReadings, votes: NDArray[np.bool_]) ->
     )
 
 
+def _share(survey: Survey, chosen: NDArray[np.bool_]) -> float:
+    """Of the tissue's area, what lies in the chosen tiles (n,)."""
+    area = survey.grid.tissue_fraction.astype(np.float64)
+    return float(area[chosen].sum() / area.sum())
+
+
 def _tissue_shares(
     survey: Survey,
     quality: NDArray[np.uint8],
@@ -154,10 +163,8 @@ def _tissue_shares(
     *,
     known: bool,
 ) -> TissueShares:
-    area = survey.grid.tissue_fraction.astype(np.float64)
-
     def share(chosen: NDArray[np.bool_]) -> float:
-        return float(area[chosen].sum() / area.sum())
+        return _share(survey, chosen)
 
     def flagged(flag: TileQuality) -> NDArray[np.bool_]:
         return (quality & np.uint8(flag)) > 0

@@ -42,6 +42,8 @@ class DecisionRules:
     unfamiliar_share: float = 0.20
     undetermined_unfamiliar_share: float = 0.50
     undetermined_voting_share: float = 0.25
+    # Of what took part, what only a site profile makes known: it was made without labels.
+    by_site_share: float = 0.20
     blur_share: float = 0.10
     pen_share: float = 0.0
     dark_share: float = 0.05

@@ -92,6 +92,9 @@ def predict_tiles(
         probabilities=np.concatenate([part.probabilities for part in parts]),
         features=np.concatenate([part.features for part in parts]),
         familiarity=np.concatenate([part.familiarity for part in parts]),
+        by_site=np.concatenate([part.by_site for part in parts if part.by_site is not None])
+        if model.site_sha256
+        else None,
     )
     flags = np.concatenate(quality) | out_of_focus(np.concatenate(details))
     return TileReadings(together, flags, model.unlike_slide(together.features[flags == TileQuality.GOOD]))

@@ -55,12 +55,13 @@ class Familiarity:
 
     def of(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """(n,) float32 in 0 to 1 of features (n, d); not finite features give 0."""
-        white = self.whitened(features)
-        relative = self._nearest(white)[0] / self.threshold_distance
-        if self.alignment is not None:
-            aligned = self._nearest(white - self.alignment.shift)[0] / self.alignment.threshold_distance
-            relative = np.minimum(relative, aligned)
+        relative = np.minimum(*self._relative(features))
         return np.nan_to_num(1.0 / (1.0 + relative**2), nan=0.0).astype(np.float32)
+
+    def only_aligned(self, features: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """(n,) whether a tile of features (n, d) is known thanks to the alignment alone."""
+        plain, aligned = self._relative(features)
+        return (aligned <= 1.0) & ~(plain <= 1.0)
 
     def unlike(self, features: NDArray[np.floating]) -> float:
         """How unlike its sources a slide of tiles (n, d) is: above 1 its typical tile lies outside what they have.
@@ -103,6 +104,14 @@ class Familiarity:
         if alignment is not None and alignment.shift.shape != (len(self.whitening),):
             raise ModelError("the alignment is not of this model's features")
         return replace(self, alignment=alignment)
+
+    def _relative(self, features: NDArray[np.floating]) -> tuple[Rows, Rows]:
+        """(n,) distances in terms of the threshold's, without and with the alignment."""
+        white = self.whitened(features)
+        plain = self._nearest(white)[0] / self.threshold_distance
+        if self.alignment is None:
+            return plain, plain
+        return plain, self._nearest(white - self.alignment.shift)[0] / self.alignment.threshold_distance
 
     def _nearest(self, white: Rows) -> tuple[Rows, NDArray[np.intp]]:
         return _nearest(white, self.centres)
@@ -151,6 +160,10 @@ class UnknownFamiliarity:
     def of(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """(n,) NaN for features (n, d)."""
         return np.full(len(features), np.nan, np.float32)
+
+    def only_aligned(self, features: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """(n,) False for features (n, d): there is no alignment."""
+        return np.zeros(len(features), np.bool_)
 
     def unlike(self, features: NDArray[np.floating]) -> float:
         """NaN, of a slide of tiles (n, d)."""

@@ -39,6 +39,7 @@ class TilePredictions:
     probabilities: NDArray[np.float32]  # (n, c) calibrated, each row sums to 1
     features: NDArray[np.float16]  # (n, d)
     familiarity: NDArray[np.float32]  # (n,) 0 to 1; NaN where the model cannot know
+    by_site: NDArray[np.bool_] | None = None  # (n,) recognised thanks to a site profile alone; None: there is none
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -83,7 +84,10 @@ class TileModel:
     def predictions_of(self, logits: NDArray[np.float32], features: NDArray[np.float32]) -> TilePredictions:
         """Calibrated predictions of what `forward` gave: logits (n, c) and features (n, d)."""
         return TilePredictions(
-            softmax(logits, self.card.temperature), features.astype(np.float16), self.familiarity.of(features)
+            softmax(logits, self.card.temperature),
+            features.astype(np.float16),
+            self.familiarity.of(features),
+            self.familiarity.only_aligned(features) if self.site_sha256 else None,
         )
 
     def unlike_slide(self, features: NDArray[np.floating]) -> float:

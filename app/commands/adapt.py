@@ -27,6 +27,8 @@ from wsi.spacing import FillIn
 
 Say = Callable[[str], None]
 # Reading and predicting 400 tiles; a slide that takes longer is no ordinary one.
+# Where more than this is refused, a profile does not extend what the model knows: it lets it guess.
+_HARDLY_KNOWN = 0.8
 _LIMITS = Limits(memory_gb=4.0, seconds=900.0, cpu_seconds=1800.0)
 
 
@@ -62,6 +64,11 @@ def adapt_site(
     finally:
         slides.close()
     profile = fit_site(model, [one for _, one in seen if len(one.features)], look, correction, known_share)
+    if profile.figures["not_recognised_before"] > _HARDLY_KNOWN:
+        say(
+            "note: without the profile the model recognises hardly anything of these slides, so what it says with it "
+            "is unproven: measure it on labelled tissue of this laboratory first"
+        )
     return write_site(out, profile), failed + lost
 
 
@@ -123,8 +130,9 @@ def _model_white(model_name: str) -> NDArray[np.float64] | None:
 def _seen(sha256: str, packed: bytes, features: int) -> SlideSeen:
     """The arrays that the other process sent, which a hostile slide may have made its own."""
     arrays = unpack_arrays(packed, "the answer")
-    known, made = arrays.pop("features"), tuple(arrays[name] for name in sorted(arrays))
-    for one in (known, *made):
+    known, plain = arrays.pop("features"), arrays.pop("plain")
+    made = tuple(arrays[name] for name in sorted(arrays))
+    for one in (known, plain, *made):
         if one.ndim != 2 or one.shape[1] != features or one.dtype != np.float32 or not np.isfinite(one).all():
             raise SlideCrashedError("the process that read the slide talked nonsense")
-    return SlideSeen(sha256, known, made)
+    return SlideSeen(sha256, known, plain, made)

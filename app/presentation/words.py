@@ -64,6 +64,12 @@ REASONS: dict[str, Reason] = {
         "part in the call, also tissue of a kind that the model was never shown and gives some class all the same.",
         "Take the call as a hint only; measure the model on your own slides, or train a model on its features.",
     ),
+    "known-by-site": Reason(
+        "Recognised thanks to the site profile",
+        "A notable share of the tissue that took part in the call is recognised only under the laboratory's site "
+        "profile. That was made without labels: nobody has measured how often the model is right on such tissue.",
+        "Look at the slide before trusting the call, and measure the model on labelled tissue of this laboratory.",
+    ),
     "unjudged-area": Reason(
         "An area could not be judged",
         "Connected tissue of four tiles or more took no part in the call: the model does not know it, or it is of poor "

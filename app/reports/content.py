@@ -121,6 +121,7 @@ _QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("tiles_voting", "Tiles that took part in the call", _count),
     ("share_voting", "Tissue that took part in the call", figures.share),
     ("share_unfamiliar", "Tissue not recognised", figures.share),
+    ("share_known_by_site", "Tissue recognised by the site profile alone", figures.share),
     ("unlike_slide", "Unlike the slides learned from (1: the limit)", _index),
     ("share_blur", "Tissue out of focus", figures.share),
     ("share_pen", "Tissue under pen", figures.share),

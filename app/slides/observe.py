@@ -35,13 +35,14 @@ def see_look(slide: Slide, spec: TileSpec) -> tuple[dict[str, Any], bytes]:
 def see_features(
     slide: Slide, model_name: str, model_sha256: str, correction: Correction
 ) -> tuple[dict[str, Any], bytes]:
-    """An npz: ``features`` (n, d) of good tiles, and of each set that no model should recognise ``made0``... (m, d)."""
+    """An npz: ``features`` (n, d) of good tiles, ``plain`` of the same as they are, and ``made0``... (m, d) of each set
+    that no model should recognise."""
     model = _model(model_name, model_sha256)
     spec = model.card.tile
     pixels, quality = _tiles(slide, spec, FEATURE_TILES, TileQuality.GOOD)
     pixels = pixels[quality == TileQuality.GOOD]
     corrected = model.of_site(correction.table(), None, "")
-    arrays = {"features": corrected.forward(pixels)[1]}
+    arrays = {"features": corrected.forward(pixels)[1], "plain": model.forward(pixels)[1]}
     few = pixels[_spread(len(pixels), MADE_TILES)]
     for number, (_, view) in enumerate(UNFAMILIAR):
         made = [view(one, spec.mpp, np.random.default_rng(seed)) for seed, one in enumerate(few)]

@@ -8,7 +8,7 @@ model recognises without a profile it recognises with one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -30,11 +30,12 @@ Rows = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SlideSeen:
-    """What a slide's tiles gave, corrected as the profile will: `features` (n, d) of those of good quality, and of each
-    set of pictures made of them that no model should recognise, `made` (m, d)."""
+    """What a slide's tiles gave, corrected as the profile will: `features` (n, d) of those of good quality, `plain` of
+    the same as they are, and of each set of pictures made of them that no model should recognise, `made` (m, d)."""
 
     sha256: str
     features: NDArray[np.float32]
+    plain: NDArray[np.float32]
     made: tuple[NDArray[np.float32], ...]
 
 
@@ -118,7 +119,7 @@ def _figures(
     """Shares of the tiles not recognised, slides alike: before, after, and each slide by the profile of the others."""
     others = [fit_alignment(known, [*slides[:i], *slides[i + 1 :]], known_share, rate)[0] for i in range(len(slides))]
     return {
-        "not_recognised_before": _refused(slides, [known] * len(slides)),
+        "not_recognised_before": _refused([replace(one, features=one.plain) for one in slides], [known] * len(slides)),
         "not_recognised_after": _refused(slides, [known.aligned(alignment)] * len(slides)),
         "not_recognised_left_out": _refused(slides, [known.aligned(one) for one in others]),
     }

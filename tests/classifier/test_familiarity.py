@@ -74,6 +74,8 @@ def test_an_alignment_takes_a_shift_away_and_refuses_nothing_that_was_known(fitt
     aligned = fitted.aligned(Alignment(shift, fitted.threshold_distance))
     assert (fitted.of(features + offset) < THRESHOLD).mean() > 0.9
     assert (aligned.of(features + offset) < THRESHOLD).mean() < 0.05 and aligned.unlike(features + offset) < 0.3
+    assert aligned.only_aligned(features + offset).mean() > 0.9 and not aligned.only_aligned(features).any()
+    assert not fitted.only_aligned(features + offset).any()
     assert (aligned.of(features) >= fitted.of(features)).all() and aligned.unlike(features) <= fitted.unlike(features)
     with pytest.raises(ModelError):
         fitted.aligned(Alignment(shift[:3], 1.0))

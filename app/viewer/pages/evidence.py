@@ -28,6 +28,10 @@ _NOT_THE_SAME = (
     "No map of the evidence: the tile at hand does not give the stored probabilities again. The slide file is not the "
     "one that was run."
 )
+_OF_A_SITE = (
+    "No map of the evidence: the result was made under a site profile, which shows the model other colours than the "
+    "slide's."
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def find(site: Site, file: SlideFile, result: SlideResult, tile: int) -> Evidenc
     if answer.problem:
         return Evidence(None, f"No map of the evidence: the tile could not be read again ({answer.problem}).")
     if not _agrees(answer, result.tiles.probabilities[tile]):
-        return Evidence(None, _NOT_THE_SAME)
+        return Evidence(None, _OF_A_SITE if result.provenance.config.get("site") else _NOT_THE_SAME)
     return Evidence(answer)
 
 

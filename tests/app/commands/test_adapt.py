@@ -15,6 +15,7 @@ from app.cli import cli
 from app.commands.adapt import adapt_site
 from app.config import RunConfig
 from app.pipeline import run_slide
+from app.presentation import words
 from classifier.model import DEMO_MODEL, load_model
 from classifier.site.files import read_site
 from classifier.stain import shift_stains
@@ -58,7 +59,8 @@ def laboratory(tmp_path_factory):
     draw(folder / "home.svs", 9)
     said = []
     adapt_site([folder / "own"], folder / "site", DEMO_MODEL, known_share=0.5, mpp=None, say=said.append)
-    assert said == []
+    [note] = said
+    assert "hardly anything" in note and "patient" not in note
     return folder
 
 
@@ -75,6 +77,17 @@ def test_a_slide_of_the_site_is_recognised_under_its_profile(laboratory, tmp_pat
     assert before.qc["share_unfamiliar"] > 0.8 and "unfamiliar-slide" in before.decision.review_reasons
     assert after.qc["share_unfamiliar"] < 0.4 and "unfamiliar-slide" not in after.decision.review_reasons
     assert before.decision.call == "undetermined" and after.decision.call == "adenocarcinoma"
+    # Its cast is taken away with the white point, so the model knows it as its own.
+    assert before.qc["share_known_by_site"] == 0.0 and after.qc["share_known_by_site"] < 0.2
+
+
+def test_what_only_the_alignment_makes_known_is_told_and_bars_high_confidence(laboratory, tmp_path):
+    profile = read_site(laboratory / "site")
+    neutral = replace(profile.correction, white=profile.correction.glass)
+    result = result_of(laboratory / "test.svs", tmp_path, replace(profile, correction=neutral, threshold_distance=1e6))
+    assert result.qc["share_unfamiliar"] == 0.0 and result.qc["share_known_by_site"] > 0.5
+    assert "known-by-site" in result.decision.review_reasons
+    assert words.confidence_level(result.decision) != "high"
 
 
 def test_under_the_wrong_profile_a_slide_keeps_its_call_and_most_of_its_tissue(laboratory, tmp_path):
@@ -147,8 +160,8 @@ def test_a_site_is_part_of_what_a_result_is_of(laboratory, tmp_path):
     assert run() == ("ran", ("configuration",), None)
     other = {**under, "site_sha256": "0" * 64}
     config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL, **other)
-    [row] = [event.row for event in run_batch(jobs, config, CLASSES, tally=Tally()) if hasattr(event, "row")]
-    assert row.error_code == "site-invalid" and "another one" in row.message
+    with pytest.raises(SiteError, match="another one"):
+        list(run_batch(jobs, config, CLASSES, engine=LocalEngine(1), tally=Tally()))
 
 
 def test_without_a_site_the_digest_of_a_configuration_is_what_it_was(tmp_path):

@@ -101,6 +101,9 @@ def test_a_slide_that_gives_other_probabilities_is_told(shown):
     other = replace(shown.result, tiles=replace(shown.result.tiles, probabilities=turned))
     found = evidence.find(shown.site, shown.file, other, voting(other))
     assert found.answer is None and "not the one that was run" in found.why_not
+    under = replace(other.provenance, config={**other.provenance.config, "site": "ab" * 32})
+    found = evidence.find(shown.site, shown.file, replace(other, provenance=under), voting(other))
+    assert found.answer is None and "site profile" in found.why_not
 
 
 def test_a_slide_that_cannot_be_read_is_told_by_its_code_alone(shown, tmp_path):
