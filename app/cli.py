@@ -58,10 +58,10 @@ _MODEL = click.option("--model", type=_WORD, default=None, metavar="NAME|DIR", h
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 all well, 1 some slides failed, 2 wrong usage, 75 held elsewhere, 130 stopped."""
     from app.guard import check_packages
-    from app.ledger.locks import waits_are_told
-    from wsi.process.child import trust_no_current_folder
     from wsi.process.limits import no_core_files
     from wsi.process.silence import fill_closed_streams
+    from wsi.process.trusted import trust_no_current_folder
+    from wsi.process.waits import waits_are_told
 
     fill_closed_streams()
     trust_no_current_folder()

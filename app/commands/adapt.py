@@ -84,11 +84,14 @@ def describe_site(profile: SiteProfile) -> dict[str, Any]:
         "glass": list(correction.glass),
         "corrected_to": list(correction.white),
         "densities": list(profile.densities),
-        "stains": [", ".join(f"{one:g}" for one in row) for row in profile.stains],
+        "stains": [[float(one) for one in row] for row in profile.stains],
         "known_share": profile.known_share,
         "false_alarm_rate": profile.false_alarm_rate,
-        "threshold": f"{profile.threshold_distance:.4g}; the model's {profile.model_threshold_distance:.4g}, "
-        f"at most {profile.limit_distance:.4g}",
+        "threshold_distance": {
+            "here": profile.threshold_distance,
+            "of_the_model": profile.model_threshold_distance,
+            "at_most": profile.limit_distance,
+        },
         "shift": round(float(np.linalg.norm(profile.shift)), 3),
         **profile.figures,
         "what_it_changes": WHAT_IT_CHANGES,

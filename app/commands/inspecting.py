@@ -24,6 +24,9 @@ from wsi.spacing import FillIn
 
 _NEEDED = ("numpy", "zarr", "openslide-python", "opencv-python-headless", "ai-edge-litert", "streamlit", "keras")
 _TENSORFLOW = ("tensorflow-cpu", "tensorflow")
+# Of a model: `models` prints its words, `models --json` its figures too.
+_MEASURED = ("tiles", "groups", "figures", "not_recognised")
+_FOR_PROGRAMS = frozenset({"temperature", "familiarity_threshold", "false_alarm_rate", "validation"})
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 
 
@@ -55,15 +58,33 @@ def describe_models() -> list[dict[str, Any]]:
             "version": card.version,
             "classes": list(card.classes),
             "background": card.background,
-            "tile": f"{card.tile.size_px} px at {card.tile.mpp:g} um/px",
+            "tile": asdict(card.tile),
             "sha256": card.digest,
             "synthetic": card.synthetic,
             "intended_use": card.intended_use,
             "limits": list(card.limits),
             "never_shown": list(card.never_shown),
+            "temperature": card.temperature,
+            "familiarity_threshold": card.familiarity_threshold,
+            "false_alarm_rate": card.false_alarm_rate,
+            "validation": {name: card.metrics.get("val", {}).get(name) for name in _MEASURED},
         }
         for card in packaged_models()
     ]
+
+
+def _in_words(facts: dict[str, Any]) -> dict[str, Any]:
+    """The same facts for a person: levels and tiles as one reads them, and no more than fits a screen."""
+    told = {name: value for name, value in facts.items() if name not in _FOR_PROGRAMS}
+    if "levels" in facts:
+        told["levels"] = [
+            f"{level['size_px'][0]} x {level['size_px'][1]} px, downsample {level['downsample']:.6g}, "
+            f"{level['mpp']:.4g} um/px"
+            for level in facts["levels"]
+        ]
+    if isinstance(tile := facts.get("tile"), dict):
+        told["tile"] = f"{tile['size_px']} px at {tile['mpp']:g} um/px"
+    return told
 
 
 @dataclass(frozen=True)
@@ -71,6 +92,7 @@ class Check:
     name: str
     ok: bool
     found: str
+    figure: float | None = None  # where `found` tells one: in cores, or in bytes
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,11 +100,12 @@ class Check:
 
 def examine_machine() -> list[Check]:
     """What a support call would ask first. Imports nothing heavy."""
+    free = shutil.disk_usage(".").free
     return [
         Check("python", sys.version_info >= (3, 11), platform.python_version()),
-        Check("cores", True, f"{usable_cores()} of {os.cpu_count()} may be used"),
-        Check("memory", True, _memory()),
-        Check("disk here", shutil.disk_usage(".").free > 1 << 30, f"{shutil.disk_usage('.').free >> 30} GB free"),
+        Check("cores", True, f"{usable_cores()} of {os.cpu_count()} may be used", usable_cores()),
+        Check("memory", True, f"{_memory_bytes() >> 30} GB", _memory_bytes()),
+        Check("disk here", free > 1 << 30, f"{free >> 30} GB free", free),
         *(_installed(name) for name in _NEEDED),
         _tensorflow(),
         _attempt("openslide library", _openslide_version),
@@ -123,18 +146,21 @@ def _model(path: Path) -> str:
     return f"version {card.version}, whole ({card.digest[:12]})"
 
 
-def _memory() -> str:
-    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return f"{pages * size >> 30} GB"
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def as_lines(facts: dict[str, Any]) -> str:
-    """`name  value` lines, nested facts indented."""
+    """`name  value` lines for a person, nested facts indented."""
+    return _lines(_in_words(facts))
+
+
+def _lines(facts: dict[str, Any]) -> str:
     width = max((len(name) for name in facts), default=0)
     lines = []
     for name, value in facts.items():
         if isinstance(value, dict):
-            lines += [name, *(f"  {line}" for line in as_lines(value).splitlines())]
+            lines += [name, *(f"  {line}" for line in _lines(value).splitlines())]
         elif isinstance(value, list) and any(isinstance(one, str) for one in value) and len(value) > 1:
             lines += [f"{name if i == 0 else '':<{width}}  {one}" for i, one in enumerate(value)]
         else:

@@ -9,19 +9,19 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from app.ledger.aside import set_aside
 from wsi.errors import OutputUnwritableError
 from wsi.files.reading import is_folder, is_regular
+from wsi.process.waits import tell_wait
 
 LOCKS = ".locks"
 # Locks of shared files are held for one short write. Who holds one longer is no run of ours: any reader can take one.
 PATIENCE_S = 60.0
 TOLD_AFTER_S = 2.0
 _LOOK_EVERY_S = 0.02
-_listeners: list[Callable[[str], object]] = []
 _NO_LOCKS = frozenset((errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL))
 _IN_THE_WAY = frozenset((errno.ELOOP, errno.EISDIR, errno.ENXIO))
 
@@ -86,22 +86,6 @@ def lock(out_dir: Path, file_name: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def waits_are_told(tell: Callable[[str], object]) -> Iterator[None]:
-    """Inside, `tell` gets a line for each lock that is waited for longer than a moment. Else nobody does."""
-    _listeners.append(tell)
-    try:
-        yield
-    finally:
-        _listeners.remove(tell)
-
-
-def tell_wait(line: str) -> None:
-    """Hands a line on to who listens last."""
-    if _listeners:
-        _listeners[-1](line)
 
 
 def _flock(handle: int) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from classifier.evaluation.intervals import Figure
+if TYPE_CHECKING:
+    from classifier.evaluation.intervals import Figure
 
 MISSING = "–"  # noqa: RUF001 - an en dash marks an absent figure
 

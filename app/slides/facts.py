@@ -18,8 +18,11 @@ def describe(slide: Slide) -> tuple[dict[str, Any], bytes]:
         "mpp": slide.spacing.mpp,
         "mpp_source": slide.spacing.source,
         "levels": [
-            f"{level.size_px[0]} x {level.size_px[1]} px, downsample {level.downsample:.6g}, "
-            f"{slide.spacing.mpp * level.downsample:.4g} um/px"
+            {
+                "size_px": list(level.size_px),
+                "downsample": level.downsample,
+                "mpp": slide.spacing.mpp * level.downsample,
+            }
             for level in slide.levels
         ],
         "bounds_px": list(slide.bounds_px),

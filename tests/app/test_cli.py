@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -225,9 +226,25 @@ def test_models_and_doctor(tmp_path):
     cards = json.loads(pulmoscope("models", "--json").stdout)
     assert [card["name"] for card in cards] == ["lung-v1", "demo-synthetic"]
     assert all(card["limits"] and card["intended_use"] for card in cards)
+    lung = cards[0]
+    assert lung["tile"] == {"size_px": 224, "mpp": 1.0, "overlap": 0.0, "min_tissue": 0.0}
+    assert 0.9 < lung["validation"]["figures"]["accuracy"]["value"] < 1 and lung["validation"]["groups"] == 93
+    assert isinstance(lung["temperature"], float) and isinstance(lung["false_alarm_rate"], float)
+    words = pulmoscope("models").stdout
+    assert re.search("tile +224 px at 1 um/px", words) and "temperature" not in words
     done = pulmoscope("doctor", "--json", cwd=tmp_path)
     checks = {check["name"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 0 and all(check["ok"] for check in checks.values())
+    assert checks["cores"]["figure"] == len(os.sched_getaffinity(0)) and checks["disk here"]["figure"] > 1 << 20
+    assert checks["memory"]["figure"] > 1 << 28 and checks["python"]["figure"] is None
+
+
+def test_what_info_tells_of_a_slide_is_numbers_for_a_program_and_words_for_a_person(ready_slide):
+    facts = json.loads(pulmoscope("info", ready_slide.path, "--json").stdout)
+    first, *others = facts["levels"]
+    assert first == {"size_px": [1603, 1207], "downsample": 1.0, "mpp": 0.5} and facts["size_px"] == first["size_px"]
+    assert all(level["mpp"] == pytest.approx(0.5 * level["downsample"]) for level in others)
+    assert re.search(r"levels +1603 x 1207 px, downsample 1, 0\.5 um/px", pulmoscope("info", ready_slide.path).stdout)
 
 
 def test_a_package_of_the_same_name_is_named(tmp_path):

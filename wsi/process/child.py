@@ -1,7 +1,6 @@
 """Another Python that runs a function of ours: how it is started, and its first moments.
 
-It finds modules where this process finds them, and never in the folder where the user stands: that folder holds slides
-or somebody's results, and maybe a file that is called as one of our modules. Importing this costs next to nothing.
+It finds modules where this process finds them (`trusted.py`).
 """
 
 from __future__ import annotations
@@ -16,15 +15,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from wsi.process.silence import fill_closed_streams
+from wsi.process.trusted import child_environment, trusted_path
 
 _BOOT = (
     "import json, sys; from importlib import import_module; sys.path[:] = json.loads(sys.argv.pop(1)); "
     "module, _, name = sys.argv.pop(1).partition(':'); getattr(import_module(module), name)()"
 )
-_HOME = Path(__file__).resolve().parent.parent.parent
 # NumPy's BLAS reads it once, when it is loaded. Its own threads, waiting for each other on two busy cores, made the
 # small products of a batch of tiles 60 times as dear as one thread does.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -64,30 +62,6 @@ def python_command(function: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-c", _BOOT, json.dumps(trusted_path()), function, *arguments)
 
 
-def trusted_path() -> list[str]:
-    """sys.path without the current folder, unless we live there ourselves."""
-    return [entry for entry in sys.path if entry and not _is_foreign(entry)]
-
-
-def child_environment() -> dict[str, str]:
-    """This process's environment, for a Python that trusts no current folder: neither by PYTHONPATH."""
-    stated = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = os.pathsep.join(entry for entry in stated if entry and not _is_foreign(entry))
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": kept}
-    if not kept:
-        del environment["PYTHONPATH"]
-    return environment
-
-
-def trust_no_current_folder() -> None:
-    """From here on this process and all that it starts import nothing from the folder where the user stands."""
-    sys.path[:] = trusted_path()
-    environment = child_environment()
-    if "PYTHONPATH" not in environment:
-        os.environ.pop("PYTHONPATH", None)
-    os.environ.update(environment)
-
-
 def start_child(function: str) -> Child:
     """A process that calls `function` ("module:name"), whose first words must be `parent_connection()`."""
     ours, theirs = socket.socketpair()
@@ -109,14 +83,6 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _is_foreign(entry: str) -> bool:
-    try:
-        place = Path(entry).resolve()
-        return place == Path.cwd().resolve() and place != _HOME
-    except OSError:  # where we stand is gone
-        return not Path(entry).is_absolute()
 
 
 # --- in the child

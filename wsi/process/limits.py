@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
 import os
 import resource
@@ -22,6 +21,8 @@ def die_with(parent: int) -> None:
     The kernel counts the *thread* that started it as its parent: for processes that the main thread starts.
     """
     if sys.platform == "linux":
+        import ctypes  # not at the top: every command would wait for it, and only workers need it
+
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

@@ -17,8 +17,8 @@ from app.batch.engines.slide_clock import LOOK_EVERY_S, SlideClock
 from app.batch.engines.worker import WorkerProcess, start_worker
 from app.batch.job import SlideJob
 from app.config import RunConfig
-from app.ledger.locks import tell_wait
 from app.ledger.records import SlideRow
+from wsi.process.waits import tell_wait
 
 # No library ends its own process so.
 _FROM_OUTSIDE = "SIGKILL"

@@ -56,8 +56,8 @@ def work() -> None:
 
 def _serve(connection: Connection) -> None:
     from app.batch.engines.task import ModelCache, process_slide
-    from app.ledger.locks import waits_are_told
     from wsi.process.tuning import tune_process
+    from wsi.process.waits import waits_are_told
 
     tune_process()
     # The store is wanted last, and takes longest to load.

@@ -20,7 +20,8 @@ from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress
 from app.viewer.tiles.encoded import raw_tile
 from wsi.errors import PulmoscopeError
-from wsi.process.child import child_environment, python_command
+from wsi.process.child import python_command
+from wsi.process.trusted import child_environment
 
 PROGRAM = "app.viewer.explain.process:main"
 _ANSWERS_KEPT = 64

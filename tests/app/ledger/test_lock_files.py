@@ -13,8 +13,9 @@ import pytest
 
 from app.ledger import locks
 from app.ledger.aside import SET_ASIDE
-from app.ledger.locks import LOCKS, clear_the_way, lock, prepare_locks, try_lock, waits_are_told
+from app.ledger.locks import LOCKS, clear_the_way, lock, prepare_locks, try_lock
 from wsi.errors import OutputUnwritableError
+from wsi.process.waits import tell_wait, waits_are_told
 
 
 @pytest.fixture
@@ -198,12 +199,12 @@ def test_a_lock_is_waited_for_a_minute_without_keeping_the_machine_busy(out, mon
 
 def test_waits_are_told_to_who_listened_last_and_to_nobody_after(out):
     heard = []
-    locks.tell_wait("nobody listens")
+    tell_wait("nobody listens")
     with waits_are_told(lambda line: heard.append(("outer", line))):
         with waits_are_told(lambda line: heard.append(("inner", line))):
-            locks.tell_wait("one")
-        locks.tell_wait("two")
-    locks.tell_wait("three")
+            tell_wait("one")
+        tell_wait("two")
+    tell_wait("three")
     assert heard == [("inner", "one"), ("outer", "two")]
 
 

@@ -11,11 +11,12 @@ import pytest
 from app.batch.run_log import RUN_LOG, RunLog
 from app.ledger import locks
 from app.ledger.audit import AUDIT, AuditLog, check_chain
-from app.ledger.locks import LOCKS, lock, prepare_locks, try_lock, waits_are_told
+from app.ledger.locks import LOCKS, lock, prepare_locks, try_lock
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from app.ledger.table import SlideTable, merge_rows
 from tests.faults.common import draw_slides, flaws, start_run
 from wsi.errors import OutputUnwritableError
+from wsi.process.waits import waits_are_told
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ def python(code, *, cwd, **environment):
 
 CHILD = """
 import os, subprocess
-from wsi.process.child import child_environment, python_command, start_child
+from wsi.process.child import python_command, start_child
+from wsi.process.trusted import child_environment
 done = subprocess.run(python_command("app.cli:main", "models"), env=child_environment(), capture_output=True, text=True)
 print(done.returncode, "demo-synthetic" in done.stdout)
 """
@@ -71,7 +72,7 @@ def test_the_attack_works_on_a_child_that_trusts_the_folder(theirs):
 def test_a_program_that_trusts_no_folder_imports_nothing_from_it(theirs):
     folder, mark = theirs
     code = """
-from wsi.process.child import trust_no_current_folder
+from wsi.process.trusted import trust_no_current_folder
 sys.path.insert(0, os.getcwd()); sys.path.insert(0, ".")
 trust_no_current_folder()
 import numpy, zarr
@@ -87,7 +88,7 @@ def test_a_path_that_the_user_stated_is_kept(tmp_path):
     (tmp_path / "lib" / "stated.py").write_text("here = True\n")
     code = """
 import os, subprocess
-from wsi.process.child import child_environment, trusted_path
+from wsi.process.trusted import child_environment, trusted_path
 print(any(entry.endswith("lib") for entry in trusted_path()), child_environment()["PYTHONPATH"].endswith("lib"))
 """
     done = python(code, cwd=tmp_path, PYTHONPATH=str(tmp_path / "lib"))
