@@ -168,7 +168,7 @@ HEADER = ",".join(columns(("normal",)))
 
 
 def cells(slide_id="a", status="done", p="0.5", tiles="3", seconds="1.50"):
-    return f"{slide_id},a.svs,{status},normal,{p},0.5,pen,0.5,slide,1.0,{tiles},{seconds},,"
+    return f"{slide_id},a.svs,{status},normal,{p},0.5,pen,0.5,slide,1.0,{tiles},{seconds},,,,"
 
 
 def test_an_empty_file_is_a_table_without_rows_and_anything_else_is_told():
@@ -242,7 +242,7 @@ def test_the_row_of_a_result_holds_its_figures(tmp_path):
     def told(**provenance):
         return SlideRow.of_summary("a", {**summary, "provenance": {**summary["provenance"], **provenance}})
 
-    assert told(seconds=3).seconds == 3 and told(seconds="3").seconds is None
+    assert told(seconds=3).seconds == 3 and told(seconds=None).seconds is None
     assert SlideRow.of_summary("a", {**summary, "qc": {"tiles": 2.6}}).tiles == 3
     assert SlideRow.of_summary("a", {**summary, "qc": {"tiles": 0.0}}).tiles == 0
     assert SlideRow.of_summary("a", {**summary, "qc": {}}).tiles is None

@@ -2,7 +2,7 @@
 
 import errno
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -180,9 +180,9 @@ def test_a_table_that_went_away_gets_its_rows_from_the_store(tmp_path):
 def test_while_the_table_is_whole_the_store_is_not_read(tmp_path, monkeypatch):
     """Reading every result for every merge would cost the square of their number."""
     prepare_locks(tmp_path)
-    merge_rows(tmp_path, [row("a")], CLASSES)
+    merge_rows(tmp_path, [replace(row("a"), model="m")], CLASSES)
     monkeypatch.setattr(table_of, "rows_of_results", None)
-    merge_rows(tmp_path, [row("b")], CLASSES)
+    merge_rows(tmp_path, [replace(row("b"), model="m")], CLASSES)
     assert merged(tmp_path) == ["a", "b"]
 
 

@@ -92,6 +92,7 @@ def test_the_report_of_a_whole_output(out):
         "audit": [],
         "notes": [],
         "missing": [],
+        "mixed": found.mixed,
         "repairs": ["x"],
         "head": found.head,
     }
