@@ -244,7 +244,13 @@ def train(tiles: Path, out: Path, **options: Any) -> None:
 @click.option("--prefix-tokens", type=int, default=None, help="Tokens before those of the image; default: 1.")
 @click.option("--merge-external", is_flag=True, help="Take in weights that lie in a file beside SOURCE.")
 @click.option("--sha256", type=_WORD, default=None, metavar="HEX", help="What SOURCE must have.")
-@click.option("--memory", "memory_gb", type=click.FloatRange(0.1), default=None, help="GB it may take; default: 4.")
+@click.option(
+    "--memory",
+    "memory_gb",
+    type=click.FloatRange(0.1),
+    default=None,
+    help="GB it may take; default: 4, and more for large files.",
+)
 def import_model(source: str, out: Path, **options: Any) -> None:
     """Make a model folder of a network in ONNX: an encoder for `train --encoder`, or with --classes a classifier.
 

@@ -108,6 +108,7 @@ def examine_machine() -> list[Check]:
         Check("disk here", free > 1 << 30, f"{free >> 30} GB free", free),
         *(_installed(name) for name in _NEEDED),
         _tensorflow(),
+        _optional("onnxruntime", "only models that were imported need it"),
         _attempt("openslide library", _openslide_version),
         *(_attempt(f"model {path.name}", partial(_model, path)) for path in sorted(PACKAGED.glob("*/"))),
         Check("browser", True, next((name for name in _BROWSERS if shutil.which(name)), "none on the path")),
@@ -119,6 +120,11 @@ def _installed(name: str) -> Check:
         return Check(name, True, version(name))
     except PackageNotFoundError:
         return Check(name, False, "not installed")
+
+
+def _optional(name: str, what_for: str) -> Check:
+    found = _installed(name)
+    return found if found.ok else Check(name, True, f"not installed; {what_for}")
 
 
 def _tensorflow() -> Check:

@@ -116,7 +116,9 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
 def _checked_card(request: RunRequest) -> ModelCard:
     """The model's card, once the options have been found to make sense."""
     from classifier.model import find_model
+    from classifier.model_folder.card import NETWORK_FILE
     from classifier.model_folder.files import read_folder
+    from classifier.runtimes.onnx_session import need_onnx_runtime
     from tiler.spec import TileSpec
 
     what = request.what
@@ -127,6 +129,8 @@ def _checked_card(request: RunRequest) -> ModelCard:
             raise UsageError(f"{option} {mpp:g} is no pixel size in um")
     card = read_folder(find_model(request.how.model)).card  # whole: a damaged one must not cost a row a slide
     TileSpec(card.tile.size_px, card.tile.mpp, request.how.overlap)
+    if NETWORK_FILE in card.files and request.engine.engine == "local":
+        need_onnx_runtime()  # said once, before anything is written
     return card
 
 

@@ -12,7 +12,7 @@ from classifier.model_folder.card import ModelCard
 from classifier.networks.imported import FEATURES, PROBABILITIES, ImportedNetwork
 from classifier.networks.onnx_file.check import check_onnx
 from classifier.runtimes.onnx_session import OnnxSession, need_onnx_runtime
-from classifier.runtimes.onnx_trial import try_network
+from classifier.runtimes.onnx_trial import limits_for, try_network
 from classifier.runtimes.runtime import Floats
 from wsi.errors import ModelError
 from wsi.process.cores import usable_cores
@@ -45,7 +45,7 @@ class OnnxRuntime:
             raise ModelError("the network in ONNX is of another shape than its card", hint="import it again")
         if not memory_is_limited():
             # A model's folder comes from strangers like the file did: first elsewhere, then here.
-            try_network(content, shape, card.tile.size_px)
+            try_network(content, shape, card.tile.size_px, limits_for(content))
         self._shape, self._classes = shape, len(card.classes)
         self._session = OnnxSession(content, network, shape, usable_cores() if threads is None else 1)
         self.set_head(head)

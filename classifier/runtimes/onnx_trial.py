@@ -26,6 +26,7 @@ from wsi.process.limits import allow_cpu_seconds, leave_with, memory_limit, no_c
 from wsi.process.silence import silent
 from wsi.text import plain
 
+_MEMORY_GB, _TIMES_ITS_SIZE = 4.0, 4.0
 _MAX_ANSWER_BYTES = 1 << 16
 _MEMORY_HINT = "give a larger --memory if you trust it"
 # How far two runs of one tile may lie apart, of the largest value: sums in another order, in half precision.
@@ -37,9 +38,14 @@ _SUM_TOLERANCE = 0.01
 class TrialLimits:
     """Memory beyond the libraries; CPU time of all tries together, and the clock's."""
 
-    memory_gb: float = 4.0
+    memory_gb: float = _MEMORY_GB
     cpu_seconds: float = 240.0
     seconds: float = 300.0
+
+
+def limits_for(content: bytes, memory_gb: float | None = None) -> TrialLimits:
+    """Those for a network's file: more memory for a larger one, which is there several times while it is opened."""
+    return TrialLimits(_MEMORY_GB + _TIMES_ITS_SIZE * len(content) / (1 << 30) if memory_gb is None else memory_gb)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Trial:
     rows_sum_to_one: bool
 
 
-def try_network(content: bytes, shape: ImportedNetwork, size_px: int, limits: TrialLimits = TrialLimits()) -> Trial:
+def try_network(content: bytes, shape: ImportedNetwork, size_px: int, limits: TrialLimits) -> Trial:
     """Runs the network on made tiles of `size_px` in a limited process. `shape.features` need not be known yet.
 
     Raises ModelError where it takes too much, gives what is no number, or something else each time.

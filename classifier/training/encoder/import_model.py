@@ -26,7 +26,7 @@ from classifier.networks.onnx_file.check import OnnxNetwork, check_onnx
 from classifier.networks.onnx_file.messages import shown
 from classifier.networks.onnx_file.rewrite import with_output
 from classifier.runtimes.onnx_session import need_onnx_runtime
-from classifier.runtimes.onnx_trial import Trial, TrialLimits, try_network
+from classifier.runtimes.onnx_trial import Trial, TrialLimits, limits_for, try_network
 from classifier.training.encoder.request import ImportRequest
 from classifier.training.encoder.source import Source, read_source
 from classifier.training.encoder.timm_door import export_timm, is_timm
@@ -55,7 +55,7 @@ def import_model(request: ImportRequest, warn: Warn) -> EncoderCard | ModelCard:
     refuse_finished(request.out)
     need_onnx_runtime()
     source = export_timm(request) if is_timm(request.source) else read_source(request)
-    taken = _taken(source, request, TrialLimits(memory_gb=request.memory_gb))
+    taken = _taken(source, request, limits_for(source.content, request.memory_gb))
     for note in taken.notes:
         warn(note)
     try:

@@ -16,7 +16,8 @@ from wsi.errors import UsageError
 @dataclass(frozen=True)
 class ImportRequest:
     """`source` is a file or a timm model (`local-dir:PATH`, `hf-hub:NAME`). Empty values stand for what the network or
-    its maker says. With `classes` it is a classifier, else an encoder. `memory_gb` is for the trial."""
+    its maker says. With `classes` it is a classifier, else an encoder. `memory_gb` is for the
+    trial."""
 
     source: str
     out: Path
@@ -34,7 +35,7 @@ class ImportRequest:
     prefix_tokens: int = 1
     merge_external: bool = False
     sha256: str = ""
-    memory_gb: float = 4.0
+    memory_gb: float | None = None
 
     def __post_init__(self) -> None:
         _check(not self.name or is_model_name(self.name), "--name: letters, digits, ., _ and -, at most 64")

@@ -303,6 +303,16 @@ def test_without_onnx_runtime_a_run_says_how_to_install_it(folders, monkeypatch)
         load_model(folders / "logits")
 
 
+def test_a_run_without_it_says_so_once_and_writes_nothing(folders, ready_slide, tmp_path, monkeypatch):
+    from app.commands.run import RunRequest, run_slides
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    request = RunRequest.from_options((ready_slide.path,), model=str(folders / "own"), out=tmp_path / "out")
+    with pytest.raises(ModelError, match=r"pip install -e '\.\[onnx\]'"):
+        run_slides(request, [])
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_viewer_says_that_the_model_cannot_tell():
     from app.viewer.pages.slide import _familiarity
 

@@ -7,7 +7,7 @@ from classifier.networks.imported import ImportedNetwork
 from classifier.networks.onnx_file.check import check_onnx
 from classifier.runtimes import onnx_trial
 from classifier.runtimes.onnx_session import OnnxSession, pool, prepare
-from classifier.runtimes.onnx_trial import TrialLimits, probe_tiles, try_network
+from classifier.runtimes.onnx_trial import TrialLimits, limits_for, probe_tiles, try_network
 from tests.classifier.onnx_files import (
     FEATURES,
     SIZE_PX,
@@ -121,6 +121,11 @@ def test_a_network_that_changes_its_mind_is_refused():
     first, second = rng.normal(size=(2, 4, 5)).astype(np.float32)
     with pytest.raises(ModelError, match="something else each time"):
         onnx_trial._check_output(first, second, first[:1])
+
+
+def test_a_large_file_may_take_more_memory_unless_told_otherwise():
+    assert limits_for(b"").memory_gb == 4.0 and limits_for(b"x" * (1 << 20)).memory_gb == 4.0 + 4 / 1024
+    assert limits_for(b"x" * (1 << 20), 2.0).memory_gb == 2.0
 
 
 def test_the_answer_of_the_process_is_not_believed(monkeypatch):
