@@ -68,6 +68,8 @@ def _opened(path: Path, mpp: float | None, reader: str, advice: Advice, seen: Sl
         if reader in ("auto", known.name) and known.recognises(path):
             try:
                 with seen.unchanged():
+                    if known.name == openslide_reader.OpenSlideReader.backend:
+                        tiff_reader.refuse_false_colours(path)
                     return known.open(path, mpp, why)
             except FastPathDoubtError as doubt:
                 why = str(doubt)

@@ -105,7 +105,9 @@ class Vouched:
 class Chain:
     """What a check of the log found.
 
-    `runs` and `kept` are the results that were stored and found again, `ended` the last event of each slide with its
+    `runs` and `kept` are the results that were stored and found again, `last` those that count: of each slide the one
+    stored last, and what later runs found in its place if it was stored before with the same findings (a result that
+    was announced may not have found its place: the disk was full). `ended` the last event of each slide with its
     error code, by slide id; `head` is the SHA-256 of the last line, `links` those of all.
     """
 
@@ -113,6 +115,7 @@ class Chain:
     notes: list[str] = field(default_factory=list)
     runs: dict[str, set[Vouched]] = field(default_factory=dict)
     kept: dict[str, set[Vouched]] = field(default_factory=dict)
+    last: dict[str, set[Vouched]] = field(default_factory=dict)
     ended: dict[str, tuple[str, str]] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
     head: str = _FIRST
@@ -126,7 +129,11 @@ class Chain:
     def known(self, slide_id: str) -> set[Vouched]:
         """The results that the log vouches for. What was merely found again counts only where no run is recorded: else
         a forgery would be vouched for by the next run that keeps it."""
-        return self.runs.get(slide_id) or self.kept.get(slide_id) or set()
+        return self.last.get(slide_id) or self.kept.get(slide_id) or set()
+
+    def is_older(self, slide_id: str, found: Vouched) -> bool:
+        """Whether a result was stored once, and another one of its slide later."""
+        return found in self.runs.get(slide_id, ()) and found not in self.known(slide_id)
 
 
 def check_chain(path: Path, key: bytes | None = None) -> Chain:
@@ -162,9 +169,17 @@ def _take(chain: Chain, entry: Mapping[str, str]) -> None:
     slide_id, event = entry["slide_id"], entry["event"]
     chain.ended[slide_id] = (event, entry.get("error_code", ""))
     if "result_sha256" in entry:
-        known = chain.kept if event == "kept" else chain.runs
         vouched = Vouched(entry["result_sha256"], entry.get("commit_sha256", ""))
+        if event != "kept":
+            chain.last[slide_id] = {vouched}
+        elif vouched in chain.runs.get(slide_id, ()) and _same_findings(chain.last[slide_id], vouched):
+            chain.last[slide_id].add(vouched)
+        known = chain.kept if event == "kept" else chain.runs
         known.setdefault(slide_id, set()).add(vouched)
+
+
+def _same_findings(last: set[Vouched], vouched: Vouched) -> bool:
+    return any(one.result_sha256 == vouched.result_sha256 for one in last)
 
 
 def _tell_unread(chain: Chain, number: int, *, torn: bool) -> None:

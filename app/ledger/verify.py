@@ -12,7 +12,7 @@ from pathlib import Path
 from aggregate.result import SlideStatus
 from aggregate.store import SUFFIX, committed_digests, load_summary, result_path, verify
 from aggregate.stored_attributes import is_slide_id
-from app.ledger.audit import AUDIT, Chain, audit_key, check_chain
+from app.ledger.audit import AUDIT, Chain, Vouched, audit_key, check_chain
 from app.ledger.records import SLIDES_CSV, SlideRow
 from app.ledger.slide_ids import read_slide_ids
 from app.ledger.table import StoredTable, read_table
@@ -157,7 +157,10 @@ def _unvouched(result: Path, chain: Chain) -> list[str]:
         digests = committed_digests(result)
     except StoreError as error:
         return [error.detail]
-    known = chain.known(result.name.removesuffix(SUFFIX))
+    slide_id = result.name.removesuffix(SUFFIX)
+    if chain.is_older(slide_id, Vouched(**digests)):
+        return [f"is an older result: {AUDIT} recorded a later one"]
+    known = chain.known(slide_id)
     commits = {one.commit_sha256 for one in known if one.result_sha256 == digests["result_sha256"]}
     if not commits:
         return [f"{AUDIT} has no record of it"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,8 @@ _TILE_SIDE_PX = (16, 4096)
 # TIFF 6.0 and BigTIFF tag numbers.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 277, 284, 322, 323, 324, 325
-_SAMPLE_FORMAT, _JPEG_TABLES = 339, 347
+_SAMPLE_FORMAT, _JPEG_TABLES, _SUB_DIRECTORIES = 339, 347, 330
+_MAX_SUB_DIRECTORIES = 32
 _SCALARS = frozenset((_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _PLANAR)) | frozenset(
     (_TILE_WIDTH, _TILE_HEIGHT)
 )
@@ -105,6 +106,39 @@ def tiled_jpegs(fd: int) -> tuple[TiledJpeg, ...]:
     file, offset = open_tiff(fd)
     tiled = (entries for entries in read_directories(file, offset) if _TILE_OFFSETS in entries)
     return tuple(_tiled_jpeg(file, entries) for entries in tiled)
+
+
+def sub_jpegs(fd: int, size_px: tuple[int, int]) -> tuple[TiledJpeg, ...]:
+    """The tiled JPEG levels that hang below the first directory of that size (SubIFDs, as OME-TIFF has them).
+
+    One in another layout is left out. Raises FastPathDoubtError where the file is damaged before that.
+    """
+    file, offset = open_tiff(fd)
+    for entries in read_directories(file, offset):
+        if _SUB_DIRECTORIES in entries and _size_px(file, entries) == size_px:
+            places = file.values(entries[_SUB_DIRECTORIES], most=_MAX_SUB_DIRECTORIES)
+            found = (_readable(file, lambda at=int(place): _entries(file, at)[0]) for place in places)  # type: ignore[misc]
+            return tuple(level for level in found if level is not None)
+    return ()
+
+
+def readable_jpegs(fd: int) -> tuple[TiledJpeg, ...]:
+    """As `tiled_jpegs`, without the directories that are in another layout."""
+    file, offset = open_tiff(fd)
+    found = (_readable(file, lambda of=entries: of) for entries in read_directories(file, offset))  # type: ignore[misc]
+    return tuple(level for level in found if level is not None)
+
+
+def _readable(file: TiffFile, entries: Callable[[], Mapping[int, Entry]]) -> TiledJpeg | None:
+    try:
+        return _tiled_jpeg(file, entries())
+    except FastPathDoubtError:
+        return None
+
+
+def _size_px(file: TiffFile, entries: Mapping[int, Entry]) -> tuple[int, int]:
+    width, height = (_scalar(file, entries[tag]) if tag in entries else 0 for tag in (_WIDTH, _HEIGHT))
+    return width, height
 
 
 def read_directories(file: TiffFile, offset: int) -> Iterator[dict[int, Entry]]:

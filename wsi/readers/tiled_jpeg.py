@@ -6,6 +6,7 @@ are compared with OpenSlide's at opening. On any doubt the file is left to OpenS
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,8 +22,9 @@ import openslide
 from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
 from wsi.identity import SlideFiles, open_slide_fd
 from wsi.readers.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
+from wsi.readers.level_scale import StoredLevel, scale_levels
 from wsi.readers.openslide import MAX_REGION_PIXELS, OpenSlideReader
-from wsi.readers.tiff_directory import FastPathDoubtError, TiledJpeg, tiled_jpegs
+from wsi.readers.tiff_directory import FastPathDoubtError, TiledJpeg, readable_jpegs, sub_jpegs, tiled_jpegs
 from wsi.readers.tile_cache import TileCache
 from wsi.region import clip, overview, shrink_to, white
 from wsi.slide import Pixels
@@ -38,6 +40,9 @@ _DECODED = TileCache(256 * 2**20)
 _MAX_BLEND_DIFFERENCE = 6.0
 # Glass is within a few grey levels of neutral; in the wrong colour space it is over a hundred away.
 _LEAST_TINT_DIFFERENCE = 20.0
+_MOST_TINT = (
+    60.0  # of the brightest twentieth of a tile full of tissue; more is no white, whatever the other colours say
+)
 
 Pair = tuple[int, int]
 
@@ -48,6 +53,22 @@ def recognises(path: Path) -> bool:
         return openslide.OpenSlide.detect_format(str(path)) in _FORMATS
     except openslide.OpenSlideError:
         return False
+
+
+def refuse_false_colours(path: Path) -> None:
+    """Raises UnsupportedSlideError where OpenSlide would show the colours of the tags, and the tiles say others."""
+    if not recognises(path):
+        return
+    fd = open_slide_fd(path)
+    try:
+        for tiles in readable_jpegs(fd):
+            stored = _stored_level(tiles)
+            if _recoloured(fd, path.name, stored) is not stored:
+                raise _contradicts(path.name)
+    except FastPathDoubtError:
+        pass  # no tiled JPEG that is read here: nothing contradicts
+    finally:
+        os.close(fd)
 
 
 class TiffJpegReader:
@@ -66,7 +87,7 @@ class TiffJpegReader:
                 self.files.check()  # what was opened twice must be one file
                 self._stored = _stored_levels(self._fd, known)
                 self._identity = object()
-                recoloured = tuple(self._recoloured(path.name, stored) for stored in self._stored)
+                recoloured = tuple(_recoloured(self._fd, path.name, stored) for stored in self._stored)
                 contradicts = any(new is not old for new, old in zip(recoloured, self._stored, strict=True))
                 try:
                     checked = self._verify(known)
@@ -83,6 +104,8 @@ class TiffJpegReader:
                 self.close()
                 raise
             self._describe(known, {**known.metadata, "reader": note})
+            if len(self.levels) == 1:
+                self._add_sub_levels()
 
     def _describe(
         self, slide: OpenSlideReader | TiffJpegReader, metadata: Mapping[str, str | float | int | bool]
@@ -94,6 +117,24 @@ class TiffJpegReader:
         self.spacing: Spacing = slide.spacing
         self.bounds_px: tuple[int, int, int, int] = slide.bounds_px
         self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
+
+    def _add_sub_levels(self) -> None:
+        """Levels in SubIFDs, as OME-TIFF has them and OpenSlide does not see: those that show the slide evenly."""
+        [finest] = self._stored
+        try:
+            below = _sub_levels(self._fd, self.path.name, finest.tiles.size_px)
+        except FastPathDoubtError:
+            return
+        self._stored = (finest, *below)
+        self.levels = tuple(Level(level.tiles.size_px, 1.0) for level in self._stored)  # to read them by
+        stored = [_as_stored(level, self.size_px) for level in self._stored]
+        found = scale_levels(
+            stored, lambda level, corner, size: self.read_region(corner, level, size), compare_all=True
+        )
+        self.levels = found.levels
+        self._stored, self._identity = tuple(self._stored[number] for number in found.stored), object()
+        if found.left_out:
+            self._describe(self, {**self.metadata, "levels_left_out": found.left_out})
 
     def read_region(self, level_xy: Pair, level: int, size_px: Pair) -> Pixels:
         """See `wsi.slide.Slide.read_region`. Stored pixels, whatever the level's downsample."""
@@ -138,7 +179,10 @@ class TiffJpegReader:
                 return
             except (OddJpegError, OSError, OverflowError):
                 pass  # OpenSlide is lenient with some damage, and has the words for the rest
-        if length and self._strict:
+        if not length and stored.ours_alone:
+            into[:] = 255
+            return
+        if length and (self._strict or stored.ours_alone):
             raise CorruptSlideError(
                 f"{self.path.name} is damaged: a tile cannot be decoded", hint="copy or scan it again"
             )
@@ -148,33 +192,6 @@ class TiffJpegReader:
             self._openslide = OpenSlideReader(self.path, self._given_mpp)
         corner = (column * tiles.tile_px[0], row * tiles.tile_px[1])
         into[:] = self._openslide.read_region(corner, level, tiles.tile_px)
-
-    def _recoloured(self, name: str, stored: _StoredLevel) -> _StoredLevel:
-        """The level itself; where its tiles contradict its tag, with the colours that keep its brightest part neutral.
-
-        Raises UnsupportedSlideError where the pixels do not tell which is right.
-        """
-        lengths = stored.tiles.lengths
-        if not lengths.any():
-            return stored
-        # The plainest tile is glass, where there is any.
-        picks = (int(np.argmin(np.where(lengths > 0, lengths, lengths.max() + 1))), int(np.argmax(lengths)))
-        samples = [self._stored_bytes(stored, index) for index in picks]
-        claimed = marked_colours(stored.tiles.tables) or marked_colours(samples[0])
-        if claimed is None or claimed == stored.tiles.photometric:
-            return stored
-        other = _stored_level(replace(stored.tiles, photometric=claimed))
-        tints = [min(_tint(level, sample) for sample in samples) for level in (stored, other)]
-        if abs(tints[0] - tints[1]) < _LEAST_TINT_DIFFERENCE:
-            raise _contradicts(name)
-        return stored if tints[0] < tints[1] else other
-
-    def _stored_bytes(self, stored: _StoredLevel, index: int) -> bytes:
-        length = min(int(stored.tiles.lengths[index]), stored.longest_bytes)
-        try:
-            return os.pread(self._fd, length, int(stored.tiles.offsets[index]))
-        except (OSError, OverflowError):
-            return b""
 
     def _verify(self, known: OpenSlideReader) -> int:
         """Compares the fullest tile of each level, and the last of level 0, with OpenSlide's; gives their number."""
@@ -237,6 +254,7 @@ class _StoredLevel:
     tiles: TiledJpeg
     head: bytes  # see `shared_head`
     longest_bytes: int  # no honest JPEG of the tile's size is longer
+    ours_alone: bool = False  # OpenSlide does not see it
 
 
 def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
@@ -252,6 +270,35 @@ def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
             raise FastPathDoubtError("some of its tiles are missing")
         stored.append(_stored_level(fitting[0]))
     return tuple(stored)
+
+
+def _recoloured(fd: int, name: str, stored: _StoredLevel) -> _StoredLevel:
+    """The level itself; where its tiles contradict its tag, with the colours that keep its brightest part neutral.
+
+    Raises UnsupportedSlideError where the pixels do not tell which is right.
+    """
+    lengths = stored.tiles.lengths
+    if not lengths.any():
+        return stored
+    # The plainest tile is glass, where there is any.
+    picks = (int(np.argmin(np.where(lengths > 0, lengths, lengths.max() + 1))), int(np.argmax(lengths)))
+    samples = [_stored_bytes(fd, stored, index) for index in picks]
+    claimed = marked_colours(stored.tiles.tables) or marked_colours(samples[0])
+    if claimed is None or claimed == stored.tiles.photometric:
+        return stored
+    other = replace(_stored_level(replace(stored.tiles, photometric=claimed)), ours_alone=stored.ours_alone)
+    tints = [min(_tint(level, sample) for sample in samples) for level in (stored, other)]
+    if abs(tints[0] - tints[1]) < _LEAST_TINT_DIFFERENCE or min(tints) > _MOST_TINT:
+        raise _contradicts(name)
+    return stored if tints[0] < tints[1] else other
+
+
+def _stored_bytes(fd: int, stored: _StoredLevel, index: int) -> bytes:
+    length = min(int(stored.tiles.lengths[index]), stored.longest_bytes)
+    try:
+        return os.pread(fd, length, int(stored.tiles.offsets[index]))
+    except (OSError, OverflowError):
+        return b""
 
 
 def _tint(level: _StoredLevel, tile: bytes) -> float:
@@ -271,6 +318,21 @@ def _contradicts(name: str) -> UnsupportedSlideError:
         f"{name} contradicts itself: its tiles and its tags name different colour spaces",
         hint="export it again; which of RGB and YCbCr is meant cannot be told",
     )
+
+
+def _sub_levels(fd: int, name: str, finest_px: Pair) -> list[_StoredLevel]:
+    """Largest first. One whose colours cannot be told is passed over. Raises FastPathDoubtError."""
+    found = []
+    for tiles in sub_jpegs(fd, finest_px):
+        if tiles.size_px[0] < finest_px[0] and tiles.size_px[1] < finest_px[1]:
+            with contextlib.suppress(UnsupportedSlideError):
+                found.append(_recoloured(fd, name, replace(_stored_level(tiles), ours_alone=True)))
+    return sorted(found, key=lambda level: level.tiles.size_px, reverse=True)
+
+
+def _as_stored(level: _StoredLevel, finest: Pair) -> StoredLevel:
+    quotients = [whole / side for whole, side in zip(finest, level.tiles.size_px, strict=True)]
+    return StoredLevel(level.tiles.size_px, sum(quotients) / 2, level.tiles.tile_px)
 
 
 def _stored_level(tiles: TiledJpeg) -> _StoredLevel:

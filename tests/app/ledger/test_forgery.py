@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import secrets
+import shutil
+import time
 
 import pytest
 import zarr
@@ -225,6 +227,49 @@ def test_lines_of_older_versions_vouch_by_what_was_found(out):
     labels(out / "a.zarr")
     reseal(out / "a.zarr")
     assert list(verify_results(out).broken) == ["a.zarr"]
+
+
+def stored_anew(out, slide_id, **values):
+    result = make_result(slide_id, file=f"{slide_id}.svs", **values)
+    audit = AuditLog(out, "Anna", "r2")
+    store.save(result, out, announce=lambda digests: audit.record("run", slide_id, digests))
+    merge_rows(out, [SlideRow.of_result(result)], CLASSES)
+
+
+@pytest.mark.parametrize("values", [{"call": "normal", "probabilities": (0.1, 0.8, 0.1)}, {}, {"mpp": 0.25}])
+@pytest.mark.parametrize("sealed", [True, False])
+def test_an_older_result_that_is_put_back_is_named(out, tmp_path, request, values, sealed):
+    """The log knows it, with a key too; but it stored another one later."""
+    if sealed:
+        request.getfixturevalue("key")
+        (out / AUDIT).unlink()
+        for slide_id in ("a", "b"):
+            stored_anew(out, slide_id)
+        AuditLog(out, "Anna", "r1").record("failed", "c", {"error_code": "corrupt-slide"})
+    shutil.copytree(out / "a.zarr", tmp_path / "older.zarr")
+    time.sleep(0.01)
+    stored_anew(out, "a", **values, metadata={"vendor": "another"})
+    assert verify_results(out).is_whole
+    shutil.rmtree(out / "a.zarr")
+    shutil.copytree(tmp_path / "older.zarr", out / "a.zarr")
+    merge_rows(out, [SlideRow.of_result(store.load(out / "a.zarr"))], CLASSES)
+    found = verify_results(out)
+    assert found.broken == {"a.zarr": [f"is an older result: {AUDIT} recorded a later one"]} and not found.audit
+
+
+def test_a_run_that_finds_the_same_again_vouches_for_what_was_stored_before(out, tmp_path):
+    """A result was announced and found no place, the disk being full: the next run keeps the one before."""
+    before = store.committed_digests(out / "a.zarr")
+    audit = AuditLog(out, "Anna", "r2")
+    audit.record("run", "a", {**before, "commit_sha256": "0" * 64})
+    assert list(verify_results(out).broken) == ["a.zarr"]
+    audit.record("kept", "a", before)
+    assert verify_results(out).is_whole
+    # Files that no run stored are vouched for by no keeping.
+    labels(out / "a.zarr")
+    reseal(out / "a.zarr")
+    audit.record("kept", "a", store.committed_digests(out / "a.zarr"))
+    assert verify_results(out).broken["a.zarr"] == [f"its files are not those that {AUDIT} recorded"]
 
 
 @pytest.mark.parametrize("missing", ["event", "slide_id", "previous"])

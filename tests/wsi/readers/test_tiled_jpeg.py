@@ -236,7 +236,7 @@ def test_each_tile_is_decoded_once_by_threads_that_share(
     assert len(decoded) == level_0 + 2  # and the tiles of levels 1 and 2 that were looked at on opening
 
 
-def _coloured(tmp_path: Path, *, tiles_say: str, tags_say: str, glass: bool, aperio: bool) -> Path:
+def _coloured(tmp_path: Path, *, tiles_say: str, tags_say: str, glass: bool, aperio: bool, change=None) -> Path:
     """A slide of one level whose tiles are JPEG in the colour space `tiles_say`, with its marker."""
     pixels = np.zeros((200, 300, 3), np.uint8)
     pixels[:] = (222, 60, 196)
@@ -252,7 +252,7 @@ def _coloured(tmp_path: Path, *, tiles_say: str, tags_say: str, glass: bool, ape
             tiles.append(buffer.getvalue())
     text = APERIO.format(300, 200, 64, 64) if aperio else ""
     tags = level_tags((300, 200), 64, tiles, tags_say, "444", text)
-    return write_tiff(tmp_path / "x.svs", [(tags, tiles)])
+    return write_tiff(tmp_path / "x.svs", [(tags, tiles)], change=change)
 
 
 @pytest.mark.parametrize("aperio", [False, True])
@@ -280,3 +280,28 @@ def test_contradicting_colour_spaces_without_glass_are_refused(tmp_path: Path) -
 def test_a_marker_that_agrees_changes_nothing(tmp_path: Path, space: str) -> None:
     with open_slide(_coloured(tmp_path, tiles_say=space, tags_say=space, glass=False, aperio=True), mpp=0.25) as slide:
         assert slide.metadata["reader"] == "tiff-jpeg (verified on 2 tiles)"
+
+
+@pytest.mark.parametrize("tiles_say", ["rgb", "ycbcr"])
+@pytest.mark.parametrize("glass", [True, False])
+@pytest.mark.parametrize("aperio", [True, False])
+def test_openslide_is_not_asked_for_colours_that_it_would_show_wrongly(
+    tmp_path: Path, tiles_say: str, glass: bool, aperio: bool
+) -> None:
+    tags_say = "ycbcr" if tiles_say == "rgb" else "rgb"
+    path = _coloured(tmp_path, tiles_say=tiles_say, tags_say=tags_say, glass=glass, aperio=aperio)
+    with pytest.raises(UnsupportedSlideError, match="contradicts itself"):
+        open_slide(path, mpp=0.25, reader="openslide")
+    agreeing = _coloured(tmp_path, tiles_say=tiles_say, tags_say=tiles_say, glass=glass, aperio=aperio)
+    assert open_slide(agreeing, mpp=0.25, reader="openslide").backend == "openslide"
+
+
+def test_nor_where_the_fast_reader_leaves_the_slide_to_it(tmp_path: Path) -> None:
+    """A tile is missing, which the fast reader declines: OpenSlide would have shown the colours of the tags."""
+
+    def one_missing(directories):
+        directories[0][325][1][0] = 0
+
+    path = _coloured(tmp_path, tiles_say="rgb", tags_say="ycbcr", glass=True, aperio=True, change=one_missing)
+    with pytest.raises(UnsupportedSlideError, match="contradicts itself"):
+        open_slide(path, mpp=0.25)
