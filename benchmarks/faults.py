@@ -17,7 +17,7 @@ from tests.faults.common import draw_slides, run_to_end
 from tests.faults.kills import kill_runs
 from tests.faults.mutations import mutate_slides
 from tests.faults.others import fill_the_disk, flip_bits, run_long, run_together, same_on_all_engines
-from tests.faults.outputs import mutate_outputs
+from tests.faults.outputs import OutputFigures, mutate_outputs
 from tests.faults.writes import fail_each_write
 
 
@@ -55,7 +55,7 @@ def flips(folder: Path) -> object:
     return flip_bits(folder / "out", flips=200)
 
 
-def outputs(folder: Path) -> object:
+def outputs(folder: Path, count: int = 1000) -> OutputFigures:
     # Loaded here, so that the thousands of commands need not.
     import zarr  # noqa: F401
 
@@ -65,7 +65,7 @@ def outputs(folder: Path) -> object:
     import app.ledger.repair
     import app.viewer.server  # noqa: F401
 
-    return mutate_outputs(draw_slides(folder / "in", 2, 600), folder / "run", seeds=range(1000))
+    return mutate_outputs(draw_slides(folder / "in", 2, 600), folder / "run", seeds=range(count))
 
 
 def engines(folder: Path) -> object:

@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
-from tests.faults.common import digests, draw_slides, flaws, run_to_end, start_run, table
+from tests.faults.common import ROOT, digests, draw_slides, flaws, run_to_end, start_run, table
 from tests.faults.kills import kill_runs
 from tests.faults.mutations import MUTATIONS, mutate_slides
 from tests.faults.others import fill_the_disk, flip_bits, run_together
@@ -71,6 +72,17 @@ def test_flipped_bits_are_named(slides, tmp_path):
     run_to_end(slides / "slide-0000.tif", tmp_path / "out")
     figures = flip_bits(tmp_path / "out", flips=20)
     assert figures.named == 20
+
+
+def test_whatever_lies_in_an_output_ends_no_command_in_an_internal_error(tmp_path):
+    """All commands on changed outputs, each in a process of its own; a process of its own forks them."""
+    code = (
+        "import sys; from pathlib import Path; from benchmarks.faults import outputs; "
+        "print(outputs(Path(sys.argv[1]), 2))"
+    )
+    command = [sys.executable, "-c", code, tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    assert done.stdout.startswith("2 outputs, 12 commands (") and "; 0 wrong; at most 0." in done.stdout, done.stderr
 
 
 def test_shards_together_are_the_whole(slides, tmp_path):
