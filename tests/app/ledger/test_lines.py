@@ -168,3 +168,14 @@ def test_lines_are_numbered_and_one_that_is_no_line_of_ours_comes_in_parts(tmp_p
     found = list(numbered_lines(tmp_path / "log"))
     assert [(number, len(line)) for number, line in found] == [(1, 2), (2, MAX_LINE_BYTES), (3, 6), (4, 4)]
     assert MAX_LINE_BYTES == 1 << 20 and b"".join(line for _, line in found).endswith(b"\ntorn")
+
+
+def test_a_single_byte_that_was_left_is_closed_too(tmp_path):
+    (tmp_path / "log").write_bytes(b"x")
+    append_line(tmp_path / "log", "one")
+    assert (tmp_path / "log").read_bytes() == b"x\none\n"
+
+
+def test_of_a_line_that_is_too_long_to_be_ours_only_the_end_is_read(tmp_path):
+    (tmp_path / "log").write_bytes(b"y\n" + b"x" * 70_000)
+    assert last_line(tmp_path / "log") == b"x" * 65_536
