@@ -190,6 +190,8 @@ def test_a_failure_that_the_log_tells_with_another_code_is_named(out):
     row = SlideRow("c", "c.svs", "failed", error_code="crashed")
     merge_rows(out, [row], CLASSES)
     assert verify_results(out).table == [told]
+    merge_rows(out, [SlideRow("c", "c.svs", "done", error_code="corrupt-slide")], CLASSES)
+    assert verify_results(out).table == [told]
     merge_rows(out, (), CLASSES, without=frozenset({"c"}))
     assert verify_results(out).table == [told]
 
