@@ -57,7 +57,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "app/ledger/locks.py": ("tests/app/ledger/test_lock_files.py", *_LOCKED),
     "app/ledger/lines.py": ("tests/app/ledger/test_lines.py", *_LOCKED),
     "app/ledger/table.py": ("tests/app/ledger/test_table.py", *_LOCKED),
-    "app/ledger/audit.py": ("tests/app/ledger/test_audit.py", *_LOCKED),
+    "app/ledger/audit.py": ("tests/app/ledger/test_audit.py", *_LOCKED, "tests/app/ledger/test_forgery.py"),
     "app/ledger/records.py": ("tests/app/ledger/test_records.py",),
     "app/ledger/verify.py": ("tests/app/ledger/test_verifying.py", "tests/app/ledger/test_forgery.py"),
 }
