@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.ranks import median, quantile
 from wsi.errors import ModelError
 
 # Familiarity of a tile at the threshold distance, by the shape of the mapping.
@@ -96,8 +97,8 @@ class Familiarity:
     def typical_residual(self, white: Rows, known_share: float = 1.0) -> Rows:
         """(d,) the median way from the nearest centre to whitened features (n, d), of the `known_share` nearest."""
         distances, nearest = self._nearest(white)
-        kept = distances <= np.quantile(distances, known_share)
-        return np.asarray(np.median(white[kept] - self.centres[nearest[kept]], axis=0), np.float64)
+        kept = distances <= quantile(distances, known_share)
+        return np.asarray(median(white[kept] - self.centres[nearest[kept]]), np.float64)
 
     def aligned(self, alignment: Alignment | None) -> Familiarity:
         """The same with an alignment. Raises ModelError where it is of another number of features."""

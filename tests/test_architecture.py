@@ -168,16 +168,33 @@ def test_drawing_outside_the_pages_is_found(small_house, line):
 
 def modules_after(code: str) -> set[str]:
     """Top-level modules that are imported once `code` has run in a fresh interpreter."""
+    return {name.split(".")[0] for name in all_modules_after(code)}
+
+
+def all_modules_after(code: str) -> set[str]:
+    """Every module, by its dotted name."""
     script = f"import sys\ntry:\n{_indented(code)}\nexcept SystemExit: pass\nprint('MODULES', *sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     [line] = [line for line in done.stdout.splitlines() if line.startswith("MODULES ")]
-    return {name.split(".")[0] for name in line.split()[1:]}
+    return set(line.split()[1:])
 
 
 def _indented(code: str) -> str:
     return "\n".join(f"    {line}" for line in code.splitlines())
 
 
+WORKER = """
+from pathlib import Path
+from app.batch.engines.task import ModelCache, process_slide
+from app.batch.job import SlideJob
+from app.config import RunConfig
+from app.ledger.prepare import prepare_output
+from classifier.model import DEFAULT_MODEL
+config = RunConfig(Path("{out}"), DEFAULT_MODEL)
+prepare_output(config.out)
+outcome = process_slide(SlideJob(Path("{slide}"), "{slide}", "one"), config, ModelCache(config))
+assert not outcome.row.error_code and outcome.row.tiles, outcome
+"""
 HEAVY = {"tensorflow", "keras", "streamlit", "pandas", "sklearn", "altair", "matplotlib"}
 
 
@@ -203,9 +220,25 @@ def test_a_command_imports_nothing_heavy_that_it_does_not_need(arguments, ready_
 def test_the_process_that_hands_slides_out_loads_nothing_to_read_them(ready_slide, tmp_path):
     """What a worker answers must not make its parent load what the worker needed."""
     command = ["run", str(ready_slide.path), "--out", str(tmp_path / "out")]
-    loaded = modules_after(f"from app.cli import main\nmain({command!r})")
+    loaded = all_modules_after(f"from app.cli import main\nmain({command!r})")
     assert (tmp_path / "out" / "slides.csv").exists()
     assert not loaded & {"cv2", "openslide", "simplejpeg", "zarr", "scipy", "ai_edge_litert"}
+    for_others = {"classifier.networks.onnx_file", "app.slides", "app.reports", "app.viewer"}
+    assert not loaded & {*for_others, "concurrent.futures", "numpy.ma", "xml.etree", "cryptography", "pydicom"}
+
+
+def test_doing_a_slide_loads_nothing_that_few_slides_need(ready_slide, tmp_path):
+    """Some hundredths of a second each, in every worker that starts."""
+    loaded = all_modules_after(WORKER.format(slide=str(ready_slide.path), out=str(tmp_path)))
+    assert {"cv2", "zarr", "ai_edge_litert", "app.pipeline", "aggregate.summary"} <= loaded
+    for_others = {
+        "classifier.networks.onnx_file",
+        "classifier.site",
+        "classifier.training",
+        "app.slides",
+        "app.reports",
+    }
+    assert not loaded & {*for_others, "numpy.ma", "xml.etree", "cryptography", "pydicom", "tifffile", *HEAVY}
 
 
 def test_the_check_sees_tensorflow_where_it_is_imported():

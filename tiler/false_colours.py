@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.ranks import quantile
+
 # What white to light grey becomes: (least, largest) of red, green, blue.
 _FALSE_GLASS = (
     ((250, 112, 250), (255, 130, 255)),  # RGB decoded as if it were YCbCr
@@ -39,7 +41,7 @@ def red_and_blue_exchanged(tissue_rgb: NDArray[np.uint8], glass: NDArray[np.floa
     if len(density) < _MIN_STAINED_PX:
         return False
     whole = density.sum(axis=1)
-    first, last = np.quantile(whole, [0.25, 0.75])
+    first, last = quantile(whole, 0.25), quantile(whole, 0.75)
     thin, dense = density[whole <= first].mean(axis=0), density[whole >= last].mean(axis=0)
     thin_ratio, dense_ratio = thin[0] / max(thin[2], 1e-3), dense[0] / max(dense[2], 1e-3)
     if thin_ratio < _EXCHANGED_THIN or dense_ratio > _EXCHANGED_DENSE * thin_ratio:

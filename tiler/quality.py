@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.ranks import median, quantile
 from tiler.spec import TileQuality
 
 # A tile with less tissue shows mostly glass; one over the slide's edge mostly nothing.
@@ -63,7 +64,7 @@ def sharpness(details: NDArray[np.float32]) -> float:
     """Of a tile with these `details`, the median of its cells; infinite for one without contrast, which is nothing to
     call blurred."""
     told = details[np.isfinite(details)]
-    return float(np.median(told)) if len(told) else float("inf")
+    return float(median(told)) if len(told) else float("inf")
 
 
 def details(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -85,7 +86,7 @@ def out_of_focus(details: NDArray[np.float32]) -> NDArray[np.uint8]:
     told = np.isfinite(details)
     if told.sum() < _LEAST_CELLS:
         return np.zeros(len(details), np.uint8)
-    soft = told & (details < _OWN_SHARE * np.quantile(details[told], _OWN_QUANTILE))
+    soft = told & (details < _OWN_SHARE * quantile(details[told], _OWN_QUANTILE))
     count = soft.sum(axis=1)
     blurred = (count > _MAX_SOFT_CELLS * told.sum(axis=1)) & (count >= _LEAST_SOFT_CELLS)
     return blurred.astype(np.uint8) * np.uint8(TileQuality.BLUR)

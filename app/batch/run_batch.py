@@ -21,7 +21,6 @@ from app.ledger.locks import try_lock
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow
 from app.ledger.table import SlideTable
-from app.slides.question import error_of
 from wsi import __version__
 from wsi.errors import ModelError, OutputUnwritableError, SiteError, StoreError
 
@@ -84,6 +83,8 @@ def run_batch(
                 if isinstance(event, SlideFinished):
                     event = _with_older_result(event, config.out)
                     if event.fate in _ENDINGS:
+                        from app.slides.question import error_of  # a run that goes well never asks a slide
+
                         raise error_of([event.row.error_code, event.row.message, ""])
                     under_way.pop(event.job.slide_id, None)
                     _count(tally, event)

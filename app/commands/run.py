@@ -118,7 +118,6 @@ def _checked_card(request: RunRequest) -> ModelCard:
     from classifier.model import find_model
     from classifier.model_folder.card import NETWORK_FILE
     from classifier.model_folder.files import read_folder
-    from classifier.runtimes.onnx_session import need_onnx_runtime
     from tiler.spec import TileSpec
 
     what = request.what
@@ -130,6 +129,8 @@ def _checked_card(request: RunRequest) -> ModelCard:
     card = read_folder(find_model(request.how.model)).card  # whole: a damaged one must not cost a row a slide
     TileSpec(card.tile.size_px, card.tile.mpp, request.how.overlap)
     if NETWORK_FILE in card.files and request.engine.engine == "local":
+        from classifier.runtimes.onnx_session import need_onnx_runtime
+
         need_onnx_runtime()  # said once, before anything is written
     return card
 

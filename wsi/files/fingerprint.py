@@ -6,14 +6,17 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from wsi.errors import UnreadableFileError
 from wsi.identity import open_slide_file
 from wsi.readers.slide_files import slide_files
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _PIECE_BYTES = 1 << 20
 
@@ -37,6 +40,8 @@ def fingerprint(path: Path, stop: Event | None = None) -> str:
 @contextmanager
 def fingerprint_meanwhile(path: Path) -> Iterator[Future[str]]:
     """The fingerprint as it is being taken on a thread of its own; given up where the `with` ends before."""
+    from concurrent.futures import ThreadPoolExecutor  # the process that hands slides out has no use for threads
+
     stop = Event()
     with ThreadPoolExecutor(1, thread_name_prefix="fingerprint") as pool:
         try:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 from wsi.metadata import number
 from wsi.spacing import Pair, mpp_from_tiff_resolution
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 # The part of a description that is looked at; pixel sizes stand near the beginning.
 _MAX_CHARACTERS = 1 << 20
@@ -40,6 +42,8 @@ def ome_mpp(description: str, size_px: tuple[int, int]) -> Pair | None:
         return None
     if "<!" in re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL):  # declarations can name files, and grow without end
         return None
+    from xml.etree import ElementTree  # few slides have any XML
+
     parser: Any = ElementTree.XMLPullParser(("start",))
     try:
         parser.feed(text.encode("utf-8", "surrogateescape").strip(b"\0 \r\n\t\xef\xbb\xbf"))
