@@ -10,7 +10,7 @@ import numpy as np
 
 from aggregate.doubts import Doubts
 from aggregate.pool import Pooled, normalised_entropy
-from aggregate.result import UNDETERMINED, Decision
+from aggregate.result import OTHER_TUMOUR, UNDETERMINED, Decision
 from aggregate.thresholds import DecisionRules
 
 
@@ -69,6 +69,7 @@ def decide(
         UNDETERMINED: call == UNDETERMINED,
         "false-colours": scan.false_colours,
         "unfamiliar-slide": scan.unfamiliar and shares.unfamiliar > rules.unfamiliar_share,
+        "other-tumour": call == OTHER_TUMOUR,
         "unfamiliar-tissue": shares.unfamiliar > rules.unfamiliar_share,
         "familiarity-unknown": math.isnan(shares.unfamiliar),
         "known-by-site": shares.by_site > rules.by_site_share * shares.voting,

@@ -10,12 +10,16 @@ from tiler.spec import Grid
 
 
 def build_heatmap(
-    grid: Grid, probabilities: NDArray[np.floating], votes: NDArray[np.bool_], slide_mpp: float
+    grid: Grid,
+    probabilities: NDArray[np.floating],
+    votes: NDArray[np.bool_],
+    slide_mpp: float,
+    tumour: NDArray[np.bool_] | None = None,
 ) -> Heatmap:
     """Each cell is the mean of the tiles that cover it and voted; NaN and call 0 where none did.
 
-    `probabilities` is (n, c), `votes` (n,), in the grid's order. Cells without tissue have no call even where a
-    tile of their neighbour's tissue reaches over them.
+    `probabilities` is (n, c), `votes` (n,), in the grid's order; `tumour` (c,) tells which outputs are one. Cells
+    without tissue have no call even where a tile of their neighbour's tissue reaches over them.
     """
     rows, columns = grid.shape
     n_classes = probabilities.shape[1]
@@ -31,7 +35,7 @@ def build_heatmap(
     mean = np.full(total.shape, np.nan, np.float32)
     mean[:, covered] = (total[:, covered] / count[covered]).astype(np.float32)
     call = np.zeros((rows, columns), np.uint8)
-    call[covered] = mean[:, covered].argmax(axis=0) + 1
+    call[covered] = likeliest(mean[:, covered].T, tumour) + 1
     return Heatmap(
         probabilities=mean,
         call=call,
@@ -40,3 +44,17 @@ def build_heatmap(
         cell_px=grid.cell_px,
         cell_um=grid.cell_px * slide_mpp,
     )
+
+
+def likeliest(probabilities: NDArray[np.floating], tumour: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
+    """(n,) the output that each row of (n, c) is told as.
+
+    Where `tumour` (c,) is given, kinds without tumour count together first: a cell of 0.3 stroma,
+    0.3 lymphoid tissue and 0.4 tumour is more likely none.
+    """
+    if tumour is None or (~tumour).sum() < 2 or not len(probabilities):
+        return probabilities.argmax(axis=1)
+    without = probabilities[:, ~tumour].sum(axis=1)
+    shown = np.where(tumour, probabilities, -1.0)
+    of_tissue = np.where(~tumour, probabilities, -1.0).argmax(axis=1)
+    return np.where(shown.max(axis=1) > without, shown.argmax(axis=1), of_tissue)

@@ -58,6 +58,7 @@ class ModelRecord(_Record):
     limits: tuple[str, ...] = ()
     never_shown: tuple[str, ...] = ()
     familiarity_threshold: float = 0.0
+    sure_from: float = 0.0
     training: Mapping[str, Any] = field(default_factory=dict)
 
 

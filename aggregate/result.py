@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from aggregate.provenance import Provenance
 
 UNDETERMINED = "undetermined"
+# The class of models that know tumours besides those they have names for.
+OTHER_TUMOUR = "other_tumour"
 
 
 class SlideStatus(StrEnum):
@@ -48,7 +50,7 @@ class SlideRecord:
 
 @dataclass(frozen=True)
 class TileTable:
-    """n tiles, c classes, d features. A tile votes where `votes` is True."""
+    """n tiles, c outputs (classes, then tissues), d features. A tile votes where `votes` is True."""
 
     xy: NDArray[np.int32]  # (n, 2) level-0 px, top-left, (x, y)
     probabilities: NDArray[np.float32]  # (n, c) calibrated
@@ -63,8 +65,8 @@ class TileTable:
 class Heatmap:
     """Grid cells of the slide, (rows, columns). Cell (r, c) is `cell_px` level-0 px wide, from `origin_px` on."""
 
-    probabilities: NDArray[np.float32]  # (c, rows, columns), NaN where no tile voted
-    call: NDArray[np.uint8]  # (rows, columns) class index + 1; 0 where there is none
+    probabilities: NDArray[np.float32]  # (c, rows, columns) of the outputs, NaN where no tile voted
+    call: NDArray[np.uint8]  # (rows, columns) output index + 1; 0 where there is none
     tissue: NDArray[np.uint8]  # (rows, columns) 1 where the cell holds tissue; tissue and no call: not recognised
     origin_px: tuple[int, int]  # (x, y) level-0 px of the top-left corner of cell (0, 0)
     cell_px: float
@@ -84,6 +86,7 @@ class Decision:
 
     `confidence` is 1 - H(p) / log(c), 0 to 1 (H: entropy); `margin` the distance of the two largest probabilities.
     Both are NaN where there is no call. The probabilities are then those of the tiles that voted, NaN if none did.
+    A call of high confidence needs a leading probability of `sure_from`, which the model's held-out tiles gave.
     A `negative` calls the background; it holds for the `judged_share` of the tissue, 0 to 1 (None: not known).
     """
 
@@ -94,6 +97,7 @@ class Decision:
     review_reasons: tuple[str, ...]
     negative: bool = False
     judged_share: float | None = None
+    sure_from: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,17 @@ class SlideResult:
     tiles: TileTable
     heatmap: Heatmap
     provenance: Provenance = field(default_factory=Provenance)
+    tissues: tuple[str, ...] = ()  # further kinds of tissue without tumour, told of tiles and cells alone
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What tiles and cells are told as, in the order of their probabilities: the classes, then the tissues."""
+        return self.classes + self.tissues
+
+    @property
+    def tumour_outputs(self) -> NDArray[np.bool_]:
+        """(c,) which outputs are a tumour."""
+        return np.array([name in self.classes and name != self.background for name in self.outputs])
 
     @property
     def tile_side_px(self) -> float:

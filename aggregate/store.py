@@ -169,7 +169,7 @@ def _write(result: SlideResult, folder: Path) -> None:
     import zarr
 
     levels = pyramid(result.heatmap.probabilities)
-    ome = image_attributes(result.heatmap, result.classes, len(levels))
+    ome = image_attributes(result.heatmap, result.outputs, len(levels))
     with zarr.config.set({"array.write_empty_chunks": True}):
         root = zarr.open_group(folder, mode="w", zarr_format=3)
         heatmap = root.create_group("heatmap")
@@ -182,7 +182,7 @@ def _write(result: SlideResult, folder: Path) -> None:
             label = labels.create_group(name)
             for i, label_level in enumerate(label_pyramid(pixels, len(levels))):
                 _create(label, str(i), label_level, dimensions=("y", "x"))
-            label.attrs.put({"ome": label_attributes(result.heatmap, result.classes, name, len(levels))})
+            label.attrs.put({"ome": label_attributes(result.heatmap, result.outputs, name, len(levels))})
         tiles = root.create_group("tiles")
         for name, column in _table(result.tiles).items():
             _create(tiles, name, column)
@@ -227,6 +227,8 @@ def _attributes(result: SlideResult) -> dict[str, Any]:
         "status": str(result.status),
         "classes": list(result.classes),
         "background": result.background,
+        # Results without them are stored, and digested, as before there were any.
+        **({"tissues": list(result.tissues)} if result.tissues else {}),
         "call": decision.call,
         "probabilities": {name: _finite(p) for name, p in zip(result.classes, decision.probabilities, strict=True)},
         "confidence": _finite(decision.confidence),
@@ -266,7 +268,8 @@ def _read(path: Path) -> SlideResult:
 
     attributes = load_summary(path)
     try:
-        _check_arrays(path, len(attributes["classes"]))
+        tissues = tuple(attributes.get("tissues", ()))
+        _check_arrays(path, len(attributes["classes"]) + len(tissues))
         root = zarr.open_group(path, mode="r", zarr_format=3)
         tiles = {name: _array(root, f"tiles/{name}") for name in _TABLE}
         tiles["votes"] = tiles["votes"].astype(np.bool_)
@@ -289,6 +292,7 @@ def _read(path: Path) -> SlideResult:
             tiles=TileTable(**tiles),
             heatmap=heatmap,
             provenance=Provenance.from_dict(attributes["provenance"]),
+            tissues=tissues,
         )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
@@ -333,4 +337,5 @@ def _decision(attributes: Mapping[str, Any]) -> Decision:
         review_reasons=tuple(attributes["review_reasons"]),
         negative=attributes["call"] == attributes["background"],
         judged_share=attributes["qc"].get("share_voting"),
+        sure_from=Provenance.from_dict(attributes["provenance"]).model.sure_from,
     )

@@ -37,6 +37,9 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
     classes = attributes["classes"]
     if set(attributes["probabilities"]) != set(classes):
         raise ValueError("probabilities")
+    tissues = attributes.get("tissues", [])
+    if not _is_classes([*classes, *tissues] if isinstance(tissues, list) else tissues):
+        raise ValueError("tissues")
     if attributes["background"] not in classes:
         raise ValueError("background")
     if attributes["call"] not in (*classes, UNDETERMINED):

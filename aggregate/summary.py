@@ -16,7 +16,7 @@ from aggregate.provenance import Provenance
 from aggregate.result import SlideRecord, SlideResult, TileTable
 from aggregate.thresholds import DecisionRules
 from classifier.familiarity import not_turned_away
-from classifier.model import TilePredictions
+from classifier.model import TilePredictions, fold_tissues
 from classifier.model_folder.card import ModelCard
 from tiler.spec import Grid, TileQuality
 from tiler.survey import Survey
@@ -46,7 +46,8 @@ def summarise(
     model cannot know familiarity, every good tile does, and the result says so."""
     grid, predictions = survey.grid, readings.predictions
     recognised = not_turned_away(predictions.familiarity, card.familiarity_threshold)
-    background = card.classes.index(card.background)
+    background, tumour = card.classes.index(card.background), _tumour_outputs(card)
+    of_classes = fold_tissues(predictions.probabilities, card)
     votes = recognised & (readings.quality == TileQuality.GOOD)
     shares = _tissue_shares(
         survey, readings.quality, recognised, votes, known=not np.isnan(predictions.familiarity).any()
@@ -54,7 +55,7 @@ def summarise(
     if predictions.by_site is not None:
         shares = replace(shares, by_site=_share(survey, votes & predictions.by_site))
     pooled = pool(
-        predictions.probabilities[votes],
+        of_classes[votes],
         grid.cell[votes],
         grid.tissue_fraction[votes],
         background=background,
@@ -64,12 +65,15 @@ def summarise(
         grid,
         votes,
         readings.quality,
-        1.0 - predictions.probabilities[:, background],
+        1.0 - of_classes[:, background],
         unjudged_tiles=rules.unjudged_tiles,
         tumour_like=rules.tumour_like,
     )
     scan = _scan_facts(slide, survey, readings.unlike_slide > rules.unfamiliar_slide)
-    decision = decide(pooled, shares, doubts, card.classes, rules, scan, background=card.background)
+    decision = replace(
+        decide(pooled, shares, doubts, card.classes, rules, scan, background=card.background),
+        sure_from=card.sure_from,
+    )
     return SlideResult(
         slide_id,
         card.classes,
@@ -82,9 +86,15 @@ def summarise(
             **_places(doubts),
         },
         _tile_table(grid, readings, votes),
-        build_heatmap(grid, predictions.probabilities, votes, slide.mpp),
+        build_heatmap(grid, predictions.probabilities, votes, slide.mpp, tumour),
         provenance,
+        card.tissues,
     )
+
+
+def _tumour_outputs(card: ModelCard) -> NDArray[np.bool_]:
+    """(c,) which of the card's outputs are a tumour."""
+    return np.array([name in card.tumour_classes for name in card.outputs])
 
 
 def _scan_facts(slide: SlideRecord, survey: Survey, unlike: bool) -> ScanFacts:

@@ -208,6 +208,9 @@ def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: 
 @click.option("--name", type=_WORD, default=None, help="Name on the card; default: the folder's name.")
 @click.option("--background", type=_WORD, default=None, help="The class that is no tumour; default: normal.")
 @click.option(
+    "--tissue", "tissues", type=_WORD, multiple=True, help="A further class that is none, as stroma; repeatable."
+)
+@click.option(
     "--base",
     type=_WORD,
     default=None,

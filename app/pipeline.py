@@ -129,6 +129,7 @@ def _describe_model(model: TileModel) -> ModelRecord:
         limits=tuple(card.limits),
         never_shown=tuple(card.never_shown),
         familiarity_threshold=card.familiarity_threshold,
+        sure_from=card.sure_from,
         training=dict(card.training),
     )
 

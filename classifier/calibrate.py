@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEMPERATURE_RANGE = (0.5, 10.0)
+# What a person expects of a call that is told with high confidence.
+RIGHT_WHERE_SURE = 0.95
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float32]:
@@ -52,3 +54,22 @@ def _best_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer])
         method="bounded",
     )
     return float(np.exp(best.x))
+
+
+def sure_from(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    shares: NDArray[np.floating] | None = None,
+    right: float = RIGHT_WHERE_SURE,
+) -> float:
+    """The leading probability from which on at least `right` of held-out tiles (n, c) are right; 1 if there is none.
+
+    By isotonic regression of right on the leading probability, so that a wave of chance is no threshold. `shares` (n,)
+    weigh the tiles.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    lead = np.asarray(probabilities, np.float64).max(axis=1)
+    hits = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(lead, hits, sample_weight=shares)
+    return float(lead[fitted >= right].min()) if (fitted >= right).any() else 1.0

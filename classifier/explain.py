@@ -24,7 +24,7 @@ class Explanation:
     """`evidence` (size, size) float32: logits per px for class `called` and, below zero, for the next one, `rival`.
 
     Its mean over the tile is about how far `called` is ahead of `rival` in logits, before temperature.
-    `probabilities` are the tile's calibrated ones, in the order of the card's classes.
+    `probabilities` are the tile's calibrated ones, in the order of the card's outputs.
     """
 
     called: str
@@ -37,7 +37,7 @@ def explain(model: TileModel, tile: Pixels) -> Explanation:
     """The evidence for the class that a tile (size, size, 3) uint8 RGB is called. Raises ModelError."""
     probabilities = model.predict(tile[None]).probabilities[0]
     rival, called = (int(index) for index in np.argsort(probabilities, kind="stable")[-2:])
-    classes = model.card.classes
+    classes = model.card.outputs
     return Explanation(
         classes[called], classes[rival], tuple(map(float, probabilities)), evidence_map(model, tile, called, rival)
     )

@@ -34,7 +34,7 @@ BATCH_TILES = 32
 
 @dataclass(frozen=True)
 class TilePredictions:
-    """n tiles, c classes, d features."""
+    """n tiles, c outputs of the card (its classes, then its tissues), d features."""
 
     probabilities: NDArray[np.float32]  # (n, c) calibrated, each row sums to 1
     features: NDArray[np.float16]  # (n, d)
@@ -97,7 +97,7 @@ class TileModel:
     def forward(self, tiles: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, c), before temperature, and features (n, d) as float32."""
         self._check_tiles(tiles)
-        logits = np.empty((len(tiles), len(self.card.classes)), np.float32)
+        logits = np.empty((len(tiles), len(self.card.outputs)), np.float32)
         features = np.empty((len(tiles), features_of(self.card.network)), np.float32)
         for part, stacked in self._batches(tiles):
             logits[part], features[part] = self._network.forward(stacked)
@@ -110,7 +110,7 @@ class TileModel:
         """
         self._check_tiles(tiles)
         maps = [self._network.activation_map(stacked) for _, stacked in self._batches(tiles)]
-        return np.concatenate(maps) if maps else np.empty((0, 1, 1, len(self.card.classes)), np.float32)
+        return np.concatenate(maps) if maps else np.empty((0, 1, 1, len(self.card.outputs)), np.float32)
 
     def _batches(self, tiles: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
         for start in range(0, len(tiles), BATCH_TILES):
@@ -131,6 +131,13 @@ class TileModel:
             raise ModelError(
                 f"{self.card.name} needs uint8 tiles (n, {size_px}, {size_px}, 3), not {tiles.dtype} {tiles.shape}"
             )
+
+
+def fold_tissues(probabilities: NDArray[np.floating], card: ModelCard) -> NDArray[np.float32]:
+    """Probabilities of a card's outputs (n, c) as those of its classes (n, k): its tissues count as background."""
+    folded = np.array(probabilities[:, : len(card.classes)], np.float32)
+    folded[:, card.classes.index(card.background)] += probabilities[:, len(card.classes) :].sum(axis=1)
+    return folded
 
 
 def load_model(
@@ -175,7 +182,7 @@ def _familiarity(folder: ModelFolder) -> Familiarity | UnknownFamiliarity:
     if not card.knows_familiarity:
         return UnknownFamiliarity()
     arrays = unpack_arrays(folder.contents[FAMILIARITY_FILE], FAMILIARITY_FILE)
-    return Familiarity.from_arrays(arrays, len(card.classes), features_of(card.network))
+    return Familiarity.from_arrays(arrays, len(card.outputs), features_of(card.network))
 
 
 def _start(folder: ModelFolder, runtime: str, threads: int | None) -> Runtime:

@@ -18,16 +18,21 @@ _DENSITY_OF: NDArray[np.float32] = -np.log((np.arange(256) + 1.0) / 256.0).astyp
 
 
 def shift_stains(
-    pixels: NDArray[np.uint8], gain: NDArray[np.float64], shift: NDArray[np.float64], brightness: float = 1.0
+    pixels: NDArray[np.uint8],
+    gain: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    brightness: float = 1.0,
+    vectors: NDArray[np.float64] = STAIN_VECTORS,
 ) -> NDArray[np.uint8]:
     """`pixels` (h, w, 3) with each stain's density c made gain * c + shift, and the light times `brightness`.
 
     Gain and shift (natural-log units) are (3,): haematoxylin, eosin, DAB (Tellez et al. 2019, doi
-    10.1016/j.media.2019.101544). Both steps are linear in optical density, so the way to stain space and back is one
-    3x4 matrix a pixel.
+    10.1016/j.media.2019.101544); `vectors` (3, 3) are the colours
+    that the stains are given, rows as in STAIN_VECTORS. Both steps are linear in optical density, so
+    the way to stain space and back is one 3x4 matrix a pixel.
     """
-    mixing = np.linalg.inv(STAIN_VECTORS) @ np.diag(gain) @ STAIN_VECTORS
-    offset = shift @ STAIN_VECTORS - np.log(brightness)
+    mixing = np.linalg.inv(STAIN_VECTORS) @ np.diag(gain) @ vectors
+    offset = shift @ vectors - np.log(brightness)
     affine = np.column_stack([mixing.T, offset]).astype(np.float32)
     density = cv2.transform(_DENSITY_OF[pixels], -affine)
     light = cv2.exp(density)

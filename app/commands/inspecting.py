@@ -58,6 +58,7 @@ def describe_models() -> list[dict[str, Any]]:
             "version": card.version,
             "classes": list(card.classes),
             "background": card.background,
+            "tissues": list(card.tissues),
             "tile": asdict(card.tile),
             "sha256": card.digest,
             "synthetic": card.synthetic,

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 BACKGROUND_CLASS = "#4DB092"
 _TUMOURS = ("#D55E00", "#0072B2", "#F0C419", "#8E4585", "#56B4E9", "#7A3E00")
 _GOLDEN_TURN = 0.618034
+# Tissue without tumour: pale and quiet beside the tumours, and apart from the background class and from hatching.
+_TISSUES = ("#CDB79E", "#8FA3D1", "#E8DFA0", "#B88A8A", "#A5D3DA", "#77706A", "#D9B8D3", "#9DB38A")
 
 NOT_RECOGNISED = "#8A8F98"
 POOR_QUALITY = "#C9CDD3"
@@ -22,15 +24,18 @@ CURVE_COLOURS = ("#0072B2", "#D55E00", "#007A5A", "#8A4F7D", "#9A6A00", "#3B3B3B
 CURVE_DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2")
 
 
-def class_colours(classes: Sequence[str], background: str) -> dict[str, str]:
-    """Class name -> ``#RRGGBB``, in the order of `classes`.
+def class_colours(classes: Sequence[str], background: str, tissues: Sequence[str] = ()) -> dict[str, str]:
+    """Name -> ``#RRGGBB``, in the order of `classes` and then `tissues`.
 
     Tumour classes are given their colours by name, so the order in which a model lists them changes nothing. After
     the palette's end hues follow by the golden ratio: any number of classes is served.
     """
     tumours = sorted(set(classes) - {background})
     colour = {name: _tumour_colour(rank) for rank, name in enumerate(tumours)}
-    return {name: BACKGROUND_CLASS if name == background else colour[name] for name in classes}
+    quiet = {name: _TISSUES[rank % len(_TISSUES)] for rank, name in enumerate(sorted(tissues))}
+    return {name: BACKGROUND_CLASS if name == background else colour[name] for name in classes} | {
+        name: quiet[name] for name in tissues
+    }
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

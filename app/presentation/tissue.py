@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregate.heatmap import likeliest
 from aggregate.result import SlideResult
 from app.presentation import colours, words
 
@@ -27,7 +28,7 @@ class TissueShare:
 
 
 def tissue_shares(result: SlideResult) -> tuple[TissueShare, ...]:
-    """The classes in their order, then tissue not recognised, then tissue of poor quality; empty without tiles.
+    """The classes in their order, the kinds of tissue, tissue not recognised and of poor quality; empty without tiles.
 
     A tile counts by the share of its area that is tissue. One that votes counts for its likeliest class.
     """
@@ -35,12 +36,12 @@ def tissue_shares(result: SlideResult) -> tuple[TissueShare, ...]:
     weight = np.asarray(tiles.tissue_fraction, float)
     if not weight.sum():
         return ()
-    winner = np.argmax(tiles.probabilities, axis=1)
+    winner = likeliest(tiles.probabilities, result.tumour_outputs)
     poor = (tiles.quality != 0) & ~tiles.votes
-    palette = colours.class_colours(result.classes, result.background)
+    palette = colours.class_colours(result.classes, result.background, result.tissues)
     fates = [
         (words.class_title(name), tiles.votes & (winner == index), palette[name])
-        for index, name in enumerate(result.classes)
+        for index, name in enumerate(result.outputs)
     ]
     fates.append((NOT_RECOGNISED_TITLE, ~tiles.votes & ~poor, colours.NOT_RECOGNISED))
     fates.append((POOR_QUALITY_TITLE, poor, colours.POOR_QUALITY))

@@ -19,7 +19,7 @@ RESEARCH_USE = (
     "For research use only. pulmoscope assists: its call is the output of a model, not a finding about a patient. "
     "A qualified person looks at the slide and decides."
 )
-PROBABILITY_NOTE = "These are scores (tumour: of the most suspicious spot), calibrated on tiles and not on patients."
+PROBABILITY_NOTE = "These are scores (tumour: of the most suspicious spot), measured on tiles and not on patients."
 CANNOT_TELL = "Cannot tell"
 
 ConfidenceLevel = Literal["high", "moderate", "low", "none"]
@@ -52,6 +52,12 @@ REASONS: dict[str, Reason] = {
         "A slide that holds a single unknown tissue looks so too.",
         "Run `pulmoscope adapt` on a handful of slides of this scanner, then `pulmoscope run --site`. Where that "
         "was done, this slide differs from those.",
+    ),
+    "other-tumour": Reason(
+        "A tumour of another kind",
+        "The tissue looks like tumour to the model, and like none of the tumours that it has a name for: it may be "
+        "neuroendocrine, mesothelial, lymphoid or of soft tissue, or a metastasis. Few cases taught this class.",
+        "Classify the tumour without the model.",
     ),
     "unfamiliar-tissue": Reason(
         "Tissue that the model does not know",
@@ -240,7 +246,8 @@ def confidence_level(decision: Decision) -> ConfidenceLevel:
         return "none"
     if decision.confidence < MODERATE_CONFIDENCE or "low-margin" in decision.review_reasons:
         return "low"
-    if decision.confidence < HIGH_CONFIDENCE or decision.review_reasons:
+    sure = max(decision.probabilities) >= decision.sure_from
+    if decision.confidence < HIGH_CONFIDENCE or decision.review_reasons or not sure:
         return "moderate"
     return "high"
 

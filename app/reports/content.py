@@ -165,6 +165,7 @@ def _model(result: SlideResult) -> Section:
         ("Intended use", _text(model.intended_use)),
         ("Trained on", _training_in_words(model.training)),
         ("Classes", _text(", ".join(words.class_title(name) for name in result.classes))),
+        ("Kinds of tissue without tumour", _text(", ".join(words.class_title(name) for name in result.tissues))),
         ("Tile", _tile_in_words(result.provenance.tile)),
         ("Runs on", _text(model.runtime)),
     ]

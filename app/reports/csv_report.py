@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from aggregate.heatmap import likeliest
 from aggregate.result import SlideResult
 from tiler.spec import TileQuality
 from wsi.files.csv_cells import csv_line, inert
@@ -23,7 +24,7 @@ _AFTER = ("familiarity", "quality", "tissue_fraction", "votes", "call")
 
 def render_csv(result: SlideResult) -> bytes:
     """The tile table of one slide as UTF-8 CSV with a header."""
-    header = [*_BEFORE, *(f"p_{plain(name)}" for name in result.classes), *_AFTER]
+    header = [*_BEFORE, *(f"p_{plain(name)}" for name in result.outputs), *_AFTER]
     return "".join(map(csv_line, (header, *_lines(result)))).encode("utf-8", "replace")
 
 
@@ -35,8 +36,8 @@ def quality_names(flags: int) -> str:
 def _lines(result: SlideResult) -> Iterator[list[str]]:
     tiles = result.tiles
     side_px = f"{result.tile_side_px:g}"
-    names = [inert(plain(name)) for name in result.classes]
-    winner = np.argmax(tiles.probabilities, axis=1) if len(tiles.xy) else np.zeros(0, int)
+    names = [inert(plain(name)) for name in result.outputs]
+    winner = likeliest(tiles.probabilities, result.tumour_outputs)
     for i in range(len(tiles.xy)):
         votes, flags = bool(tiles.votes[i]), int(tiles.quality[i])
         yield [

@@ -53,8 +53,8 @@ def scanned_part(result: SlideResult) -> tuple[int, int, int, int]:
 
 def _features(result: SlideResult, corner_px: tuple[int, int]) -> Iterator[dict[str, Any]]:
     call = result.heatmap.call
-    palette = class_colours(result.classes, result.background)
-    layers = [(class_title(name), palette[name], call == index + 1) for index, name in enumerate(result.classes)]
+    palette = class_colours(result.classes, result.background, result.tissues)
+    layers = [(class_title(name), palette[name], call == index + 1) for index, name in enumerate(result.outputs)]
     layers.append((WITHOUT_CALL, NOT_RECOGNISED, (call == 0) & (result.heatmap.tissue > 0)))
     for title, colour, mask in layers:
         for number, region in enumerate(connected_regions(mask), start=1):
@@ -94,7 +94,7 @@ def _measurements(result: SlideResult, region: Region, rings: list[list[list[flo
     figures = {
         "Area mm^2": area_mm2(abs(sum(_area_px(ring) for ring in rings)), result.slide.mpp),
         "Cells": float(len(region.cells)),
-        **{f"Mean probability: {class_title(name)}": float(p) for name, p in zip(result.classes, means, strict=True)},
+        **{f"Mean probability: {class_title(name)}": float(p) for name, p in zip(result.outputs, means, strict=True)},
     }
     return {name: value for name, value in figures.items() if np.isfinite(value)}
 

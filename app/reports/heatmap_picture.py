@@ -90,9 +90,9 @@ def _call_probability(heatmap: Heatmap, rows: NDArray[np.int64], columns: NDArra
 
 
 def _shaded(calls: NDArray[np.uint8], probability: NDArray[np.float64], result: SlideResult) -> NDArray[np.uint8]:
-    palette = class_colours(result.classes, result.background)
-    colours = np.array([(255, 255, 255), *(rgb(palette[name]) for name in result.classes)], float)
-    by_chance = 1.0 / len(result.classes)
+    palette = class_colours(result.classes, result.background, result.tissues)
+    colours = np.array([(255, 255, 255), *(rgb(palette[name]) for name in result.outputs)], float)
+    by_chance = 1.0 / len(result.outputs)
     lead = np.clip((probability - by_chance) / max(1e-9, 1.0 - by_chance), 0.0, 1.0)
     strength = (_PALEST + (1.0 - _PALEST) * lead)[..., None]
     return np.round(255 + (colours[calls] - 255) * strength).astype(np.uint8)

@@ -35,6 +35,7 @@ def _document(result: SlideResult) -> dict[str, Any]:
         "call_in_words": words.call_in_words(decision),
         "probabilities": dict(zip(result.classes, decision.probabilities, strict=True)),
         "background_class": result.background,
+        "tissue_kinds": result.tissues,
         "confidence": {
             "level": words.confidence_level(decision),
             "value": decision.confidence,

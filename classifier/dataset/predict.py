@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.dataset.tile_list import TileRecord, TileSet, read_tile
-from classifier.model import BATCH_TILES, TileModel
+from classifier.model import BATCH_TILES, TileModel, TilePredictions, fold_tissues
 from classifier.progress import Progress, ProgressCallback, quiet
 from tiler.spec import TileSpec
 
@@ -32,6 +33,14 @@ def forward_tiles(
         features.append(batch_features)
         progress(Progress(f"{done} of {len(tiles)} tiles", done / len(tiles)))
     return np.concatenate(logits), np.concatenate(features)
+
+
+def told_as(model: TileModel, tiles: TileSet, predictions: TilePredictions) -> TilePredictions:
+    """`predictions` in the classes of `tiles`: those of a model with tissues count as its background where the list
+    knows no tissues."""
+    if tiles.classes == model.card.outputs:
+        return predictions
+    return replace(predictions, probabilities=fold_tissues(predictions.probabilities, model.card))
 
 
 def batches(tiles: TileSet, spec: TileSpec, view: View | None = None) -> Iterator[tuple[int, Pixels]]:

@@ -148,8 +148,9 @@ def fill_splits(tile_set: TileSet, seed: int) -> TileSet:
     return replace(tile_set, records=tuple(records))
 
 
-def read_tile(record: TileRecord, spec: TileSpec) -> NDArray[np.uint8]:
-    """The pixels of one tile as the model wants them: (size, size, 3) RGB at the model's mpp, its centre.
+def read_tile(record: TileRecord, spec: TileSpec, *, whole: bool = False) -> NDArray[np.uint8]:
+    """The pixels of one tile as the model wants them: (size, size, 3) RGB at the model's mpp, its centre; or `whole`,
+    (height, width, 3) of that size at least.
 
     Tiles at a finer mpp are area-averaged. Raises DatasetError where a file is no image, or shows too little tissue.
     """
@@ -168,6 +169,8 @@ def read_tile(record: TileRecord, spec: TileSpec) -> NDArray[np.uint8]:
         shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
+    if whole:
+        return pixels
     top, left = (height - spec.size_px) // 2, (width - spec.size_px) // 2
     return np.ascontiguousarray(pixels[top : top + spec.size_px, left : left + spec.size_px])
 

@@ -64,7 +64,7 @@ def deletion_test(
         explanation = explainer(model, tile)
         by_map = np.argsort(-cell_means(explanation.evidence), kind="stable")
         by_chance = [rng.permutation(CELLS_PER_SIDE**2) for _ in range(random_orders)]
-        called = model.card.classes.index(explanation.called)
+        called = model.card.outputs.index(explanation.called)
         curves = probability_curves(model, tile, called, [by_map, *by_chance])
         found = np.asarray(np.trapezoid(curves, axis=1)) / STEPS
         areas[index] = found[0], found[1:].mean()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.dataset.leaks import leak_warning
-from classifier.dataset.predict import forward_tiles
+from classifier.dataset.predict import forward_tiles, told_as
 from classifier.dataset.split import TEST, TRAIN, VALIDATION
 from classifier.dataset.tile_list import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
 from classifier.evaluation.baseline import colour_baseline
@@ -64,7 +63,7 @@ def evaluate(
 
     Everything given is read and checked before the model looks at a tile. Raises DatasetError, OutputUnwritableError.
     """
-    listed = _in_order_of(read_tile_set(tiles), model.card.classes)
+    listed = _in_order_of(read_tile_set(tiles), model.card)
     split = _choose_split(listed) if plan.split is None else plan.split
     chosen = listed.of_split(split) if split else listed
     if not len(chosen):
@@ -75,7 +74,7 @@ def evaluate(
     if foreign and not model.card.knows_familiarity:
         raise DatasetError(f"{model.card.name} knows no familiarity to measure", hint="leave --foreign out")
 
-    predictions = model.predictions_of(*forward_tiles(model, chosen, progress=progress))
+    predictions = told_as(model, chosen, model.predictions_of(*forward_tiles(model, chosen, progress=progress)))
     evaluation = evaluate_predictions(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
     if leaks := leak_warning(listed, split, model.card.tile):
         evaluation = replace(evaluation, warnings=(*evaluation.warnings, leaks))
@@ -111,7 +110,7 @@ def evaluate_predictions(
     probabilities = predictions.probabilities
     right = probabilities.argmax(axis=1) == labels
     known = not_turned_away(predictions.familiarity, card.familiarity_threshold)
-    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(card.classes))
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(chosen.classes))
     return Evaluation(
         card=card,
         runtime=model.runtime,
@@ -120,16 +119,17 @@ def evaluate_predictions(
         groups=count_groups(chosen.groups),
         interval_over=interval_over,
         units=count_groups(units),
-        groups_of_class=tuple(count_groups(chosen.groups[labels == i]) for i in range(len(card.classes))),
+        groups_of_class=tuple(count_groups(chosen.groups[labels == i]) for i in range(len(chosen.classes))),
         figures=_figures(probabilities, chosen, units),
         baseline=baseline,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         reliability=tuple(reliability(probabilities, labels)),
-        roc=roc_curves(probabilities, labels, card.classes),
+        roc=roc_curves(probabilities, labels, chosen.classes),
         coverage=coverage_curve(probabilities, labels, units),
         not_recognised=float((~known).mean()) if card.knows_familiarity else float("nan"),
         recognised_accuracy=share_with_interval(right, units, known & card.knows_familiarity),
         warnings=(*listed.warnings, *_doubts(listed, chosen, units), *_unknown(card)),
+        classes=chosen.classes,
     )
 
 
@@ -178,11 +178,13 @@ def _choose_split(tiles: TileSet) -> str:
     return next((split for split in (VALIDATION, TEST) if split in present), "")
 
 
-def _in_order_of(tiles: TileSet, classes: Sequence[str]) -> TileSet:
+def _in_order_of(tiles: TileSet, card: ModelCard) -> TileSet:
+    """Judged by kinds of tissue where the list has them, else by the card's classes alone."""
+    classes = card.outputs if set(tiles.classes) & set(card.tissues) else card.classes
     strangers = sorted(set(tiles.classes) - set(classes))
     if strangers:
         raise DatasetError(
-            f"the list has the class {strangers[0]}, the model knows {', '.join(classes)}",
+            f"the list has the class {strangers[0]}, the model knows {', '.join(card.outputs)}",
             hint="rename or leave out those tiles, or choose another model",
         )
     return replace(tiles, classes=tuple(classes))

@@ -49,14 +49,11 @@ class Evaluation:
     shifts: tuple[ShiftResult, ...] = ()
     foreign: tuple[ForeignResult, ...] = ()
     readers: ReaderStudy | None = None
+    classes: tuple[str, ...] = ()  # what was told apart: the card's classes, or all its outputs
 
     @property
     def model(self) -> str:
         return self.card.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.card.classes
 
     @property
     def sections(self) -> tuple[Section, ...]:

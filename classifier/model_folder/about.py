@@ -55,6 +55,32 @@ LUNG = About(
     ),
 )
 
+LUNG_V2 = About(
+    intended_use=(
+        "Research use only: tells H&E lung tiles apart as adenocarcinoma, squamous cell carcinoma, another tumour, "
+        "alveoli or another tissue without tumour, for heatmaps and slide-level scores that a pathologist reviews. It "
+        "assists, a person decides."
+    ),
+    limits=(
+        "Lung tissue comes from LC25000 almost alone; the other laboratories show other organs. What tells a class "
+        "of one laboratory from a class of another is partly the laboratory.",
+        "The labels of the other laboratories' tiles were given by eye from contact sheets, not by a pathologist.",
+        "Adenocarcinoma of other laboratories is glandular tumour of colon, pancreas and stomach, squamous cell "
+        "carcinoma is of the mouth; solid adenocarcinoma of the lung is the weakest point.",
+        "'Another tumour' is neuroendocrine tumours, sarcoma, mesothelioma, lymphoma and a few more, of few cases.",
+        "Starts from ImageNet weights of EfficientNet-Lite0 (Apache-2.0).",
+        "Magnifications were estimated for most sources, from red cells or nuclei.",
+        "Grade, subtype, mixed tumours, in-situ disease and metastases are not told apart.",
+        "Looked at eight cases of lung from elsewhere and one patient's biopsy; never validated against diagnoses.",
+    ),
+    never_shown=(
+        "bronchus and bronchial glands, cartilage and pleura of the lung itself",
+        "metastases, carcinoid of the lung, large cell carcinoma, in-situ disease",
+        "frozen sections, cytology, immunohistochemistry and special stains",
+        "blur, folds, pen marks and other artefacts",
+    ),
+)
+
 SYNTHETIC = About(
     intended_use=(
         "SYNTHETIC. Demonstrates the mechanics on slides that pulmoscope draws itself; says nothing of real lungs and "

@@ -29,11 +29,14 @@ def imagenet_weights(shape: EfficientNetLite) -> dict[str, NDArray[np.float32]]:
     """The trunk's weights by our variable paths. Raises ModelNotFoundError, ModelDigestError, ModelError."""
     published = read_torch_weights(_content())
     weights = _layer(published, "stem", "_conv_stem", "_bn0", _DENSE)
-    for index, (stage, _) in enumerate(shape.blocks()):
+    blocks = list(shape.blocks())
+    for index, (stage, _) in enumerate(blocks):
         ours, theirs = f"block{index}", f"_blocks.{index}."
         if stage.expansion > 1:
             weights |= _layer(published, f"{ours}_expand", f"{theirs}_expand_conv", f"{theirs}_bn0", _DENSE)
         weights |= _layer(published, f"{ours}_depthwise", f"{theirs}_depthwise_conv", f"{theirs}_bn1", _DEPTHWISE)
+        if shape.taps and index == len(blocks) - 1:
+            break  # the last projection leads nowhere: its block is tapped before it
         weights |= _layer(published, f"{ours}_project", f"{theirs}_project_conv", f"{theirs}_bn2", _DENSE)
     return weights
 

@@ -113,7 +113,7 @@ class _Network:
 
 def _shapes(card: ModelCard) -> tuple[tuple[int, ...], ...]:
     """Of the network's input, logits, features and activation map, without the batch."""
-    network, classes = card.network, len(card.classes)
+    network, classes = card.network, len(card.outputs)
     side_px = card.tile.size_px // max(network.fields)
     map_px = -(-side_px // network.trunk_stride)
     return (side_px, side_px, 3 * len(network.fields)), (classes,), (features_of(network),), (map_px, map_px, classes)

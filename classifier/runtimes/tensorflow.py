@@ -25,7 +25,7 @@ class TensorFlowRuntime:
 
         if threads is not None:
             _limit_threads(threads)
-        network = build_network(card.network, len(card.classes), card.tile.size_px)
+        network = build_network(card.network, len(card.outputs), card.tile.size_px)
         set_network_weights(network, weights)
         # tf.function and not model.predict, which is slower and grows in memory when called in a loop.
         signature = [tf.TensorSpec(network.input_shape, tf.uint8)]

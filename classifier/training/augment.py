@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.stain import shift_stains
+from classifier.stain import STAIN_VECTORS, shift_stains
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Augmentation:
 
     Stain gain and shift act on optical densities of haematoxylin and eosin, and by half on the residual; the
     ranges follow the "HED-light" to "HED-strong" span of Tellez et al. 2019 (doi 10.1016/j.media.2019.101544).
+    Zero leaves a change out; those from `zoom` on make another laboratory of a tile: magnification, the stains' own
+    colours, white balance, tone curve and sharpness.
     """
 
     scale: float = 0.15
@@ -32,6 +34,12 @@ class Augmentation:
     blur_sigma_px: float = 1.2
     jpeg_share: float = 0.15
     jpeg_quality: tuple[int, int] = (40, 90)
+    zoom: float = 0.0  # natural logarithm of the largest magnification, either way; instead of `scale`
+    stain_vectors: float = 0.0  # standard deviation of each component of the unit stain vectors
+    white_balance: float = 0.0  # of each channel's gain
+    gamma: float = 0.0  # natural logarithm of the largest exponent, either way
+    sharpen_share: float = 0.0
+    sharpen: float = 2.5  # the strongest unsharp mask
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "jpeg_quality": list(self.jpeg_quality)}
@@ -45,22 +53,27 @@ def augment_tile(
     pixels: NDArray[np.uint8], crop_px: int, how: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """A random view of `pixels` (h, w, 3), (crop_px, crop_px, 3): placed, turned, stained, sometimes blurred."""
-    view = _crop(pixels, crop_px, how.scale, rng)
+    zoom = np.exp(rng.uniform(-how.zoom, how.zoom)) if how.zoom else rng.uniform(1 - how.scale, 1 + how.scale)
+    view = _crop(pixels, crop_px, zoom, rng)
     view = _turn(view, rng)
     if rng.random() < how.stain_share:
         view = _stain(view, how, rng)
     if rng.random() < how.hue_share:
         view = _turn_hue(view, rng.uniform(-how.hue_degrees, how.hue_degrees))
-    if rng.random() < how.blur_share:
+    if how.white_balance or how.gamma:
+        view = _tone(view, how, rng)
+    if how.sharpen_share and rng.random() < how.sharpen_share:
+        view = _sharpen(view, rng.uniform(0.3, how.sharpen), rng.uniform(0.7, 1.5))
+    elif rng.random() < how.blur_share:
         view = np.asarray(cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, max(0.31, how.blur_sigma_px))), np.uint8)
     if rng.random() < how.jpeg_share:
         view = _recompress(view, int(rng.integers(*how.jpeg_quality, endpoint=True)))
     return view
 
 
-def _crop(pixels: NDArray[np.uint8], crop_px: int, scale: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _crop(pixels: NDArray[np.uint8], crop_px: int, zoom: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
-    side = min(round(crop_px * rng.uniform(1 - scale, 1 + scale)), height, width)
+    side = min(round(crop_px * zoom), height, width)
     y, x = rng.integers(0, height - side, endpoint=True), rng.integers(0, width - side, endpoint=True)
     part = pixels[y : y + side, x : x + side]
     if side == crop_px:
@@ -78,7 +91,26 @@ def _stain(pixels: NDArray[np.uint8], how: Augmentation, rng: np.random.Generato
     residual_less = np.array([1.0, 1.0, 0.5])
     gain = 1.0 + rng.uniform(-how.stain_gain, how.stain_gain, 3) * residual_less
     shift = rng.uniform(-how.stain_shift, how.stain_shift, 3) * residual_less
-    return shift_stains(pixels, gain, shift, brightness=rng.uniform(1 - how.brightness, 1 + how.brightness))
+    vectors = STAIN_VECTORS
+    if how.stain_vectors:
+        vectors = STAIN_VECTORS + rng.normal(0, how.stain_vectors, STAIN_VECTORS.shape)
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    brightness = rng.uniform(1 - how.brightness, 1 + how.brightness)
+    return shift_stains(pixels, gain, shift, brightness, vectors)
+
+
+def _tone(pixels: NDArray[np.uint8], how: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Another camera's white balance, and its tone curve."""
+    gain = 1.0 + rng.uniform(-how.white_balance, how.white_balance, 3)
+    exponent = np.exp(rng.uniform(-how.gamma, how.gamma))
+    curve = np.clip(np.arange(256)[:, None] / 255.0 * gain, 0.0, 1.0) ** exponent
+    return np.asarray(cv2.LUT(pixels, np.round(255 * curve).astype(np.uint8)[None]), np.uint8)
+
+
+def _sharpen(pixels: NDArray[np.uint8], amount: float, sigma_px: float) -> NDArray[np.uint8]:
+    """As scanners do: what a blur takes away is added, `amount` times."""
+    blurred = cv2.GaussianBlur(pixels, (0, 0), sigma_px)
+    return np.asarray(cv2.addWeighted(pixels, 1.0 + amount, blurred, -amount, 0.0), np.uint8)
 
 
 def _turn_hue(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:

@@ -33,6 +33,7 @@ class Base:
     weights: Mapping[str, NDArray[np.float32]]
     classes: tuple[str, ...] = ()
     tile: TileSpec | None = None
+    tissues: tuple[str, ...] = ()
 
     def weights_for(self, classes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The weights to start from: without the last layer, unless it tells the very same classes apart."""
@@ -56,4 +57,4 @@ def read_base(name_or_path: str | Path) -> Base:
         path: np.asarray(array, np.float32)
         for path, array in unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE).items()
     }
-    return Base(f"{card.name} {card.digest}", card.network, weights, card.classes, card.tile)
+    return Base(f"{card.name} {card.digest}", card.network, weights, card.outputs, card.tile, card.tissues)

@@ -19,6 +19,7 @@ from classifier.networks.fields import stack_fields
 from classifier.networks.framework import load_keras, load_tensorflow
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.augment import augment_tile
+from classifier.training.balance import balanced_shares
 from classifier.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from classifier.training.recipe import TrainConfig
 
@@ -43,7 +44,7 @@ def training_batches(tiles: TileSet, config: TrainConfig, epoch: int) -> Iterato
     Order and augmentation follow from seed, epoch and tile alone, so a resumed training sees the same tiles.
     The last, incomplete batch is left out; the next epoch has another order.
     """
-    order = np.random.default_rng([config.seed, epoch]).permutation(len(tiles))
+    order = _order(tiles, config, epoch)
     size = min(config.batch_size, len(tiles))
     starts = range(0, len(tiles) - size + 1, size)
     labels = tiles.labels
@@ -92,7 +93,16 @@ def fit(
 
 def _view(tiles: TileSet, index: int, config: TrainConfig, epoch: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng([config.seed, epoch, index])
-    return augment_tile(read_tile(tiles.records[index], config.tile), config.crop_px, config.augmentation, rng)
+    pixels = read_tile(tiles.records[index], config.tile, whole=config.whole_tiles)
+    return augment_tile(pixels, config.crop_px, config.augmentation, rng)
+
+
+def _order(tiles: TileSet, config: TrainConfig, epoch: int) -> NDArray[np.int64]:
+    """(n,) tiles of one epoch: each once, or drawn by `balanced_shares`."""
+    rng = np.random.default_rng([config.seed, epoch])
+    if not config.balanced:
+        return rng.permutation(len(tiles))
+    return rng.choice(len(tiles), len(tiles), p=balanced_shares(tiles))
 
 
 class _Trainer:
@@ -104,6 +114,9 @@ class _Trainer:
         self._tiles, self._config = tiles, config
         self._network = build_network(config.network, len(tiles.classes), config.crop_px)
         set_network_weights(self._network, {**network_weights(self._network), **start})
+        for layer in self._network.layers if config.frozen_normalisation else ():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
         self._optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
         self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         self._optimizer.build(self._network.trainable_variables)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wsi
-from classifier.calibrate import fit_temperature
+from classifier.calibrate import fit_temperature, softmax, sure_from
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.tile_list import TileSet, read_tile
 from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity, fit_slide_distance
@@ -29,6 +29,7 @@ from classifier.runtimes.litert import LiteRtRuntime
 from classifier.runtimes.tensorflow import TensorFlowRuntime
 from classifier.site.look import look_of_tiles, typical_look, white_array
 from classifier.training.augment import augment_tile
+from classifier.training.balance import balanced_shares
 from classifier.training.convert import MIN_AGREEMENT, label_agreement, to_litert_int8
 from classifier.training.recipe import TrainConfig
 
@@ -96,8 +97,32 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
         "not_recognised_tensorflow": round(float((familiarity.of(reference_features) < THRESHOLD).mean()), 6),
         f"not_recognised_{fast.runtime}": round(float((familiarity.of(held_features) < THRESHOLD).mean()), 6),
     }
-    card = replace(card, temperature=round(temperature, 6), metrics={"hold_out": hold_out})
+    probabilities = softmax(held_logits, temperature)
+    card = replace(
+        card,
+        temperature=round(temperature, 6),
+        sure_from=round(sure_from(probabilities, held.labels, balanced_shares(held)), 6),
+        metrics={"hold_out": hold_out | _by_site(probabilities, held)},
+    )
     return Packaged(fast.with_card(card, familiarity), contents)
+
+
+def _by_site(probabilities: NDArray[np.floating], held: TileSet) -> dict[str, Any]:
+    """Of each laboratory of a list that has several: held-out tiles, their groups, and how many are right."""
+    sites = np.array([record.site for record in held.records])
+    right = probabilities.argmax(axis=1) == held.labels
+    if len(set(sites.tolist())) < 2:
+        return {}
+    return {
+        "by_site": {
+            site: {
+                "tiles": int((sites == site).sum()),
+                "groups": len(set(held.groups[sites == site].tolist())),
+                "right": round(float(right[sites == site].mean()), 4),
+            }
+            for site in sorted(set(sites.tolist()))
+        }
+    }
 
 
 def bare_card(learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> ModelCard:
@@ -105,7 +130,8 @@ def bare_card(learned: TileSet, held: TileSet, config: TrainConfig, origin: Orig
     return ModelCard(
         name=origin.name,
         version="1.0.0",
-        classes=learned.classes,
+        classes=tuple(name for name in learned.classes if name not in config.tissues),
+        tissues=config.tissues,
         background=config.background,
         tile=config.tile,
         architecture=write_architecture(config.network),
@@ -143,11 +169,11 @@ def _versions() -> dict[str, str]:
 def unfitted(card: ModelCard) -> Familiarity:
     """Stands in until familiarity is fitted: nothing asks it."""
     size = features_of(card.network)
-    return Familiarity(np.eye(size, dtype=np.float32), np.zeros((len(card.classes), size), np.float32), 1.0)
+    return Familiarity(np.eye(size, dtype=np.float32), np.zeros((len(card.outputs), size), np.float32), 1.0)
 
 
 def _network(card: ModelCard, weights: Weights) -> Any:
-    network = build_network(card.network, len(card.classes), card.tile.size_px)
+    network = build_network(card.network, len(card.outputs), card.tile.size_px)
     set_network_weights(network, weights)
     return network
 

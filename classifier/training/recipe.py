@@ -19,9 +19,16 @@ from wsi.errors import UsageError
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training. `background` is the class that is no tumour; `tile` what the model is shown on a slide.
+    """One training. `background` is the class that is no tumour, `tissues` are further ones; `tile` is what the
+    model is shown on a slide.
 
     Trained on random crops of `crop_px` (at the tile's mpp): cheaper than whole tiles, and augmentation besides.
+    `balanced` batches draw every class alike, within it every laboratory (site) and within that every source group, so
+    that no class is learned as the look of the laboratory that has most of it. `whole_tiles` crops from tiles as they
+    are in the list, and not from their centres. `probe` starts from a linear classifier on the base's features
+    (`classifier.training.probe`), which holds only where batch normalisation keeps to the base's statistics
+    (`frozen_normalisation`). `priors` are how often each class is met in use, in any unit (1 where none is given), of
+    which batches that draw classes alike have taught nothing; of a probe only.
     `hold_out_share` of the training groups is never trained on; it sets temperature and familiarity threshold.
     `false_alarm_rate` is the share of known tissue that the familiarity threshold may turn away. `base` names what the
     training starts from, "" for nothing. With few tiles there are more epochs, until there are `min_steps` batches.
@@ -32,6 +39,7 @@ class TrainConfig:
     min_steps: int = 0
     seed: int = 7
     background: str = "normal"
+    tissues: tuple[str, ...] = ()
     tile: TileSpec = field(default_factory=lambda: TileSpec(224, 1.0))
     crop_px: int = 176
     network: NetworkShape = field(default_factory=ResidualCnn)
@@ -42,12 +50,17 @@ class TrainConfig:
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     ema_decay: float = 0.995
+    balanced: bool = False
+    whole_tiles: bool = False
+    probe: bool = False
+    priors: Mapping[str, float] = field(default_factory=dict)
+    frozen_normalisation: bool = False
     hold_out_share: float = 0.1
     false_alarm_rate: float = 0.02
 
     def __post_init__(self) -> None:
         bounds = {
-            "epochs": (1, 1000),
+            "epochs": (0, 1000),
             "min_steps": (0, 1_000_000),
             "seed": (0, 2**31 - 1),
             "batch_size": (2, 1024),
@@ -64,7 +77,9 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            # Without tissues a recipe reads as it did before there were any: its trainings go on.
+            **{name: getattr(self, name) for name in self.__dataclass_fields__ if name != "tissues" or self.tissues},
+            "priors": dict(self.priors),
             "tile": {"size_px": self.tile.size_px, "mpp": self.tile.mpp},
             "network": write_architecture(self.network),
             "augmentation": self.augmentation.to_dict(),
@@ -75,6 +90,7 @@ class TrainConfig:
         return cls(
             **{
                 **values,
+                "tissues": tuple(values.get("tissues", ())),
                 "tile": TileSpec(**values["tile"]),
                 "network": read_architecture(values["network"]),
                 "augmentation": Augmentation.from_dict(values["augmentation"]),

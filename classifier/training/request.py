@@ -48,7 +48,7 @@ class TrainRequest:
 
         Raises UsageError, ModelError (of the base).
         """
-        changes = {key: value for key, value in changes.items() if value is not None}
+        changes = {key: value for key, value in changes.items() if value not in (None, ())}
         if encoder is not None:
             if base is not None:
                 raise UsageError(
@@ -59,6 +59,8 @@ class TrainRequest:
             return cls(tiles, out, recipe, encoder=taken, name=name or "", command=command)
         start = read_base(base) if base is not None else None
         recipe = fine_tuning(start.name, start.network, start.tile) if start is not None else TrainConfig()
+        if start is not None:
+            recipe = replace(recipe, tissues=start.tissues)
         if "epochs" in changes:
             changes["min_steps"] = 0  # as many as were asked for, few tiles or not
         return cls(tiles, out, replace(recipe, **changes), start, name=name or "")

@@ -24,6 +24,7 @@ from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.encoder.head import package_head
 from classifier.training.fit import fit
 from classifier.training.package import Origin, Packaged, package
+from classifier.training.probe import probe
 from classifier.training.recipe import TrainConfig
 from classifier.training.request import TrainRequest
 from wsi.errors import DatasetError, OutputUnwritableError, UsageError
@@ -66,7 +67,10 @@ def train(
     refuse_finished(out)
     if request.name and not is_model_name(request.name):
         raise UsageError(f"--name {request.name!r} is no model's name", hint="letters, digits, ., _ and -, at most 64")
-    listed = _checked(read_tile_set(request.tiles) if isinstance(request.tiles, Path) else request.tiles, config)
+    read = read_tile_set(request.tiles) if isinstance(request.tiles, Path) else request.tiles
+    if request.base is not None and config.tissues == request.base.tissues:
+        config = replace(config, tissues=tuple(name for name in config.tissues if name in read.classes))
+    listed = _checked(_tissues_last(read, config.tissues), config)
     for warning in listed.warnings:
         warn(warning)
     learned, held = _learned_and_held(listed, config)
@@ -79,6 +83,8 @@ def train(
             packaged = package_head(request.encoder, learned, held, config, made, progress)
         else:
             start = request.base.weights_for(listed.classes) if request.base is not None else None
+            if config.probe and start is not None:
+                start = probe(start, learned, config, progress)
             checkpoint = work / CHECKPOINT_FILE
             weights = fit(learned, config, start, checkpoint, config.digest(made.data_sha256), progress)
             progress(Progress("calibrating, and converting to int8", 1.0))
@@ -105,6 +111,14 @@ def _tell_doubts(card: ModelCard, listed: TileSet, warn: Callable[[str], None]) 
     for warning in card.metrics.get(VALIDATION, {}).get("warnings", ()):
         if warning not in listed.warnings:  # those were told before the training
             warn(warning)
+
+
+def _tissues_last(listed: TileSet, tissues: tuple[str, ...]) -> TileSet:
+    """The classes in the order of a card's outputs. Raises DatasetError where a tissue has no tile."""
+    for name in tissues:
+        if name not in listed.classes:
+            raise DatasetError(f"no tile is of the tissue {name!r}", hint=f"the list has {', '.join(listed.classes)}")
+    return replace(listed, classes=(*(name for name in listed.classes if name not in tissues), *tissues))
 
 
 def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, TileSet]:

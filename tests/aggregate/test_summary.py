@@ -16,7 +16,15 @@ from tiler.tissue import TissueAreas
 from wsi.spacing import ReadPlan
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
-CARD = SimpleNamespace(classes=CLASSES, background="normal", familiarity_threshold=0.5)
+CARD = SimpleNamespace(
+    classes=CLASSES,
+    outputs=CLASSES,
+    tissues=(),
+    tumour_classes=(CLASSES[0], CLASSES[2]),
+    background="normal",
+    familiarity_threshold=0.5,
+    sure_from=0.0,
+)
 GOOD = TileQuality.GOOD
 FAR = 0.1
 

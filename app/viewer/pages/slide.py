@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 
 from aggregate.result import SlideResult, SlideStatus
@@ -20,6 +22,8 @@ from app.viewer.upload import delete_upload
 
 _CALL, _TISSUE, _NONE = "call", "tissue", "none"
 _CLASS = "class-"
+# A kind of tissue is told of a spot from this probability on.
+_TOLD_TISSUE = 0.1
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def _show_deletion(site: Site, slide_id: str) -> None:
 
 def picture(result: SlideResult, choice: LayerChoice) -> Picture:
     """The layer, the silent cells and the legend of a choice."""
-    heatmap, palette = result.heatmap, colours.class_colours(result.classes, result.background)
+    heatmap, palette = result.heatmap, colours.class_colours(result.classes, result.background, result.tissues)
     silent = LegendItem("Tissue without a call: not recognised, or of poor quality", colours.NOT_RECOGNISED, "hatched")
     if choice.layer == _NONE:
         return Picture(None, None, (), choice.opacity)
@@ -84,12 +88,26 @@ def picture(result: SlideResult, choice: LayerChoice) -> Picture:
         return Picture(overlay.tissue_layer(heatmap), None, (tissue,), choice.opacity)
     hatched = overlay.silent_layer(heatmap)
     if choice.layer == _CALL:
-        legend = [LegendItem(words.class_title(name), palette[name]) for name in result.classes]
+        legend = [LegendItem(words.class_title(name), palette[name]) for name in _legend_names(result)]
         return Picture(overlay.call_layer(heatmap, list(palette.values())), hatched, (*legend, silent), choice.opacity)
     index = int(choice.layer.removeprefix(_CLASS))
-    name = result.classes[index]
+    name = result.outputs[index]
     ramp = LegendItem(f"{words.class_title(name)}, probability 0 to 1", palette[name], "ramp")
     return Picture(overlay.probability_layer(heatmap, index, palette[name]), hatched, (ramp, silent), choice.opacity)
+
+
+def _legend_names(result: SlideResult) -> list[str]:
+    """The classes, and of the tissues those that the map shows: ten swatches would hide the three that matter."""
+    shown = set(np.unique(result.heatmap.call).tolist())
+    first = len(result.classes) + 1
+    return [*result.classes, *(name for rank, name in enumerate(result.tissues, first) if rank in shown)]
+
+
+def _told(result: SlideResult, probabilities: Sequence[float]) -> Iterator[tuple[str, float]]:
+    """Every class with its probability at a spot, and the likeliest tissue where one is likelier than a tenth."""
+    yield from zip(result.classes, probabilities, strict=False)
+    tissues = sorted(zip(probabilities[len(result.classes) :], result.tissues, strict=True), reverse=True)
+    yield from ((name, p) for p, name in tissues[:2] if p >= _TOLD_TISSUE)
 
 
 def _show_failure(entry: Entry) -> None:
@@ -147,13 +165,13 @@ def _show_reading(result: SlideResult, reading: Reading | None) -> None:
             "Click in the slide to read the class probabilities there, and to see where in the tile they come from."
         )
         return
-    palette = colours.class_colours(result.classes, result.background)
+    palette = colours.class_colours(result.classes, result.background, result.tissues)
     told = [f"<b>Cell {reading.column + 1} across, {reading.row + 1} down</b>"]
     if reading.probabilities is not None:
         told += [
             f'<span><i style="background:{palette[name]}"></i>{parts.safe(words.class_title(name))} '
             f"<b>{parts.safe(figures.percent(p))}</b></span>"
-            for name, p in zip(result.classes, reading.probabilities, strict=True)
+            for name, p in _told(result, reading.probabilities)
         ]
     told.append(f"<span>{parts.safe(_remark(reading))}</span>")
     st.html(f'<div class="ps-spot" role="status">{"".join(told)}</div>')

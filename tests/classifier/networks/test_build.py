@@ -14,6 +14,8 @@ from wsi.errors import ModelError
 
 SMALL = ResidualCnn(8, (Block(8, 1), Block(16, 2)))
 SHAPES = [SMALL, ResidualCnn(8, (Block(8, 1), Block(16, 2)), fields=(2, 1)), EfficientNetLite(stages=2)]
+TAPPED = EfficientNetLite(stages=5, fields=(1,), taps=(4, 5), embedding=12)
+SHAPES.append(TAPPED)
 TILES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
 
 
@@ -149,3 +151,29 @@ def test_the_whole_efficientnet_has_the_published_size():
     head = 320 * 1280 + 4 * 1280
     published_without_classifier = 3_413_024
     assert network.count_params() - (320 * 2 + 2) + head == published_without_classifier
+
+
+def test_a_tapped_network_takes_the_wide_maps_and_has_no_last_projection():
+    network = build_network(TAPPED, classes=3, size_px=64)
+    assert network.get_layer("embedding").input.shape[-1] == TAPPED.tapped_features == 480 + 672
+    assert "block10_project_conv" not in {layer.name for layer in network.layers}
+    assert features_of(TAPPED) == 12
+    assert read_architecture(write_architecture(TAPPED)) == TAPPED
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"taps": (4, 5), "embedding": 0},
+        {"taps": (), "embedding": 12},
+        {"taps": (5, 4), "embedding": 12},
+        {"taps": (4,), "embedding": 12},
+        {"taps": (3, 5), "embedding": 12},  # of two strides
+        {"taps": (4, 5), "embedding": 5000},
+        {"taps": (4, 4, 5), "embedding": 12},
+    ],
+    ids=str,
+)
+def test_taps_that_make_no_network_are_refused(numbers):
+    with pytest.raises(ModelError):
+        EfficientNetLite(stages=5, fields=(1,), **numbers)

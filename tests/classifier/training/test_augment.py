@@ -1,5 +1,7 @@
 """Augmentation: what stays, what moves, and that stain changes are what their numbers say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -84,3 +86,46 @@ def test_a_view_is_always_of_the_size_asked_for(seed, crop_px, size_px):
 def test_settings_survive_a_round_trip():
     how = Augmentation(scale=0.2, jpeg_quality=(30, 50))
     assert Augmentation.from_dict(how.to_dict()) == how
+
+
+LABORATORY = Augmentation(
+    scale=0.0, stain_share=1.0, hue_share=0.0, blur_share=0.0, jpeg_share=0.0, stain_vectors=0.05, white_balance=0.1,
+    gamma=0.3, sharpen_share=1.0, zoom=0.3,
+)  # fmt: skip
+
+
+def test_another_laboratory_is_the_same_for_the_same_generator_and_another_for_another():
+    first, again, other = (augment_tile(tile(), 48, LABORATORY, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first.astype(int) - other).mean() > 5
+
+
+def test_zoom_goes_both_ways_alike():
+    """A wedge tells by its slope how far it was magnified."""
+    wedge = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 256, axis=0).repeat(3, axis=2)
+    how = replace(STILL, zoom=np.log(1.5))
+    slopes = []
+    for seed in range(200):
+        view = augment_tile(wedge, 96, how, np.random.default_rng(seed))[..., 0].astype(float)
+        slopes.append(max(abs(np.diff(view.mean(axis=0)).mean()), abs(np.diff(view.mean(axis=1)).mean())))
+    found = np.log(slopes)
+    assert abs(found.mean()) < 0.05 and found.min() < -0.3 and found.max() > 0.3
+
+
+def test_white_balance_moves_channels_apart_and_gamma_keeps_black_and_white():
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    balanced = augment_tile(grey, 48, replace(STILL, white_balance=0.2), np.random.default_rng(0))
+    assert np.ptp(balanced[0, 0].astype(int)) > 5
+    ends = np.zeros((64, 64, 3), np.uint8)
+    ends[:32] = 255
+    toned = augment_tile(ends, 48, replace(STILL, gamma=0.5), np.random.default_rng(0))
+    assert set(np.unique(toned)) <= {0, 255}
+
+
+def test_sharpening_widens_an_edge_and_leaves_flat_parts():
+    edge = np.full((64, 64, 3), 100, np.uint8)
+    edge[:, 32:] = 160
+    sharp = augment_tile(edge, 64, replace(STILL, sharpen_share=1.0), np.random.default_rng(0))
+    assert sharp.min() < 95 and sharp.max() > 165
+    flat = np.full((64, 64, 3), 100, np.uint8)
+    assert set(np.unique(augment_tile(flat, 64, replace(STILL, sharpen_share=1.0), np.random.default_rng(0)))) == {100}

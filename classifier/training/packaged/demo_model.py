@@ -1,4 +1,7 @@
-"""Makes the demonstration model: `python -m classifier.training.demo_model --out DIR`. Synthetic throughout."""
+"""Makes the demonstration model: `python -m classifier.training.packaged.demo_model --out DIR`.
+
+Synthetic throughout.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from classifier.model_folder.card import ModelCard
 from classifier.networks.residual_cnn import Block, ResidualCnn
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.augment import Augmentation
-from classifier.training.demo_tiles import write_demo_tiles
+from classifier.training.packaged.demo_tiles import write_demo_tiles
 from classifier.training.recipe import TrainConfig
 from classifier.training.request import TrainRequest
 from classifier.training.train import train
@@ -44,13 +47,13 @@ def make_demo_model(
         tiles = write_demo_tiles(
             Path(folder), config.tile, sheets=sheets, tiles_a_sheet=TILES_A_SHEET, seed=config.seed, progress=progress
         )
-        command = "python -m classifier.training.demo_model --out DIR"
+        command = "python -m classifier.training.packaged.demo_model --out DIR"
         request = TrainRequest(tiles, out, config, name=DEMO_MODEL, about=SYNTHETIC, command=command)
         return train(request, progress)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m classifier.training.demo_model", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m classifier.training.packaged.demo_model", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
 
     def show(progress: Progress) -> None:

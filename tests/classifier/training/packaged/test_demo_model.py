@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from classifier.model import DEMO_MODEL, load_model
-from classifier.training.demo_tiles import compose_tile, write_demo_tiles
+from classifier.training.packaged.demo_tiles import compose_tile, write_demo_tiles
 from tiler.spec import TileSpec
 from wsi.synthetic.slide import CLASSES, paint_tissue
 from wsi.synthetic.tissue import GLASS_RGB
@@ -84,7 +84,7 @@ def test_tiles_are_mostly_of_their_class_or_glass():
 
 
 def test_the_list_of_painted_tiles(tmp_path, monkeypatch):
-    monkeypatch.setattr("classifier.training.demo_tiles.PAINTED_MPP", (2.0,))  # coarse drawings are quick
+    monkeypatch.setattr("classifier.training.packaged.demo_tiles.PAINTED_MPP", (2.0,))  # coarse drawings are quick
     path = write_demo_tiles(tmp_path, TileSpec(32, 4.0), sheets=5, tiles_a_sheet=2, seed=1)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
