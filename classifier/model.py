@@ -15,6 +15,7 @@ from classifier.model_folder.card import (
     CARD_FILE,
     FAMILIARITY_FILE,
     LITERT_FILE,
+    LITERT_FLOAT_FILE,
     NETWORK_FILE,
     WEIGHTS_FILE,
     ModelCard,
@@ -28,7 +29,7 @@ from wsi.errors import ModelError, ModelNotFoundError
 DEFAULT_MODEL = "lung-v1"
 DEMO_MODEL = "demo-synthetic"
 PACKAGED = Path(__file__).parent / "models"
-RUNTIMES = ("auto", "litert-int8", "tensorflow", "onnx")
+RUNTIMES = ("auto", "litert-int8", "litert-float32", "tensorflow", "onnx")
 BATCH_TILES = 32
 
 
@@ -186,18 +187,18 @@ def _familiarity(folder: ModelFolder) -> Familiarity | UnknownFamiliarity:
 
 
 def _start(folder: ModelFolder, runtime: str, threads: int | None) -> Runtime:
-    from classifier.runtimes.litert import LITERT_INT8, LiteRtRuntime
+    from classifier.runtimes.litert import LITERT_FLOAT32, LITERT_INT8, LiteRtRuntime
     from classifier.runtimes.tensorflow import TensorFlowRuntime
 
     if NETWORK_FILE in folder.contents:
         return _start_onnx(folder, runtime, threads)
     if runtime == "onnx":
         raise ModelError(f"{folder.card.name} has no {NETWORK_FILE}", hint="leave the runtime to the program")
-    has_litert = LITERT_FILE in folder.contents
-    if runtime == LITERT_INT8 and not has_litert:
-        raise ModelError(f"{folder.card.name} has no {LITERT_FILE}", hint="use the runtime tensorflow")
-    if has_litert and runtime in ("auto", LITERT_INT8):
-        return LiteRtRuntime(folder.card, folder.contents[LITERT_FILE])
+    for name, file in ((LITERT_INT8, LITERT_FILE), (LITERT_FLOAT32, LITERT_FLOAT_FILE)):
+        if file in folder.contents and runtime in ("auto", name):
+            return LiteRtRuntime(folder.card, folder.contents[file], name)
+        if runtime == name:
+            raise ModelError(f"{folder.card.name} has no {file}", hint="use the runtime tensorflow")
     return TensorFlowRuntime(folder.card, unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE), threads)
 
 

@@ -56,7 +56,7 @@ def import_network(request: ImportRequest, say: Say) -> None:
     card = import_model(request, warn=lambda text: say(f"note: {text}"))
     where = escape(str(request.out))
     if isinstance(card, ModelCard):
-        kind, figures = f"a model of {len(card.classes)} classes", card.training
+        kind, figures = f"a model of {len(card.outputs)} classes", card.training
         after = f"next: pulmoscope evaluate TILES --model {where} --out DIR"
     else:
         kind, figures = f"an encoder of {card.network.features} features", card.figures

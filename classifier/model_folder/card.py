@@ -22,8 +22,10 @@ CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.npz"
 FAMILIARITY_FILE = "familiarity.npz"
 LITERT_FILE = "litert-int8.tflite"
+# Of a network that int8 changes too much.
+LITERT_FLOAT_FILE = "litert-float32.tflite"
 NETWORK_FILE = "network.onnx"
-MODEL_FILES = frozenset({WEIGHTS_FILE, FAMILIARITY_FILE, LITERT_FILE, NETWORK_FILE})
+MODEL_FILES = frozenset({WEIGHTS_FILE, FAMILIARITY_FILE, LITERT_FILE, LITERT_FLOAT_FILE, NETWORK_FILE})
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CLASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,59}")
@@ -114,7 +116,8 @@ class ModelCard:
 
     @property
     def optional_files(self) -> frozenset[str]:
-        return frozenset() if isinstance(self.network, ImportedNetwork) else frozenset({LITERT_FILE})
+        imported = isinstance(self.network, ImportedNetwork)
+        return frozenset() if imported else frozenset({LITERT_FILE, LITERT_FLOAT_FILE})
 
     @property
     def knows_familiarity(self) -> bool:

@@ -20,6 +20,7 @@ from classifier.model_folder.card import (
     CARD_FILE,
     FAMILIARITY_FILE,
     LITERT_FILE,
+    LITERT_FLOAT_FILE,
     NETWORK_FILE,
     WEIGHTS_FILE,
     ModelCard,
@@ -35,6 +36,7 @@ MAX_BYTES = {
     WEIGHTS_FILE: 128 * MIB,
     FAMILIARITY_FILE: 80 * MIB,  # 4096 features
     LITERT_FILE: 64 * MIB,
+    LITERT_FLOAT_FILE: 128 * MIB,
     NETWORK_FILE: 2048 * MIB - 1,  # more than a protocol buffer can be
 }
 MAX_UNPACKED_BYTES = 256 * MIB

@@ -1,4 +1,4 @@
-"""The packaged int8 network under LiteRT, TensorFlow's small runtime: runs without TensorFlow."""
+"""The packaged network, in int8 or float32, under LiteRT, TensorFlow's small runtime: runs without TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from classifier.runtimes.runtime import Floats
 from wsi.errors import ModelError
 from wsi.process.silence import native_stderr_silenced
 
-LITERT_INT8 = "litert-int8"
+LITERT_INT8, LITERT_FLOAT32 = "litert-int8", "litert-float32"
 
 
 class LiteRtRuntime:
@@ -25,9 +25,8 @@ class LiteRtRuntime:
     A call runs on one core; calls from several threads run side by side, each on an interpreter of its own.
     """
 
-    name = LITERT_INT8
-
-    def __init__(self, card: ModelCard, content: bytes) -> None:
+    def __init__(self, card: ModelCard, content: bytes, name: str = LITERT_INT8) -> None:
+        self.name = name
         self._card = card
         self._content = content
         self._idle = [_Network(card, content)]

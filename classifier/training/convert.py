@@ -41,6 +41,16 @@ def to_litert_int8(network: Any, representative: NDArray[np.uint8]) -> bytes:
         return bytes(converter.convert())
 
 
+def to_litert_float32(network: Any) -> bytes:
+    """A LiteRT file of a Keras network as it is: uint8 tiles in, float32 weights, activations and outputs."""
+    tf = load_tensorflow()
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    with contextlib.redirect_stdout(io.StringIO()), native_stderr_silenced(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bytes(converter.convert())
+
+
 def label_agreement(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Share of tiles to which logits or probabilities (n, c) of two runtimes give the same class."""
     return float((first.argmax(axis=1) == second.argmax(axis=1)).mean())

@@ -18,19 +18,19 @@ from classifier.dataset.tile_list import TileSet, read_tile
 from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity, fit_slide_distance
 from classifier.model import TileModel
 from classifier.model_folder.about import About
-from classifier.model_folder.card import FAMILIARITY_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
+from classifier.model_folder.card import FAMILIARITY_FILE, LITERT_FILE, LITERT_FLOAT_FILE, WEIGHTS_FILE, ModelCard
 from classifier.model_folder.files import pack_arrays
 from classifier.networks.build import build_network, set_network_weights
 from classifier.networks.catalog import write_architecture
 from classifier.networks.fields import stack_fields
 from classifier.networks.shape import features_of
 from classifier.progress import ProgressCallback, quiet
-from classifier.runtimes.litert import LiteRtRuntime
+from classifier.runtimes.litert import LITERT_FLOAT32, LiteRtRuntime
 from classifier.runtimes.tensorflow import TensorFlowRuntime
 from classifier.site.look import look_of_tiles, typical_look, white_array
 from classifier.training.augment import augment_tile
 from classifier.training.balance import balanced_shares
-from classifier.training.convert import MIN_AGREEMENT, label_agreement, to_litert_int8
+from classifier.training.convert import MIN_AGREEMENT, label_agreement, to_litert_float32, to_litert_int8
 from classifier.training.recipe import TrainConfig
 
 REPRESENTATIVE_TILES = 200
@@ -70,7 +70,7 @@ class Packaged:
 
 def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> Packaged:
     """Calibrates and converts `weights` on the tiles they were `learned` from and on `held`, whose groups they never
-    saw. The int8 file is left out where it disagrees with float32 on more than 1 in 100 held-out tiles."""
+    saw. Where the int8 file disagrees with float32 on more than 1 in 100 held-out tiles, a float32 file stands for it."""
     card = bare_card(learned, held, config, origin)
     # Until it is fitted, nothing asks for familiarity.
     reference = TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
@@ -84,7 +84,9 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
         contents[LITERT_FILE] = litert
         reference_features, held_logits, held_features = held_features, fast_logits, fast_features
     else:
-        fast, reference_features = reference, held_features
+        contents[LITERT_FLOAT_FILE] = to_litert_float32(_network(card, weights))
+        runtime = LiteRtRuntime(card, contents[LITERT_FLOAT_FILE], LITERT_FLOAT32)
+        fast, reference_features = TileModel(card, runtime, unfitted(card)), held_features
     temperature, kept = fit_temperature(held_logits, held.labels, held.groups)
     familiarity = fit_known_tissue(*views_of(reference, learned, config), held_features, held, config.false_alarm_rate)
     contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays() | glass_of(learned, config))

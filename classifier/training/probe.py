@@ -28,7 +28,8 @@ VIEWS = 6
 BATCH_TILES = 32
 READ_THREADS = 2
 STEPS, STEP_TILES, PEAK_RATE, DECAY = 600, 1024, 0.02, 3e-3
-_SPREAD_FLOOR = 1e-3
+# Features that hardly vary would be weighed up until they say what rounding did.
+_SPREAD_FLOOR = 0.05
 
 Weights = Mapping[str, NDArray[np.float32]]
 Floats = NDArray[np.float32]

@@ -75,7 +75,7 @@ def package_head(
     model = TileModel(card, runtime, unfitted(card))
     features, labels = views_of(model, learned, config, progress)
     penalty = _choose_penalty(features, labels, learned, config.seed)
-    head = fit_head(features, labels, len(card.classes), penalty)
+    head = fit_head(features, labels, len(card.outputs), penalty)
     runtime.set_head(head)
     held_logits, held_features = forward_tiles(model, held, progress=progress)
     temperature, kept = fit_temperature(held_logits, held.labels, held.groups)
@@ -137,7 +137,7 @@ def _choose_penalty(features: Features, labels: Labels, learned: TileSet, seed: 
 
 def _no_head(card: ModelCard) -> dict[str, NDArray[np.float32]]:
     width = card.network.trunk_features
-    return {KERNEL: np.zeros((width, len(card.classes)), np.float32), BIAS: np.zeros(len(card.classes), np.float32)}
+    return {KERNEL: np.zeros((width, len(card.outputs)), np.float32), BIAS: np.zeros(len(card.outputs), np.float32)}
 
 
 def _how(encoder: EncoderCard, config: TrainConfig, penalty: float) -> dict[str, Any]:
