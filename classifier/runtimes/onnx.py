@@ -45,13 +45,8 @@ class OnnxRuntime:
             raise ModelError("the network in ONNX is of another shape than its card", hint="import it again")
         if not memory_is_limited():
             # A model's folder comes from strangers like the file did: first elsewhere, then here.
-<<<<<<< HEAD
             try_network(content, shape, card.tile.size_px, limits_for(content))
-        self._shape, self._classes = shape, len(card.classes)
-=======
-            try_network(content, shape, card.tile.size_px)
         self._shape, self._classes = shape, len(card.outputs)
->>>>>>> 81fd0ea (Heads on imported encoders know tissues, too)
         self._session = OnnxSession(content, network, shape, usable_cores() if threads is None else 1)
         self.set_head(head)
 
