@@ -207,15 +207,8 @@ def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: 
 @click.option("--out", required=True, type=_PATH, help="Model folder to write.")
 @click.option("--name", type=_WORD, default=None, help="Name on the card; default: the folder's name.")
 @click.option("--background", type=_WORD, default=None, help="The class that is no tumour; default: normal.")
-@click.option(
-    "--tissue", "tissues", type=_WORD, multiple=True, help="A further class that is none, as stroma; repeatable."
-)
-@click.option(
-    "--base",
-    type=_WORD,
-    default=None,
-    help="Start from efficientnet-lite0 (ImageNet) or from a model, by name or folder.",
-)
+@click.option("--tissue", "tissues", type=_WORD, multiple=True, help="Another class that is none: stroma. Repeatable.")
+@click.option("--base", type=_WORD, default=None, help="Start from efficientnet-lite0 (ImageNet), or from a model.")
 @click.option("--encoder", type=_PATH, default=None, help="Train a head on an encoder that import-model brought.")
 @click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as the recipe says.")
 @click.option("--seed", type=int, default=None, help="Default: 7.")
