@@ -70,7 +70,7 @@ class Packaged:
 
 def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConfig, origin: Origin) -> Packaged:
     """Calibrates and converts `weights` on the tiles they were `learned` from and on `held`, whose groups they never
-    saw. Where the int8 file disagrees with float32 on more than 1 in 100 held-out tiles, a float32 one stands for it."""
+    saw. Where the int8 file disagrees with float32 on more than 1 in 100 held-out tiles, a float32 one is packaged."""
     card = bare_card(learned, held, config, origin)
     # Until it is fitted, nothing asks for familiarity.
     reference = TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
