@@ -26,7 +26,7 @@ from classifier.networks.shape import features_of
 from classifier.runtimes.runtime import Runtime
 from wsi.errors import ModelError, ModelNotFoundError
 
-DEFAULT_MODEL = "lung-v1"
+DEFAULT_MODEL, FAST_MODEL = "lung-v2", "lung-v1"
 DEMO_MODEL = "demo-synthetic"
 PACKAGED = Path(__file__).parent / "models"
 RUNTIMES = ("auto", "litert-int8", "litert-float32", "tensorflow", "onnx")

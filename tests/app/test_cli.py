@@ -224,14 +224,14 @@ def test_the_real_slides_as_one_folder(data_dir, tmp_path):
 
 def test_models_and_doctor(tmp_path):
     cards = json.loads(pulmoscope("models", "--json").stdout)
-    assert [card["name"] for card in cards] == ["lung-v1", "demo-synthetic"]
+    assert [card["name"] for card in cards] == ["lung-v2", "demo-synthetic", "lung-v1"]
     assert all(card["limits"] and card["intended_use"] for card in cards)
     lung = cards[0]
-    assert lung["tile"] == {"size_px": 224, "mpp": 1.0, "overlap": 0.0, "min_tissue": 0.0}
+    assert lung["tile"] == {"size_px": 192, "mpp": 0.7, "overlap": 0.0, "min_tissue": 0.0}
     assert 0.9 < lung["validation"]["figures"]["accuracy"]["value"] < 1 and lung["validation"]["groups"] == 93
     assert isinstance(lung["temperature"], float) and isinstance(lung["false_alarm_rate"], float)
     words = pulmoscope("models").stdout
-    assert re.search("tile +224 px at 1 um/px", words) and "temperature" not in words
+    assert re.search("tile +192 px at 0.7 um/px", words) and "temperature" not in words
     done = pulmoscope("doctor", "--json", cwd=tmp_path)
     checks = {check["name"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 0 and all(check["ok"] for check in checks.values())

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from classifier.model import DEFAULT_MODEL, DEMO_MODEL, find_model, load_model, packaged_models
+from classifier.model import DEFAULT_MODEL, DEMO_MODEL, FAST_MODEL, find_model, load_model, packaged_models
 from classifier.model_folder.card import LITERT_FILE
 from classifier.networks.shape import features_of
 from tests.classifier.tiles import CLASSES, SIZE_PX, pattern, tiny_model
@@ -97,12 +97,16 @@ def test_a_name_that_does_not_exist_lists_those_that_do():
 
 def test_the_packaged_models_are_whole_and_small():
     cards = packaged_models()
-    assert [card.name for card in cards] == [DEFAULT_MODEL, DEMO_MODEL]
+    assert [card.name for card in cards] == [DEFAULT_MODEL, DEMO_MODEL, FAST_MODEL]
     for card in cards:
         model = load_model(card.name)
-        assert model.card == card and model.runtime == "litert-int8"
+        assert model.card == card and model.runtime == (
+            "litert-float32" if card.name == DEFAULT_MODEL else "litert-int8"
+        )
         assert card.synthetic == (card.name == DEMO_MODEL)
-        assert card.limits and card.never_shown and card.metrics["hold_out"]["int8_agreement"] >= 0.99
+        assert card.limits and card.never_shown
+        hold_out = card.metrics["hold_out"]
+        assert hold_out["int8_kept"] == (model.runtime == "litert-int8") == (hold_out["int8_agreement"] >= 0.99)
         size = sum(path.stat().st_size for path in find_model(card.name).iterdir())
         assert size < (1.5e6 if card.synthetic else 5e6)
 

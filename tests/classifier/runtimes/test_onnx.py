@@ -15,7 +15,7 @@ from classifier.dataset.tile_list import read_tile, read_tile_set
 from classifier.evaluation.evaluate import EvaluationPlan, evaluate
 from classifier.explain import explain
 from classifier.familiarity import UnknownFamiliarity
-from classifier.model import DEFAULT_MODEL, DEMO_MODEL, find_model, load_model
+from classifier.model import DEMO_MODEL, FAST_MODEL, find_model, load_model
 from classifier.model_folder.card import NETWORK_FILE, WEIGHTS_FILE
 from classifier.model_folder.files import pack_arrays, read_card
 from classifier.runtimes import onnx as runtime
@@ -71,7 +71,7 @@ def test_our_own_network_says_what_it_says_under_tensorflow(folders, no_trial):
 
 
 def test_the_lung_model_gives_every_tile_the_same_label(data_dir, tmp_path, no_trial):
-    import_folder(own_as_onnx(DEFAULT_MODEL), tmp_path / "lung", classes=LUNG, output="logits")
+    import_folder(own_as_onnx(FAST_MODEL), tmp_path / "lung", classes=LUNG, output="logits")
     imported, reference, fast = (
         load_model(tmp_path / "lung"),
         load_model(runtime="tensorflow"),
