@@ -9,6 +9,8 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 
+from aggregate.result import OTHER_TUMOUR
+
 BACKGROUND_CLASS = "#4DB092"
 _TUMOURS = ("#D55E00", "#0072B2", "#F0C419", "#8E4585", "#56B4E9", "#7A3E00")
 _GOLDEN_TURN = 0.618034
@@ -30,7 +32,8 @@ def class_colours(classes: Sequence[str], background: str, tissues: Sequence[str
     Tumour classes are given their colours by name, so the order in which a model lists them changes nothing. After
     the palette's end hues follow by the golden ratio: any number of classes is served.
     """
-    tumours = sorted(set(classes) - {background})
+    # A model that knows other tumours besides keeps the colours of those that have names.
+    tumours = sorted(set(classes) - {background}, key=lambda name: (name == OTHER_TUMOUR, name))
     colour = {name: _tumour_colour(rank) for rank, name in enumerate(tumours)}
     quiet = {name: _TISSUES[rank % len(_TISSUES)] for rank, name in enumerate(sorted(tissues))}
     return {name: BACKGROUND_CLASS if name == background else colour[name] for name in classes} | {

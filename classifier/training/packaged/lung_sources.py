@@ -66,7 +66,8 @@ FIELD_KINDS = (("tumour", ""), ("alveoli", NORMAL), ("necrosis", "necrosis"))
 
 @dataclass(frozen=True)
 class Source:
-    """One tile of one laboratory: a picture of a class at an mpp. `group` is its slide or source image."""
+    """One tile of one laboratory: a picture of a class at an mpp. `group` is its slide or source image; where it is
+    `whitened`, its glass is made white."""
 
     path: Path
     label: str
@@ -74,6 +75,7 @@ class Source:
     group: str
     split: str
     mpp: float
+    whitened: bool = True
 
 
 def find_sources(data: Path, *, final: bool) -> list[Source]:
@@ -96,7 +98,8 @@ def write_tiles(sources: Sequence[Source], out: Path) -> Path:
     lines = [csv_line(("file", "class", "source_group", "split", "mpp", "site"))]
     for number, source in enumerate(sources):
         name = f"tiles/{number:05d}.png"
-        pixels = _prepared(_read(source), source.mpp, whites[source.site, source.group])
+        white = whites[source.site, source.group] if source.whitened else np.full(3, WHITE)
+        pixels = _prepared(_read(source), source.mpp, white)
         cv2.imwrite(str(out / name), pixels[..., ::-1])
         lines.append(
             csv_line((name, source.label, f"{source.site}-{source.group}", source.split, f"{MPP:g}", source.site))
@@ -149,9 +152,17 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 def _lc25000(folder: Path) -> Iterator[Source]:
     listed = folder / "tiles-rescaled.csv"
-    for row in _rows(listed if listed.is_file() else folder / "tiles.csv"):
+    for number, row in enumerate(_rows(listed if listed.is_file() else folder / "tiles.csv")):
+        # Every other one keeps its own white: without a slide around it nobody can make a tile's glass white. And those
+        # that judge do, since so a user's lists will be.
         yield Source(
-            folder / row["file"], CLASSES[row["class"]], "lc25000", row["source_group"], row["split"], float(row["mpp"])
+            folder / row["file"],
+            CLASSES[row["class"]],
+            "lc25000",
+            row["source_group"],
+            row["split"],
+            float(row["mpp"]),
+            whitened=row["split"] == TRAIN and number % 2 == 0,
         )
 
 
