@@ -14,7 +14,7 @@ from aggregate.doubts import Doubts, Place
 from aggregate.thresholds import DecisionRules
 from app.cli import cli
 from app.presentation.words import REASONS
-from tests.aggregate.test_decision import CLEAN, CLEAR, NEGATIVE, decided
+from tests.aggregate.test_decision import CLEAN, CLEAR, NEGATIVE, OTHER, decided
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,6 +31,7 @@ FOREIGN_OPTIONS = {
     *("--array", "--cpus-per-task", "--job-name", "--mem", "--signal", "--time"),
     *("--memory-limit", "--no-dashboard", "--nthreads", "--nworkers", "--protocol", "--resources", "--tls-ca-file"),
     *("--giant", "--rounds", "--sample"),
+    *("--final", "--without"),
 }
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
 
@@ -93,7 +94,9 @@ def test_every_reason_that_a_decision_gives_has_words():
         doubts=Doubts(tumour_like=Place(1.0, 0.0, 0.0)),
         low_margin=1.1,
     )
-    assert {*worst.review_reasons, *negative.review_reasons} == set(REASONS)
+    other = decided(classes=("adenocarcinoma", "normal", "other_tumour"), pooled=replace(CLEAR, probabilities=OTHER))
+    found = {*worst.review_reasons, *negative.review_reasons, *other.review_reasons}
+    assert found == set(REASONS)
 
 
 def thresholds_told() -> dict[str, float]:

@@ -16,8 +16,11 @@ NO_DOUBTS, NOTHING_ODD = Doubts(), ScanFacts()
 NEGATIVE = replace(CLEAR, probabilities=np.array([0.02, 0.96, 0.02]), hotspot=0.04, tumour_tiles=0.0)
 
 
-def decided(pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, scan=NOTHING_ODD, **rules):
-    return decide(pooled, shares, doubts, CLASSES, DecisionRules(**rules), scan, background="normal")
+OTHER = np.array([0.02, 0.02, 0.96])
+
+
+def decided(pooled=CLEAR, shares=CLEAN, doubts=NO_DOUBTS, scan=NOTHING_ODD, classes=CLASSES, **rules):
+    return decide(pooled, shares, doubts, classes, DecisionRules(**rules), scan, background="normal")
 
 
 def test_a_clear_slide_has_a_call_and_no_reason():
