@@ -39,7 +39,8 @@ def error_of(words: object) -> PulmoscopeError:
     """The error that `error_words` told; a slide's crash where they make no sense."""
     match words:
         case [str(code), str(message), str(hint)]:
-            known = {kind.code: kind for kind in _kinds(PulmoscopeError)}
+            # The class that a code is of, and not one below it that makes its own words.
+            known = {kind.code: kind for kind in _kinds(PulmoscopeError) if "code" in vars(kind)}
             return known.get(code, SlideCrashedError)(message, hint=hint)
     return SlideCrashedError("the process that read the slide talked nonsense", hint="the file may be damaged")
 

@@ -60,7 +60,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         bounds = {
-            "epochs": (0, 1000),
+            "epochs": (0 if self.probe else 1, 1000),
             "min_steps": (0, 1_000_000),
             "seed": (0, 2**31 - 1),
             "batch_size": (2, 1024),

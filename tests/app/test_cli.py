@@ -147,6 +147,7 @@ def test_run_report_and_verify_agree(ready_slide, tmp_path):
             "audit": [],
             "notes": [],
             "missing": [],
+            "mixed": {},
             "repairs": [],
         }
     )

@@ -31,7 +31,8 @@ class Oracle:
         tile = TileSpec(size_px, mpp)
         self.runtime, self.site_sha256 = "oracle", ""
         self.card = SimpleNamespace(
-            name="oracle", version="1", classes=KINDS, background="normal", tile=tile, familiarity_threshold=0.5,
+            name="oracle", version="1", classes=KINDS, outputs=KINDS, tissues=(), background="normal", tile=tile,
+            familiarity_threshold=0.5, sure_from=0.0, tumour_classes=tuple(kind for kind in KINDS if kind != "normal"),
             digest="0" * 64, synthetic=True, intended_use="", limits=(), never_shown=(), training={},
         )  # fmt: skip
 

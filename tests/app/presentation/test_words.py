@@ -33,6 +33,8 @@ REASON_CODES = [
     "tinted-glass",
     "false-colours",
     "unfamiliar-slide",
+    "known-by-site",
+    "other-tumour",
 ]
 
 

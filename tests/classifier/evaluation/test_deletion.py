@@ -25,7 +25,7 @@ REASON = (3, 2)
 class OneCellModel:
     """Sure of `tumour` as far as the cell REASON is red."""
 
-    card = SimpleNamespace(classes=("normal", "tumour"))
+    card = SimpleNamespace(classes=("normal", "tumour"), outputs=("normal", "tumour"))
 
     def predict(self, tiles):
         top, left = (index * CELL_PX for index in REASON)
