@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -47,6 +48,25 @@ class Augmentation:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Augmentation:
         return cls(**{**values, "jpeg_quality": tuple(values["jpeg_quality"])})
+
+
+# A whole other laboratory at once, on most tiles: stains, white balance, tone, magnification, sharpness, compression.
+OTHER_LABORATORIES = Augmentation(
+    stain_share=0.9,
+    stain_gain=0.4,
+    stain_shift=0.03,
+    brightness=0.12,
+    hue_share=0.0,
+    blur_share=0.5,
+    blur_sigma_px=1.6,
+    jpeg_share=0.4,
+    jpeg_quality=(30, 90),
+    zoom=math.log(1.4),
+    stain_vectors=0.05,
+    white_balance=0.1,
+    gamma=0.3,
+    sharpen_share=0.35,
+)
 
 
 def augment_tile(

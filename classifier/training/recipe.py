@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from classifier.networks.catalog import read_architecture, write_architecture
+from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.residual_cnn import ResidualCnn
 from classifier.networks.shape import NetworkShape, smallest_tile_px
-from classifier.training.augment import Augmentation
+from classifier.training.augment import OTHER_LABORATORIES, Augmentation
 from tiler.spec import TileSpec
 from wsi.errors import UsageError
 
@@ -114,6 +115,8 @@ def fine_tuning(base: str, network: NetworkShape, tile: TileSpec | None = None) 
     Of lung-v1, too. `tile` defaults to 224 px at 1.0 um/px.
     """
     tile = tile or TileSpec(224, 1.0)
+    if isinstance(network, EfficientNetLite) and network.taps:
+        return _probing(base, network, tile)
     step_px = 2 * max(network.fields)
     crop_px = max(smallest_tile_px(network), tile.size_px * 6 // 7) // step_px * step_px
     return TrainConfig(
@@ -125,5 +128,24 @@ def fine_tuning(base: str, network: NetworkShape, tile: TileSpec | None = None) 
         min_steps=240,
         learning_rate=1e-3,
         label_smoothing=0.0,
+        ema_decay=0.99,
+    )
+
+
+def _probing(base: str, network: EfficientNetLite, tile: TileSpec) -> TrainConfig:
+    """For a tapped network: a linear classifier on its features, which is fitted in minutes and forgets nothing."""
+    return TrainConfig(
+        base=base,
+        network=network,
+        tile=tile,
+        crop_px=max(smallest_tile_px(network), tile.size_px * 5 // 6),
+        epochs=0,
+        augmentation=OTHER_LABORATORIES,
+        balanced=True,
+        whole_tiles=True,
+        probe=True,
+        frozen_normalisation=True,
+        learning_rate=2e-4,
+        label_smoothing=0.05,
         ema_decay=0.99,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.imagenet import imagenet_weights
 from classifier.networks.shape import WHOLE_TILE
 from classifier.progress import Progress
-from classifier.training.augment import Augmentation
 from classifier.training.base import EFFICIENTNET, Base, read_base
 from classifier.training.packaged.lung_sources import ADENOCARCINOMA, MPP, NORMAL, OTHER, SQUAMOUS, TISSUES
 from classifier.training.recipe import TrainConfig, fine_tuning
@@ -29,24 +27,6 @@ from tiler.spec import TileSpec
 from wsi.errors import PulmoscopeError
 
 FAST_MODEL, CAREFUL_MODEL = "lung-v1", "lung-v2"
-
-# A whole other laboratory at once, on most tiles: stains, white balance, tone, magnification, sharpness, compression.
-OTHER_LABORATORIES = Augmentation(
-    stain_share=0.9,
-    stain_gain=0.4,
-    stain_shift=0.03,
-    brightness=0.12,
-    hue_share=0.0,
-    blur_share=0.5,
-    blur_sigma_px=1.6,
-    jpeg_share=0.4,
-    jpeg_quality=(30, 90),
-    zoom=math.log(1.4),
-    stain_vectors=0.05,
-    white_balance=0.1,
-    gamma=0.3,
-    sharpen_share=0.35,
-)
 
 # How often a tile on a slide of lung is of a kind: guessed, not fitted to any picture of another laboratory.
 # Benign epithelium is a thin line in the lung, and half of the list's tiles of it come from organs that are full of it.
@@ -70,24 +50,12 @@ def careful_recipe(seed: int = 7) -> tuple[Base, TrainConfig]:
     (`--epochs`) made it better on the laboratories it learned from and worse on others: docs/lung-v2.md."""
     network = EfficientNetLite(stages=5, fields=WHOLE_TILE, taps=(4, 5), embedding=96)
     base = Base(EFFICIENTNET, network, imagenet_weights(network))
-    config = TrainConfig(
-        base=base.name,
-        epochs=0,
+    config = replace(
+        fine_tuning(base.name, network, TileSpec(192, MPP)),
         seed=seed,
         background=NORMAL,
         tissues=TISSUES,
-        tile=TileSpec(192, MPP),
         priors=IN_LUNG,
-        crop_px=160,
-        network=network,
-        augmentation=OTHER_LABORATORIES,
-        learning_rate=2e-4,
-        label_smoothing=0.05,
-        ema_decay=0.99,
-        balanced=True,
-        whole_tiles=True,
-        probe=True,
-        frozen_normalisation=True,
     )
     return base, config
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +94,10 @@ def test_a_model_trained_from_another(tmp_path):
 @pytest.mark.parametrize(("tiles", "epochs"), [(100_000, 10), (320, 24), (20, 240)])
 def test_few_tiles_are_shown_more_often(tiles, epochs):
     assert fine_tuning("x", EfficientNetLite()).for_tiles(tiles).epochs == epochs
+
+
+def test_a_tapped_base_is_read_by_a_linear_classifier_and_not_changed():
+    request = TrainRequest.from_options(Path("tiles.csv"), Path("out"), base="lung-v2")
+    assert request.recipe.probe and request.recipe.epochs == 0 and request.recipe.balanced
+    assert request.recipe.tissues == request.base.tissues != ()
+    assert not TrainRequest.from_options(Path("tiles.csv"), Path("out"), base="lung-v1").recipe.probe
