@@ -9,6 +9,7 @@ from classifier.dataset.tile_list import read_tile, read_tile_set
 from classifier.networks.build import build_network, network_weights, set_network_weights
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.residual_cnn import ResidualCnn
+from classifier.training.fit import fit
 from classifier.training.probe import fit_softmax, probe
 from classifier.training.recipe import TrainConfig
 from tests.classifier.tiles import write_tiles
@@ -50,3 +51,14 @@ def test_the_network_begins_as_the_linear_classifier(tmp_path):
 def test_other_networks_cannot_be_probed(shape, tmp_path):
     with pytest.raises(UsageError, match="tapped"):
         probe({}, read_tile_set(write_tiles(tmp_path)), replace(CONFIG, network=shape))
+
+
+def test_normalisation_that_is_frozen_keeps_its_statistics(tmp_path):
+    tiles = read_tile_set(write_tiles(tmp_path, groups=2, tiles_a_group=3, val_groups=0))
+    start = network_weights(build_network(SHAPE, 3, 64))
+    trained = replace(CONFIG, epochs=1, batch_size=6, learning_rate=1e-2, frozen_normalisation=True, priors={})
+    frozen = fit(tiles, trained, start, tmp_path / "a.npz", "a")
+    free = fit(tiles, replace(trained, frozen_normalisation=False), start, tmp_path / "b.npz", "b")
+    moved = [path for path in start if path.endswith(("moving_mean", "gamma")) and (frozen[path] != start[path]).any()]
+    assert moved == [] and (free["stem_bn/moving_mean"] != start["stem_bn/moving_mean"]).any()
+    assert (frozen["stem_conv/kernel"] != start["stem_conv/kernel"]).any()
