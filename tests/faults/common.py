@@ -67,3 +67,12 @@ def flaws(out: Path) -> list[str]:
     return (
         [f"{name}: {text}" for name, texts in found.broken.items() for text in texts] + found.audit + staged + partial
     )
+
+
+def many_copies(folder: Path, count: int = 200) -> Path:
+    """`folder` with `count` more names for its first slide: a run that is not over before a signal comes, however fast
+    the machine and slow the test."""
+    first = min(folder.glob("*.tif"))
+    for number in range(count):
+        (folder / f"copy{number:03d}.tif").hardlink_to(first)
+    return folder

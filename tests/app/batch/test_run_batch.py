@@ -29,7 +29,7 @@ from app.ledger.table import merge_rows
 from classifier.model import DEMO_MODEL, PACKAGED
 from classifier.model_folder.card import LITERT_FILE, WEIGHTS_FILE
 from tests.conftest import REPOSITORY
-from tests.faults.common import flaws
+from tests.faults.common import flaws, many_copies
 from wsi.errors import ModelDigestError, ModelError, OutputUnwritableError
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
@@ -321,8 +321,7 @@ def test_fail_fast_stops_at_the_first_failure(slides, tmp_path):
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_path, by):
-    for i in range(12):
-        draw(slides / f"s{i}.tif", seed=i)
+    many_copies(slides)
     out = tmp_path / "out"
     # A session of its own, so that the signal goes to all its processes, as a terminal sends it.
     process = subprocess.Popen(
@@ -333,7 +332,7 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_p
         text=True,
         start_new_session=True,
     )
-    assert process.stdout.readline().startswith("[1/16]")
+    assert process.stdout.readline().startswith("[1/204]")
     os.killpg(process.pid, by)
     text, complaints = process.communicate(timeout=30)
     assert process.returncode == 130 and complaints == ""

@@ -11,7 +11,7 @@ import pytest
 from app.ledger.records import read_rows
 from classifier.model import DEMO_MODEL
 from tests.conftest import REPOSITORY
-from tests.faults.common import draw_slides, flaws
+from tests.faults.common import draw_slides, flaws, many_copies
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def start(slides, out, **how):
 
 
 def test_a_terminal_that_closes_ends_a_batch_politely(tmp_path):
-    slides, out = draw_slides(tmp_path / "in", 12), tmp_path / "out"
+    slides, out = many_copies(draw_slides(tmp_path / "in", 2)), tmp_path / "out"
     process = start(slides, out, start_new_session=True)
-    assert process.stdout.readline().startswith("[1/12]")
+    assert process.stdout.readline().startswith("[1/202]")
     os.killpg(process.pid, signal.SIGHUP)
     text, complaints = process.communicate(timeout=60)
     assert process.returncode == 130 and complaints == "" and "does what is left" in text
