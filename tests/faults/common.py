@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from aggregate.store import STAGING, committed_digest, stored_results
@@ -76,3 +79,17 @@ def many_copies(folder: Path, count: int = 200) -> Path:
     for number in range(count):
         (folder / f"copy{number:03d}.tif").hardlink_to(first)
     return folder
+
+
+@contextlib.contextmanager
+def signals_as_in_a_terminal() -> Iterator[None]:
+    """Processes started meanwhile are ended by SIGINT and SIGHUP, also where the tests themselves run under nohup or in
+    the background of a script: what is ignored there is ignored in children, too."""
+    ignored = [by for by in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(by) is signal.SIG_IGN]
+    for by in ignored:
+        signal.signal(by, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for by in ignored:
+            signal.signal(by, signal.SIG_IGN)

@@ -29,7 +29,7 @@ from app.ledger.table import merge_rows
 from classifier.model import DEMO_MODEL, PACKAGED
 from classifier.model_folder.card import LITERT_FILE, WEIGHTS_FILE
 from tests.conftest import REPOSITORY
-from tests.faults.common import flaws, many_copies
+from tests.faults.common import flaws, many_copies, signals_as_in_a_terminal
 from wsi.errors import ModelDigestError, ModelError, OutputUnwritableError
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
@@ -324,14 +324,15 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_nothing_behind(slides, tmp_p
     many_copies(slides)
     out = tmp_path / "out"
     # A session of its own, so that the signal goes to all its processes, as a terminal sends it.
-    process = subprocess.Popen(
-        command(slides, "--out", out),
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with signals_as_in_a_terminal():
+        process = subprocess.Popen(
+            command(slides, "--out", out),
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
     assert process.stdout.readline().startswith("[1/204]")
     os.killpg(process.pid, by)
     text, complaints = process.communicate(timeout=30)

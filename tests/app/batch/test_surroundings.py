@@ -11,7 +11,7 @@ import pytest
 from app.ledger.records import read_rows
 from classifier.model import DEMO_MODEL
 from tests.conftest import REPOSITORY
-from tests.faults.common import draw_slides, flaws, many_copies
+from tests.faults.common import draw_slides, flaws, many_copies, signals_as_in_a_terminal
 
 
 @pytest.fixture
@@ -66,7 +66,8 @@ def start(slides, out, **how):
 
 def test_a_terminal_that_closes_ends_a_batch_politely(tmp_path):
     slides, out = many_copies(draw_slides(tmp_path / "in", 2)), tmp_path / "out"
-    process = start(slides, out, start_new_session=True)
+    with signals_as_in_a_terminal():
+        process = start(slides, out, start_new_session=True)
     assert process.stdout.readline().startswith("[1/202]")
     os.killpg(process.pid, signal.SIGHUP)
     text, complaints = process.communicate(timeout=60)
