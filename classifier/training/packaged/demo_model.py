@@ -10,19 +10,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from classifier.evaluation.intervals import Figure
 from classifier.model import DEMO_MODEL
 from classifier.model_folder.about import SYNTHETIC
 from classifier.model_folder.card import ModelCard
 from classifier.networks.residual_cnn import Block, ResidualCnn
-from classifier.progress import Progress, ProgressCallback, quiet
+from classifier.progress import ProgressCallback, quiet
 from classifier.training.augment import Augmentation
+from classifier.training.packaged.by_hand import train_by_hand
 from classifier.training.packaged.demo_tiles import write_demo_tiles
 from classifier.training.recipe import TrainConfig
 from classifier.training.request import TrainRequest
 from classifier.training.train import train
 from tiler.spec import TileSpec
-from wsi.errors import PulmoscopeError
 
 SHEETS = 35
 TILES_A_SHEET = 32
@@ -55,17 +54,8 @@ def make_demo_model(
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m classifier.training.packaged.demo_model", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
-
-    def show(progress: Progress) -> None:
-        print(f"\r{progress!s:<100}", end="", file=sys.stderr, flush=True)
-
-    try:
-        card = make_demo_model(parser.parse_args().out, progress=show)
-    except PulmoscopeError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return error.exit_code
-    print(f"\n{card.name} {card.version}: {Figure.from_dict(card.metrics['val']['figures']['accuracy'])}")
-    return 0
+    out = parser.parse_args().out
+    return train_by_hand(lambda show: make_demo_model(out, progress=show))
 
 
 if __name__ == "__main__":

@@ -12,19 +12,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from classifier.evaluation.intervals import Figure
 from classifier.model_folder.about import LUNG, LUNG_V2
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.imagenet import imagenet_weights
 from classifier.networks.shape import WHOLE_TILE
-from classifier.progress import Progress
 from classifier.training.base import EFFICIENTNET, Base, read_base
+from classifier.training.packaged.by_hand import train_by_hand
 from classifier.training.packaged.lung_sources import ADENOCARCINOMA, MPP, NORMAL, OTHER, SQUAMOUS, TISSUES
 from classifier.training.recipe import TrainConfig, fine_tuning
 from classifier.training.request import TrainRequest
 from classifier.training.train import train
 from tiler.spec import TileSpec
-from wsi.errors import PulmoscopeError
 
 FAST_MODEL, CAREFUL_MODEL = "lung-v1", "lung-v2"
 
@@ -75,33 +73,25 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--further", type=Path, help="JSON of figures measured apart, for the card")
     arguments = parser.parse_args()
+    return train_by_hand(lambda show: train(_request(arguments), show))
 
-    def show(progress: Progress) -> None:
-        print(f"\r{progress!s:<100}", end="", file=sys.stderr, flush=True)
 
-    try:
-        further = json.loads(arguments.further.read_text(encoding="utf-8")) if arguments.further else None
-        base, config = (careful_recipe if arguments.model == CAREFUL_MODEL else fast_recipe)(arguments.seed)
-        if arguments.epochs is not None:
-            config = replace(config, epochs=arguments.epochs)
-        about = LUNG_V2 if arguments.model == CAREFUL_MODEL else LUNG
-        command = f"python -m classifier.training.packaged.lung_model TILES --out DIR --model {arguments.model}"
-        request = TrainRequest(
-            arguments.tiles,
-            arguments.out,
-            config,
-            base,
-            arguments.model,
-            about,
-            f"{command} --seed {arguments.seed}",
-            further=further or {},
-        )
-        card = train(request, show)
-    except PulmoscopeError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return error.exit_code
-    print(f"\n{card.name} {card.version}: {Figure.from_dict(card.metrics['val']['figures']['accuracy'])}")
-    return 0
+def _request(arguments: argparse.Namespace) -> TrainRequest:
+    careful = arguments.model == CAREFUL_MODEL
+    base, config = (careful_recipe if careful else fast_recipe)(arguments.seed)
+    if arguments.epochs is not None:
+        config = replace(config, epochs=arguments.epochs)
+    command = f"python -m classifier.training.packaged.lung_model TILES --out DIR --model {arguments.model}"
+    return TrainRequest(
+        arguments.tiles,
+        arguments.out,
+        config,
+        base,
+        arguments.model,
+        LUNG_V2 if careful else LUNG,
+        f"{command} --seed {arguments.seed}",
+        further=json.loads(arguments.further.read_text(encoding="utf-8")) if arguments.further else {},
+    )
 
 
 if __name__ == "__main__":

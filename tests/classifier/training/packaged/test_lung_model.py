@@ -19,6 +19,8 @@ SKIN = DATA / "wsi" / "cmu-1-small-region.svs"
 needs_tiles = pytest.mark.skipif(not TILES.exists(), reason="LC25000 is not at hand")
 needs_skin = pytest.mark.skipif(not SKIN.exists(), reason="the OpenSlide test slide is not at hand")
 
+BOTH = pytest.mark.parametrize("lung", ["lung-v1", "lung-v2"])
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -60,15 +62,19 @@ def test_skin_is_not_taken_for_lung(model):
     assert (familiarity < model.card.familiarity_threshold).mean() > 0.9
 
 
+@BOTH
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
-def test_photographs_are_not_taken_for_lung(model, name):
+def test_photographs_are_not_taken_for_lung(lung, name):
+    model = load_model(lung)
     data = pytest.importorskip("skimage.data")
     tiles = cut(np.ascontiguousarray(getattr(data, name)()), model.card.tile.size_px)
     assert (model.predict(tiles).familiarity < model.card.familiarity_threshold).mean() > 0.9
 
 
+@BOTH
 @pytest.mark.parametrize("level", [0, 128, 243, 255])
-def test_flat_tiles_are_not_taken_for_lung(model, level):
+def test_flat_tiles_are_not_taken_for_lung(lung, level):
+    model = load_model(lung)
     flat = np.full((1, *(model.card.tile.size_px,) * 2, 3), level, np.uint8)
     assert model.predict(flat).familiarity[0] < model.card.familiarity_threshold
 

@@ -44,20 +44,6 @@ def test_float32_under_litert_is_the_network(model):
     np.testing.assert_allclose(found.probabilities, reference.probabilities, atol=5e-3)
 
 
-@pytest.mark.parametrize("level", [0, 128, 243, 255])
-def test_flat_tiles_are_not_recognised(model, level):
-    flat = np.full((1, *(model.card.tile.size_px,) * 2, 3), level, np.uint8)
-    assert model.predict(flat).familiarity[0] < model.card.familiarity_threshold
-
-
-@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
-def test_photographs_are_not_recognised(model, name):
-    pixels = np.ascontiguousarray(getattr(pytest.importorskip("skimage.data"), name)())
-    size = model.card.tile.size_px
-    tiles = np.stack([pixels[y : y + size, x : x + size] for y in (0, 100) for x in (0, 100)])
-    assert (model.predict(tiles).familiarity < model.card.familiarity_threshold).mean() > 0.7
-
-
 @needs_tiles
 @pytest.mark.slow
 def test_the_validation_groups_as_they_are(model, tmp_path):
