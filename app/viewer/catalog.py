@@ -14,7 +14,7 @@ from aggregate import store
 from aggregate.result import SlideResult, SlideStatus
 from aggregate.stored_attributes import is_slide_id
 from app.ledger.records import SLIDES_CSV, SlideRow, readable_rows
-from app.viewer.upload import upload_folders
+from app.viewer.uploads.stored import upload_folders
 from wsi.errors import StoreError
 
 UPLOADS = "uploads"

@@ -73,7 +73,7 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     from starlette.routing import Mount, Route
     from streamlit import App
 
-    from app.viewer.pages.deep_zoom import ASSETS, LIBRARY
+    from app.viewer.pages.assets import ASSETS, LIBRARY
     from app.viewer.tiles.route import TileServer
 
     install(site)
@@ -142,7 +142,7 @@ def _inline_scripts() -> list[str]:
 async def _library(request: Any) -> Any:
     from starlette.responses import FileResponse
 
-    from app.viewer.pages.deep_zoom import COMPONENT_DIR, LIBRARY
+    from app.viewer.pages.assets import COMPONENT_DIR, LIBRARY
 
     return FileResponse(
         COMPONENT_DIR / LIBRARY, media_type="text/javascript", headers={"Cache-Control": "max-age=3600"}

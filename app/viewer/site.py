@@ -14,9 +14,9 @@ from aggregate.result import SlideResult
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
 from app.viewer.gate.access import LaunchKey
-from app.viewer.incoming import Incoming
-from app.viewer.slide_files import SlideFile, find_slide_file, slide_trouble
+from app.viewer.reading.slide_files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.tiles.tokens import Grant, Signer
+from app.viewer.uploads.incoming import Incoming
 from classifier.model import PACKAGED
 from classifier.model_folder.card import CARD_FILE
 from classifier.model_folder.files import read_card

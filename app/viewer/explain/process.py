@@ -17,7 +17,7 @@ import numpy as np
 
 from app.viewer.explain.ask import Answer, TileQuestion
 from app.viewer.explain.picture import paint_evidence
-from app.viewer.overlay import encode_png
+from app.viewer.reading.overlay import encode_png
 from classifier.explain import explain
 from classifier.model import TileModel, load_model
 from wsi.errors import ModelDigestError, PulmoscopeError

@@ -7,10 +7,10 @@ import logging
 import streamlit as st
 
 from app.viewer.pages import parts
-from app.viewer.pages import slide as slide_page
-from app.viewer.pages import slide_list as list_page
-from app.viewer.pages import upload as upload_page
-from app.viewer.pages.deep_zoom import COMPONENT_DIR
+from app.viewer.pages.analyse import page as upload_page
+from app.viewer.pages.assets import COMPONENT_DIR
+from app.viewer.pages.slide import page as slide_page
+from app.viewer.pages.worklist import page as list_page
 from app.viewer.site import current
 from wsi.errors import PulmoscopeError
 

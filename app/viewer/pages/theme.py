@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.viewer.upload import MAX_UPLOAD_MB
+from app.viewer.uploads.stored import MAX_UPLOAD_MB
 
 PRIMARY = "#1F5F8B"
 INK = "#1D2733"

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from app.slides.guarded import GuardedSlides, shared_slides
 from app.slides.question import SlideAddress
-from app.viewer.slide_files import SlideFile
+from app.viewer.reading.slide_files import SlideFile
 from app.viewer.tiles.encoded import encoded_tile
 from app.viewer.tiles.tokens import Grant, Signer
 from wsi.errors import PulmoscopeError

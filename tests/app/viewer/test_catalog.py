@@ -12,10 +12,10 @@ from PIL import Image
 from aggregate import store
 from app.ledger.records import SlideRow, write_rows
 from app.viewer.catalog import Entry, find_entry, list_entries, load_result
-from app.viewer.pages.slide_list import list_row, matching
-from app.viewer.pages.worklist import COLUMNS
+from app.viewer.pages.worklist.element import COLUMNS
+from app.viewer.pages.worklist.page import list_row, matching
+from app.viewer.reading.slide_files import find_slide_file
 from app.viewer.site import Site
-from app.viewer.slide_files import find_slide_file
 from app.viewer.tiles.tokens import Grant
 from tests.results import CLASSES, make_result
 from wsi.errors import ResultAlteredError, StoreError

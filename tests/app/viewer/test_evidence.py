@@ -20,10 +20,10 @@ from app.viewer.catalog import find_entry
 from app.viewer.explain import ask as ask_module
 from app.viewer.explain.ask import Answer, Explainer, Question
 from app.viewer.explain.picture import FLOOR, paint_evidence, shown_strength
-from app.viewer.pages import evidence
+from app.viewer.pages.slide import evidence
+from app.viewer.reading.spot import read_spot, telling_tile
 from app.viewer.server import SCRIPT
 from app.viewer.site import Site
-from app.viewer.spot import read_spot, telling_tile
 from classifier.model import DEMO_MODEL, load_model
 from tests.conftest import REPOSITORY
 from tests.house import imported

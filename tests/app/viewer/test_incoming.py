@@ -4,9 +4,9 @@ import anyio
 import pytest
 from starlette.applications import Starlette
 
-from app.viewer import incoming
 from app.viewer.gate.bounds import Bounds
-from app.viewer.incoming import MAX_HELD_BYTES, MAX_IMAGE_BYTES, MAX_TICKETS, Incoming
+from app.viewer.uploads import incoming
+from app.viewer.uploads.incoming import MAX_HELD_BYTES, MAX_IMAGE_BYTES, MAX_TICKETS, Incoming
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from app.presentation import colours
-from app.viewer import overlay
-from app.viewer.pages.slide import LayerChoice, picture
-from app.viewer.spot import read_spot
+from app.viewer.pages.slide.page import LayerChoice, picture
+from app.viewer.reading import overlay
+from app.viewer.reading.spot import read_spot
 from tests.results import CLASSES, make_result
 
 CELLS = """

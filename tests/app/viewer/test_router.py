@@ -11,7 +11,7 @@ from aggregate import store
 from app.ledger.records import SlideRow, write_rows
 from app.presentation import words
 from app.viewer import site as viewer_site
-from app.viewer.pages.findings import key_figures
+from app.viewer.pages.slide.findings import key_figures
 from app.viewer.pages.theme import streamlit_options
 from app.viewer.server import SCRIPT, security_headers
 from app.viewer.site import Site

@@ -11,7 +11,7 @@ import pytest
 from app.presentation.tissue import tissue_shares
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
-from app.viewer.pages.slide import LayerChoice, _told, picture
+from app.viewer.pages.slide.page import LayerChoice, _told, picture
 from tests.results import make_result
 
 FIVE = ("adenocarcinoma", "normal", "squamous_cell_carcinoma", "lymphoid", "stroma")

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from aggregate import store
-from app.viewer import upload
-from app.viewer.upload import (
+from app.viewer.uploads import stored
+from app.viewer.uploads.stored import (
     Outcome,
     Progress,
     Upload,
@@ -75,7 +75,7 @@ def test_a_bomb_is_refused_by_its_header():
 
 
 def test_too_many_bytes_are_refused(monkeypatch):
-    monkeypatch.setattr(upload, "MAX_UPLOAD_MB", 0)
+    monkeypatch.setattr(stored, "MAX_UPLOAD_MB", 0)
     with pytest.raises(SlideTooLargeError, match="0 MB"):
         check_image(image())
 
@@ -100,7 +100,7 @@ def test_an_upload_is_stored_once_in_a_folder_of_its_own_under_a_name_of_our_own
 
 @pytest.mark.parametrize(("bound", "value"), [("MAX_STORED", 2), ("MAX_STORED_BYTES", 2 * len(image()))])
 def test_stored_uploads_are_bounded_in_all_and_deletion_makes_room(tmp_path, monkeypatch, bound, value):
-    monkeypatch.setattr(upload, bound, value)
+    monkeypatch.setattr(stored, bound, value)
     one, _ = (store_upload(image(), mpp, tmp_path) for mpp in (0.25, 0.5))
     with pytest.raises(OutputUnwritableError, match="delete"):
         store_upload(image(), 1.0, tmp_path)

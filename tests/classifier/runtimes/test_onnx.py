@@ -314,7 +314,7 @@ def test_a_run_without_it_says_so_once_and_writes_nothing(folders, ready_slide, 
 
 
 def test_the_viewer_says_that_the_model_cannot_tell():
-    from app.viewer.pages.slide import _familiarity
+    from app.viewer.pages.slide.page import _familiarity
 
     assert _familiarity(float("nan")) == "Familiarity: the model cannot tell." and "0.50" in _familiarity(0.5)
 

@@ -12,9 +12,9 @@ from app.presentation import words
 from app.viewer.explain.ask import Answer, Question
 from app.viewer.explain.picture import RAMP
 from app.viewer.pages import parts
+from app.viewer.reading.slide_files import SlideFile
+from app.viewer.reading.spot import Reading
 from app.viewer.site import Site
-from app.viewer.slide_files import SlideFile
-from app.viewer.spot import Reading
 from classifier.model_folder.files import read_card
 
 # The model at hand must give what the result holds; processors round a little differently.

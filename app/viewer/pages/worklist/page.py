@@ -11,8 +11,9 @@ import streamlit as st
 from aggregate.result import UNDETERMINED, SlideStatus
 from app.presentation import words
 from app.viewer.catalog import Entry, list_entries
-from app.viewer.pages import parts, worklist
-from app.viewer.pages.worklist import Cell, ListRow
+from app.viewer.pages import parts
+from app.viewer.pages.worklist import element as worklist
+from app.viewer.pages.worklist.element import Cell, ListRow
 from app.viewer.site import Site
 from wsi.text import plain
 

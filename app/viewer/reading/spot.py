@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregate.result import SlideResult
-from app.viewer.overlay import Placement, cell_at, cell_placement
+from app.viewer.reading.overlay import Placement, cell_at, cell_placement
 from tiler.spec import TileQuality
 
 _QUALITY_WORDS = {

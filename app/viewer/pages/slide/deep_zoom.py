@@ -6,21 +6,17 @@ import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from aggregate.result import SlideResult
-from app.viewer.overlay import Placement, Rgba, encode_png, placement
+from app.viewer.pages.assets import ASSETS, LIBRARY, asset
+from app.viewer.reading.overlay import Placement, Rgba, encode_png, placement
+from app.viewer.reading.slide_files import SlideFile
 from app.viewer.site import MOUNT
-from app.viewer.slide_files import SlideFile
 from app.viewer.tiles.pyramid import TILE_PX, lay_pyramid
 from wsi.spacing import Level
-
-COMPONENT_DIR = Path(__file__).parent.parent / "component"
-ASSETS = "/assets"
-LIBRARY = "openseadragon.min.js"
 
 
 @dataclass(frozen=True)
@@ -91,16 +87,8 @@ def _renderer() -> Any:
         "pulmoscope_slide",
         html=asset("viewer.html"),
         css=asset("viewer.css"),
-        # Given as text: Streamlit finds asset folders through a distribution's list of files, which an editable
-        # install does not have.
         js=asset("viewer.js"),
     )
-
-
-@lru_cache
-def asset(name: str) -> str:
-    """The text of a file of `component/`."""
-    return (COMPONENT_DIR / name).read_text(encoding="utf-8")
 
 
 def _key(slide_id: str) -> str:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.viewer.upload import MAX_UPLOAD_MB
+from app.viewer.uploads.stored import MAX_UPLOAD_MB
 
 if TYPE_CHECKING:
     from starlette.requests import Request

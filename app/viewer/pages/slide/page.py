@@ -11,14 +11,15 @@ import streamlit as st
 
 from aggregate.result import SlideResult, SlideStatus
 from app.presentation import colours, figures, words
-from app.viewer import overlay
 from app.viewer.catalog import Entry, find_entry, load_result
-from app.viewer.pages import deep_zoom, evidence, findings, parts
-from app.viewer.pages.deep_zoom import LegendItem, Picture
+from app.viewer.pages import parts
+from app.viewer.pages.slide import deep_zoom, evidence, findings
+from app.viewer.pages.slide.deep_zoom import LegendItem, Picture
+from app.viewer.reading import overlay
+from app.viewer.reading.slide_files import SlideFile
+from app.viewer.reading.spot import Reading, read_spot, telling_tile
 from app.viewer.site import Site
-from app.viewer.slide_files import SlideFile
-from app.viewer.spot import Reading, read_spot, telling_tile
-from app.viewer.upload import delete_upload
+from app.viewer.uploads.stored import delete_upload
 
 _CALL, _TISSUE, _NONE = "call", "tissue", "none"
 _CLASS = "class-"

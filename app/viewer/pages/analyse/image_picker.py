@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.viewer.incoming import INCOMING_ROUTE, MAX_IMAGE_BYTES
-from app.viewer.pages.deep_zoom import asset
+from app.viewer.pages.assets import asset
 from app.viewer.site import MOUNT, Site
+from app.viewer.uploads.incoming import INCOMING_ROUTE, MAX_IMAGE_BYTES
 
 _KEY, _TICKET = "image", "image-ticket"
 

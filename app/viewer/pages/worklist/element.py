@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.viewer.pages.deep_zoom import asset
+from app.viewer.pages.assets import asset
 
 # Title -> how a cell is drawn.
 COLUMNS = {

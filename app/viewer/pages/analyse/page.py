@@ -7,9 +7,9 @@ from contextlib import closing
 import streamlit as st
 
 from app.viewer.pages import parts
-from app.viewer.pages.image_picker import forget_image, pick_image
+from app.viewer.pages.analyse.image_picker import forget_image, pick_image
 from app.viewer.site import Site
-from app.viewer.upload import MAX_UPLOAD_MB, PRESETS_MPP, Outcome, Upload, discard_failed, predict, store_upload
+from app.viewer.uploads.stored import MAX_UPLOAD_MB, PRESETS_MPP, Outcome, Upload, discard_failed, predict, store_upload
 from wsi.errors import PulmoscopeError
 from wsi.spacing import PLAUSIBLE_MPP
 

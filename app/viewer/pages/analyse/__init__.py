@@ -1,0 +1,1 @@
+"""An image brought in by a person, and its prediction."""
