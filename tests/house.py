@@ -23,6 +23,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "app": (
         frozenset({"presentation", "ledger", "guard", "exit_codes"}),
         frozenset({"config", "slides"}),
+        frozenset({"review"}),
         frozenset({"pipeline"}),
         frozenset({"batch"}),
         frozenset({"reports"}),

@@ -26,6 +26,10 @@
     |   `-- SiteModelError         site-of-other-model
     |-- DatasetError               dataset-invalid
     |-- EngineError                engine-failed         (no Dask scheduler answers, or it went away)
+    |-- ReviewError                review-unreadable     (the records of what people decided)
+    |   |-- ReviewConflictError    review-conflict       (somebody else was faster)
+    |   |-- SignedError            review-signed         (locked; only an addendum may be added)
+    |   `-- NotAllowedError        not-allowed           (the role does not cover it)
     `-- StoreError                 result-invalid
         |-- ResultAlteredError     result-altered
         `-- OutputUnwritableError  output-unwritable     (read-only, full)
@@ -160,6 +164,22 @@ class DatasetError(PulmoscopeError):
 
 class EngineError(PulmoscopeError):
     code = "engine-failed"
+
+
+class ReviewError(PulmoscopeError):
+    code = "review-unreadable"
+
+
+class ReviewConflictError(ReviewError):
+    code = "review-conflict"
+
+
+class SignedError(ReviewError):
+    code = "review-signed"
+
+
+class NotAllowedError(ReviewError):
+    code = "not-allowed"
 
 
 class StoreError(PulmoscopeError):

@@ -28,8 +28,11 @@ KEY_VARIABLE = "PULMOSCOPE_AUDIT_KEY"
 _FIRST = "0" * 64
 _KEY_BYTES = (32, 4096)  # least, most
 
-AuditEvent = Literal["run", "kept", "failed", "repair"]
-"""`run` is written before the result is moved into place: a result that nobody recorded cannot come from a run."""
+AuditEvent = Literal["run", "kept", "failed", "repair", "sealing", "signed", "addendum"]
+"""`run` is written before the result is moved into place: a result that nobody recorded cannot come from a run. So is
+`sealing` before a signature or addendum is kept, and `signed` or `addendum` after it was: a kill between them leaves
+nothing that looks like a forgery."""
+_OF_PEOPLE = ("sealing", "signed", "addendum")
 
 
 def current_user() -> str:
@@ -108,7 +111,8 @@ class Chain:
     `runs` and `kept` are the results that were stored and found again, `last` those that count: of each slide the one
     stored last, and what later runs found in its place if it was stored before with the same findings (a result that
     was announced may not have found its place: the disk was full). `ended` the last event of each slide with its
-    error code, by slide id; `head` is the SHA-256 of the last line, `links` those of all.
+    error code, by slide id; `head` is the SHA-256 of the last line, `links` those of all. `sealing` and `sealed` are
+    the records of people, begun and kept: digest -> slide id.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -118,6 +122,8 @@ class Chain:
     last: dict[str, set[Vouched]] = field(default_factory=dict)
     ended: dict[str, tuple[str, str]] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
+    sealing: dict[str, str] = field(default_factory=dict)
+    sealed: dict[str, str] = field(default_factory=dict)
     head: str = _FIRST
     lines: int = 0
 
@@ -167,6 +173,10 @@ def check_chain(path: Path, key: bytes | None = None) -> Chain:
 
 def _take(chain: Chain, entry: Mapping[str, str]) -> None:
     slide_id, event = entry["slide_id"], entry["event"]
+    if event in _OF_PEOPLE:
+        known_of_people = chain.sealing if event == "sealing" else chain.sealed
+        known_of_people[entry.get("record_sha256", "")] = slide_id
+        return
     chain.ended[slide_id] = (event, entry.get("error_code", ""))
     if "result_sha256" in entry:
         vouched = Vouched(entry["result_sha256"], entry.get("commit_sha256", ""))

@@ -8,9 +8,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from aggregate.result import SlideResult
+from app.review.reviews import Reviews, open_reviews
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
 from app.viewer.gate.access import LaunchKey
@@ -42,6 +44,15 @@ class Site:
     models: tuple[Path, ...] = ()
     """Folders of models, beside the packaged ones, that may explain the results they made."""
     explainer: Explainer = field(default_factory=Explainer)
+
+    database: str | None = None
+    """Address of the PostgreSQL that holds what people decide; None: a file beside the results."""
+    second_reading: bool = False
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """What people decided on the results."""
+        return open_reviews(self.results, self.database, second_reading=self.second_reading)
 
     @property
     def uploads(self) -> Path:
