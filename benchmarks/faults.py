@@ -1,14 +1,14 @@
 """The fault campaigns at full size, for docs/reliability.md: `python -m benchmarks.faults FOLDER [CAMPAIGN...]`.
 
-Prints one line of figures a campaign. Real slides come from the folder that PULMOSCOPE_DATA names; a full disk needs
-the right to mount a tmpfs.
+`--seeds FIRST STOP` does a part of `outputs`. Prints one line of figures a campaign. Real slides come from the folder
+that PULMOSCOPE_DATA names; a full disk needs the right to mount a tmpfs.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,7 @@ def flips(folder: Path) -> object:
     return flip_bits(folder / "out", flips=200)
 
 
-def outputs(folder: Path, count: int = 1000) -> OutputFigures:
+def outputs(folder: Path, seeds: range = range(1000)) -> OutputFigures:
     # Loaded here, so that the thousands of commands need not.
     import zarr  # noqa: F401
 
@@ -65,7 +65,7 @@ def outputs(folder: Path, count: int = 1000) -> OutputFigures:
     import app.ledger.repair
     import app.viewer.server  # noqa: F401
 
-    return mutate_outputs(draw_slides(folder / "in", 2, 600), folder / "run", seeds=range(count))
+    return mutate_outputs(draw_slides(folder / "in", 2, 600), folder / "run", seeds=seeds)
 
 
 def engines(folder: Path) -> object:
@@ -87,16 +87,23 @@ CAMPAIGNS: tuple[Callable[[Path], object], ...] = (
     kills,
     long,
 )
+NAMES = [campaign.__name__ for campaign in CAMPAIGNS]
 
 
-def main(folder: Path, names: list[str]) -> None:
+def main(folder: Path, names: list[str], seeds: range) -> None:
     for campaign in CAMPAIGNS:
         if not names or campaign.__name__ in names:
             started = time.monotonic()
             place = folder / campaign.__name__
             place.mkdir(parents=True)
-            print(f"{campaign.__name__}: {campaign(place)} in {time.monotonic() - started:.0f} s", flush=True)
+            figures = outputs(place, seeds) if campaign is outputs else campaign(place)
+            print(f"{campaign.__name__}: {figures} in {time.monotonic() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute(), sys.argv[2:])
+    parser = argparse.ArgumentParser(description="The fault campaigns at full size.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("campaigns", nargs="*", help="all, or some of " + ", ".join(NAMES))
+    parser.add_argument("--seeds", nargs=2, type=int, default=(0, 1000), metavar=("FIRST", "STOP"))
+    given = parser.parse_args()
+    main(given.folder.absolute(), given.campaigns, range(*given.seeds))

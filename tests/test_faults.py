@@ -78,7 +78,7 @@ def test_whatever_lies_in_an_output_ends_no_command_in_an_internal_error(tmp_pat
     """All commands on changed outputs, each in a process of its own; a process of its own forks them."""
     code = (
         "import sys; from pathlib import Path; from benchmarks.faults import outputs; "
-        "print(outputs(Path(sys.argv[1]), 2))"
+        "print(outputs(Path(sys.argv[1]), range(2)))"
     )
     command = [sys.executable, "-c", code, tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
