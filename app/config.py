@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from app.ledger.audit import current_user
 CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256")
 ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
 ONLY_THIS_RUN = ("out", "overwrite", "model_sha256", "site", "who", "run_id")
+
+# What this program does with a slide, by number. Raised by whoever changes what comes out of the same slide, model and
+# options: which pixels are read, what is tissue and a usable tile, how a call is reached. Stored results of other
+# numbers are done anew (`tests/app/test_methods.py` notices a change without one).
+METHODS = {"reading": 1, "tissue": 1, "call": 1}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class RunConfig:
             "min_tissue": self.min_tissue,
             "runtime": self.runtime,
             "rules": self.rules.to_dict(),
+            "methods": METHODS,
             **site,
         }
 
@@ -67,5 +74,21 @@ class RunConfig:
         return settings_digest(self.scientific(None), self.reader)
 
     def sha256(self, mpp: float | None) -> str:
-        text = json.dumps(self.scientific(mpp), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(self.scientific(mpp))
+
+    def differs_in(self, mpp: float | None, stored: Mapping[str, Any], sha256: str) -> tuple[str, ...]:
+        """What of `program` and `configuration` is another thing than in a result of the configuration `stored`, whose
+        digest is `sha256`. Results of before METHODS tell none."""
+        now = self.scientific(mpp)
+        then = {**now, "methods": stored["methods"]} if "methods" in stored else _without(now, "methods")
+        program = ("program",) if then != now else ()
+        return program if sha256 == _digest(then) else (*program, "configuration")
+
+
+def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+def _digest(scientific: Mapping[str, Any]) -> str:
+    text = json.dumps(scientific, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -26,6 +26,7 @@ from wsi.spacing import MPP_OTHERWISE, FillIn
 def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...] | None:
     """Why a stored result does not stand for this slide, model and configuration; empty where it does.
 
+    `program`: it was made by other rules than this program's (`app.config.METHODS`).
     None where there is no result yet. Raises UnreadableFileError where the slide cannot be read.
     """
     if not target.exists():
@@ -34,10 +35,12 @@ def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileMode
         return ("damage",)
     summary = store.load_summary(target)
     provenance = Provenance.from_dict(summary["provenance"])
+    differs = config.differs_in(job.mpp, provenance.config, provenance.config_sha256)
     same = {
         "slide": summary["slide"]["sha256"] == fingerprint(job.path),
         "model": provenance.model.sha256 == model.card.digest,
-        "configuration": provenance.config_sha256 == config.sha256(job.mpp)
+        "program": "program" not in differs,
+        "configuration": "configuration" not in differs
         and provenance.model.runtime == model.runtime
         and _same_mpp(summary, job, config),
         "reader": _same_reader(summary, config.reader),

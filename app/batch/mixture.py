@@ -29,7 +29,11 @@ def refuse_mixture(out: Path, jobs: Sequence[SlideJob], model: str, settings: st
         return
     first = min(others, key=lambda row: row.slide_id)
     same_model = first.model == model
-    by = f"by {model} under other settings" if same_model else f"by {first.model}, this run is by {model}"
+    by = (
+        f"by {model} under other settings, or by another version of pulmoscope"
+        if same_model
+        else f"by {first.model}, this run is by {model}"
+    )
     raise UsageError(
         f"{escape(str(out))} holds {len(others)} results of other slides ({first.slide_id}, ...) {by}",
         hint="choose another --out, or give all of its slides again",

@@ -29,7 +29,7 @@ class SlideProgress:
 
 @dataclass(frozen=True)
 class SlideFinished:
-    """`changed` names why an earlier result was not kept: slide, model, configuration, damage.
+    """`changed` names why an earlier result was not kept: slide, model, program, configuration, reader, damage.
     `digests` holds what is known of slide_sha256, model_sha256, config_sha256, result_sha256."""
 
     job: SlideJob
