@@ -16,6 +16,7 @@ from typing import Any, Self
 from tiler.spec import cells_per_side
 
 _BOOKKEEPING = ("absent", "further")
+_CHANNELS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class ModelRecord(_Record):
 
 @dataclass(frozen=True)
 class TileRecord(_Record):
-    """How tiles were asked for (`size_px`, `mpp`, `overlap`) and read (`effective_mpp`, `level`, `read_px`)."""
+    """How tiles were asked for (`size_px`, `mpp`, `overlap`) and read (`effective_mpp`, `level`, `read_px`). `white`
+    is the slide's, red, green and blue, where that was set before the model saw the tiles; else it is empty."""
 
     size_px: int = 0
     mpp: float = 0.0
@@ -72,10 +74,24 @@ class TileRecord(_Record):
     level: int = 0
     read_px: int = 0
     overlap: float = 0.0
+    white: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.overlap < 1.0:
             raise ValueError("the overlap of the tiles is outside 0 to 1")
+        if self.white and not (
+            self.white.keys() == set(_CHANNELS)
+            and all(isinstance(value, int | float) and 1 <= value <= 255 for value in self.white.values())
+        ):
+            raise ValueError("the white of the slide is no colour")
+
+    @property
+    def white_point(self) -> tuple[float, float, float] | None:
+        """The slide's white; None where colours were left as they are."""
+        if not self.white:
+            return None
+        red, green, blue = (float(self.white[name]) for name in _CHANNELS)
+        return red, green, blue
 
     @property
     def cells_per_side(self) -> int:

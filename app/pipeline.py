@@ -16,9 +16,11 @@ from aggregate.provenance import ModelRecord, Provenance, TileRecord
 from aggregate.result import SlideRecord, SlideResult
 from aggregate.summary import TileReadings, summarise
 from app.config import RunConfig
+from classifier.colour.white import WHITE_TILES, White, white_point
 from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileQuality, TileSpec, map_tiles, survey_slide
 from tiler.quality import out_of_focus
+from tiler.stream import read_tiles
 from wsi import Slide, __version__, open_slide
 from wsi.errors import SiteError
 from wsi.files.fingerprint import fingerprint_meanwhile
@@ -53,7 +55,9 @@ def run_slide(
         fingerprint_meanwhile(path) as sha256,
     ):
         survey = survey_slide(slide, spec)
-        readings = predict_tiles(model, slide, survey.grid, threads=config.threads, progress=progress)
+        white = slide_white(slide, survey.grid) if model.sets_white else None
+        shown = model if white is None else model.under_white(white)
+        readings = predict_tiles(shown, slide, survey.grid, threads=config.threads, progress=progress)
         record = describe(slide, sha256.result())
     provenance = Provenance(
         pulmoscope=__version__,
@@ -66,9 +70,17 @@ def run_slide(
         python=platform.python_version(),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),
-        tile=_describe_tiles(spec, survey.grid.plan),
+        tile=_describe_tiles(spec, survey.grid.plan, white),
     )
     return summarise(slide_id, record, survey, readings, model.card, config.rules, provenance)
+
+
+def slide_white(slide: Slide, grid: Grid) -> White:
+    """The slide's white, by those of its tiles that hold least tissue: between and beside it there is glass."""
+    clean = np.flatnonzero(grid.quality & ~np.uint8(TileQuality.EDGE) == 0)
+    candidates = clean if len(clean) else np.arange(len(grid))
+    emptiest = candidates[np.argsort(grid.tissue_fraction[candidates], kind="stable")[:WHITE_TILES]]
+    return white_point([read_tiles(slide, grid, index, index + 1)[0] for index in np.sort(emptiest).tolist()])
 
 
 def predict_tiles(
@@ -134,7 +146,7 @@ def _describe_model(model: TileModel) -> ModelRecord:
     )
 
 
-def _describe_tiles(spec: TileSpec, plan: ReadPlan) -> TileRecord:
+def _describe_tiles(spec: TileSpec, plan: ReadPlan, white: White | None) -> TileRecord:
     return TileRecord(
         size_px=spec.size_px,
         mpp=spec.mpp,
@@ -142,4 +154,5 @@ def _describe_tiles(spec: TileSpec, plan: ReadPlan) -> TileRecord:
         level=plan.level,
         read_px=plan.read_px,
         overlap=spec.overlap,
+        white={} if white is None else dict(zip(("red", "green", "blue"), white, strict=True)),
     )

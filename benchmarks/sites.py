@@ -24,10 +24,10 @@ from aggregate.result import SlideResult
 from app.commands.adapt import adapt_site
 from app.config import RunConfig
 from app.pipeline import run_slide
+from classifier.colour.look import look_of_tiles
 from classifier.dataset.tile_list import TileRecord, read_tile, read_tile_set
 from classifier.evaluation.unfamiliar import UNFAMILIAR
 from classifier.model import DEFAULT_MODEL, TileModel, load_model
-from classifier.site.look import look_of_tiles
 from classifier.site.profile import SiteProfile
 from wsi.errors import NoTissueError
 from wsi.picture import read_picture

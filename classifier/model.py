@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.calibrate import softmax
+from classifier.colour.white import White, white_table
 from classifier.familiarity import Alignment, Familiarity, UnknownFamiliarity
 from classifier.model_folder.card import (
     CARD_FILE,
@@ -73,6 +74,17 @@ class TileModel:
         """The same network for a laboratory: tiles are corrected first, and what counts as known is aligned."""
         known = self.familiarity.aligned(alignment)
         return TileModel(self.card, self._network, known, correction=correction, site_sha256=sha256)
+
+    @property
+    def sets_white(self) -> bool:
+        """Whether a slide's white is set before it sees the tiles; a site profile sets that of all slides alike."""
+        return bool(self.card.white) and not self.site_sha256
+
+    def under_white(self, white: White) -> TileModel:
+        """The same network for a slide of that white; itself where it leaves colours as they are."""
+        if not self.sets_white:
+            return self
+        return TileModel(self.card, self._network, self.familiarity, correction=white_table(white, self.card.white))
 
     def with_card(self, card: ModelCard, familiarity: Familiarity) -> TileModel:
         """The same network under another card (temperature) and familiarity."""

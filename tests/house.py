@@ -11,7 +11,7 @@ PACKAGES = ("wsi", "tiler", "classifier", "aggregate", "app")
 # From the ground up; those of one floor do not know each other. A new name at a package's top must be given its floor.
 FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "classifier": (
-        frozenset({"progress", "stain", "calibrate", "familiarity", "networks"}),
+        frozenset({"progress", "colour", "calibrate", "familiarity", "networks"}),
         frozenset({"model_folder"}),
         frozenset({"runtimes"}),
         frozenset({"model"}),

@@ -23,8 +23,10 @@ _MIN_GREY_MM2 = 0.05
 def lay_grid(tissue: TissueMask, spec: TileSpec, slide: Slide) -> Grid:
     """Tiles of `spec` that hold more than `spec.min_tissue` tissue, in reading order.
 
-    Edge tiles are kept whole: the part beyond the slide is background. Raises NoTissueError if there is no tile,
-    NoColourError if what lies there is grey, MppTooCoarseError if the slide cannot give `spec.mpp`.
+    A last tile that would reach beyond the slide is read as far inwards as it needs; its cell, the tissue it counts and
+    its place in the heatmap stay those of the regular grid. Only where the slide is smaller than a tile is the rest
+    background. Raises NoTissueError if there is no tile, NoColourError if what lies there is grey, MppTooCoarseError if
+    the slide cannot give `spec.mpp`.
     """
     plan = plan_read(slide.levels, slide.spacing, spec.size_px, spec.mpp)
     downsample = slide.levels[plan.level].downsample
@@ -51,9 +53,12 @@ def _grid(tissue: TissueMask, spec: TileSpec, plan: ReadPlan, downsample: float,
     )
     kept = tissue_fraction > max(spec.min_tissue, 1e-9)
     cell = np.argwhere(kept).astype(np.int32)
-    level_x0, level_y0 = round(x0 / downsample), round(y0 / downsample)
     level_step = plan.read_px / cells_per_side
-    level_xy = np.rint(cell[:, ::-1] * level_step).astype(np.int32) + np.array([level_x0, level_y0], np.int32)
+    first = np.array([round(x0 / downsample), round(y0 / downsample)], np.int32)
+    level_xy = first + np.rint(cell[:, ::-1] * level_step).astype(np.int32)
+    # Background beyond the edge is like no tissue, and a picture a tile and a half wide would be judged by its corner.
+    ends = np.array([math.floor((x0 + width) / downsample), math.floor((y0 + height) / downsample)], np.int32)
+    level_xy = np.minimum(level_xy, np.maximum(first, ends - plan.read_px))
     return Grid(
         plan=plan,
         shape=(rows, columns),

@@ -14,13 +14,13 @@ from app.batch.job import SlideJob
 from app.slides.guarded import GuardedSlides, Limits
 from app.slides.observe import see_features, see_look
 from app.slides.question import SlideAddress
+from classifier.colour.look import Look, correction_of, read_model_white, typical_look
 from classifier.model import TileModel, find_model, load_model
 from classifier.model_folder.card import FAMILIARITY_FILE
 from classifier.model_folder.files import read_folder, unpack_arrays
 from classifier.networks.shape import features_of
 from classifier.site.files import refuse_taken, write_site
 from classifier.site.fit import SlideSeen, fit_site, refuse_without_familiarity
-from classifier.site.look import Look, correction_of, read_model_white, typical_look
 from classifier.site.profile import WHAT_IT_CHANGES, SiteProfile
 from wsi.errors import ModelError, NotAFileError, PulmoscopeError, SlideCrashedError, UsageError
 from wsi.spacing import FillIn

@@ -87,6 +87,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     """The main figures, a line each; the report holds the rest."""
     from app.presentation.figures import signed_points
     from app.presentation.words import UNIT_WORDS, spoken
+    from classifier.evaluation.laboratories import by_kind
     from classifier.evaluation.shifts import worst_shift
 
     figures, baseline = evaluation.figures, evaluation.baseline
@@ -108,6 +109,12 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     worst = worst_shift(evaluation.shifts)
     if worst:
         told["worst shift"] = f"{worst.title}: accuracy {worst.accuracy}, {signed_points(worst.difference)} points"
+    for kind, results in by_kind(evaluation.laboratories).items():
+        low = min(results, key=lambda one: one.difference.value)
+        refused = max(one.not_recognised for one in results)
+        told[f"{len(results)} {kind} laboratories"] = (
+            f"worst {signed_points(low.difference)} points; not recognised at most {share(refused)}"
+        )
     for one in evaluation.foreign:
         told[f"foreign, {plain(one.name, 40)}"] = f"not recognised {share(one.not_recognised)}, AUROC {one.auroc}"
     if evaluation.readers:

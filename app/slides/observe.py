@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.colour.look import Correction, look_of_tiles
+from classifier.colour.white import white_point
 from classifier.evaluation.unfamiliar import UNFAMILIAR
 from classifier.model import TileModel, load_model
 from classifier.model_folder.files import pack_arrays
-from classifier.site.look import Correction, look_of_tiles
 from tiler import Grid, TileQuality, TileSpec, stream_tiles, survey_slide
 from wsi.errors import ModelDigestError
 from wsi.files.fingerprint import fingerprint
@@ -42,7 +43,8 @@ def see_features(
     pixels, quality = _tiles(slide, spec, FEATURE_TILES, TileQuality.GOOD)
     pixels = pixels[quality == TileQuality.GOOD]
     corrected = model.of_site(correction.table(), None, "")
-    arrays = {"features": corrected.forward(pixels)[1], "plain": model.forward(pixels)[1]}
+    plain = model.under_white(white_point(pixels)) if model.sets_white and len(pixels) else model
+    arrays = {"features": corrected.forward(pixels)[1], "plain": plain.forward(pixels)[1]}
     few = pixels[_spread(len(pixels), MADE_TILES)]
     for number, (_, view) in enumerate(UNFAMILIAR):
         made = [view(one, spec.mpp, np.random.default_rng(seed)) for seed, one in enumerate(few)]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.dataset.tile_list import TileRecord, TileSet, read_tile
+from classifier.dataset.whites import with_whites
 from classifier.model import BATCH_TILES, TileModel, TilePredictions, fold_tissues
 from classifier.progress import Progress, ProgressCallback, quiet
 from tiler.spec import TileSpec
@@ -33,6 +34,11 @@ def forward_tiles(
         features.append(batch_features)
         progress(Progress(f"{done} of {len(tiles)} tiles", done / len(tiles)))
     return np.concatenate(logits), np.concatenate(features)
+
+
+def as_shown(model: TileModel, tiles: TileSet) -> TileSet:
+    """The list as `model` wants to see it: with each source group's white set, or as it is."""
+    return with_whites(tiles) if model.card.white else tiles
 
 
 def told_as(model: TileModel, tiles: TileSet, predictions: TilePredictions) -> TilePredictions:

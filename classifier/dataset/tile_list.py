@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.colour.white import White, set_white
 from classifier.dataset.split import SPLITS, TRAIN, VALIDATION, VALIDATION_SHARE, hold_out_groups
 from classifier.model_folder.card import is_class_name
 from tiler.spec import TileSpec
@@ -42,6 +43,7 @@ class TileRecord:
     """One labelled tile. `mpp` is None where the list does not say; `row` is its line in the CSV (0 in folders).
 
     `patient` and `site` are "" where the list has no such column. They group tiles for intervals and are never told.
+    `white`, where it is known, is the white of its group, which reading sets to `classifier.colour.white.WHITE`.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class TileRecord:
     row: int = 0
     patient: str = ""
     site: str = ""
+    white: White | None = None
 
     @property
     def where(self) -> str:
@@ -154,7 +157,7 @@ def read_tile(record: TileRecord, spec: TileSpec, *, whole: bool = False) -> NDA
 
     Tiles at a finer mpp are area-averaged. Raises DatasetError where a file is no image, or shows too little tissue.
     """
-    pixels = _read_rgb(record)
+    pixels = read_pixels(record)
     factor = 1.0 if record.mpp is None else record.mpp / spec.mpp
     height, width = (round(side * factor) for side in pixels.shape[:2])
     least = math.ceil(spec.size_px * (1 - SIZE_TOLERANCE))
@@ -173,6 +176,12 @@ def read_tile(record: TileRecord, spec: TileSpec, *, whole: bool = False) -> NDA
         return pixels
     top, left = (height - spec.size_px) // 2, (width - spec.size_px) // 2
     return np.ascontiguousarray(pixels[top : top + spec.size_px, left : left + spec.size_px])
+
+
+def read_pixels(record: TileRecord) -> NDArray[np.uint8]:
+    """The picture (h, w, 3) as stored, its white set where that is known. Raises DatasetError."""
+    pixels = _read_rgb(record)
+    return pixels if record.white is None else set_white(pixels, record.white)
 
 
 def _read_rgb(record: TileRecord) -> NDArray[np.uint8]:

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.dataset.leaks import leak_warning
-from classifier.dataset.predict import forward_tiles, told_as
+from classifier.dataset.predict import as_shown, forward_tiles, told_as
 from classifier.dataset.split import TEST, TRAIN, VALIDATION
 from classifier.dataset.tile_list import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
-from classifier.evaluation.baseline import colour_baseline
+from classifier.evaluation.baseline import FURTHER_BASELINES, baseline
 from classifier.evaluation.coverage import coverage_curve
 from classifier.evaluation.findings import Evaluation
 from classifier.evaluation.foreign import detect_foreign, find_foreign, in_distribution
 from classifier.evaluation.intervals import FEW_GROUPS, MIN_GROUPS, Figure, Groups, count_groups, share_with_interval
+from classifier.evaluation.laboratories import laboratory_battery
 from classifier.evaluation.metrics import confusion_matrix, figures_with_intervals, reliability
 from classifier.evaluation.readers.calls import read_readings
 from classifier.evaluation.readers.study import study_readers
@@ -74,7 +75,8 @@ def evaluate(
     if foreign and not model.card.knows_familiarity:
         raise DatasetError(f"{model.card.name} knows no familiarity to measure", hint="leave --foreign out")
 
-    predictions = told_as(model, chosen, model.predictions_of(*forward_tiles(model, chosen, progress=progress)))
+    shown = as_shown(model, chosen)
+    predictions = told_as(model, chosen, model.predictions_of(*forward_tiles(model, shown, progress=progress)))
     evaluation = evaluate_predictions(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
     if leaks := leak_warning(listed, split, model.card.tile):
         evaluation = replace(evaluation, warnings=(*evaluation.warnings, leaks))
@@ -82,11 +84,11 @@ def evaluate(
         study = study_readers(readings, predictions.probabilities, chosen.labels, units)
         evaluation = replace(evaluation, readers=study)
     if plan.shifts:
-        results = shift_battery(model, chosen, progress, unshifted=predictions, units=units)
-        evaluation = replace(evaluation, shifts=results)
+        results = shift_battery(model, shown, progress, unshifted=predictions, units=units)
+        evaluation = replace(evaluation, shifts=results, laboratories=laboratory_battery(model, chosen, progress))
     if (plan.shifts or foreign) and model.card.knows_familiarity:
-        known = in_distribution(chosen, model.card.tile, predictions.familiarity, units)
-        made = detect_unfamiliar(model, chosen, known, progress) if plan.shifts else ()
+        known = in_distribution(shown, model.card.tile, predictions.familiarity, units)
+        made = detect_unfamiliar(model, shown, known, progress) if plan.shifts else ()
         evaluation = replace(evaluation, foreign=(*made, *detect_foreign(model, foreign, known, progress)))
     _write(out, evaluation, chosen, predictions)
     return evaluation
@@ -104,9 +106,13 @@ def evaluate_predictions(
     """The figures for `predictions` of the tiles `chosen` from the list `listed`; writes nothing."""
     card, labels, units = model.card, chosen.labels, chosen.units(interval_over)
     training = listed.of_split(TRAIN)
-    baseline = None
+    beside = None
+    further = {}
     if split not in ("", TRAIN) and len(set(training.labels.tolist())) > 1:
-        baseline = _figures(colour_baseline(training, chosen, card.tile), chosen, units)
+        beside = _figures(baseline(training, chosen, card.tile), chosen, units)
+        for name, (_, features) in FURTHER_BASELINES.items():
+            told = baseline(training, chosen, card.tile, features)
+            further[name] = share_with_interval(told.argmax(axis=1) == labels, units)
     probabilities = predictions.probabilities
     right = probabilities.argmax(axis=1) == labels
     known = not_turned_away(predictions.familiarity, card.familiarity_threshold)
@@ -121,7 +127,8 @@ def evaluate_predictions(
         units=count_groups(units),
         groups_of_class=tuple(count_groups(chosen.groups[labels == i]) for i in range(len(chosen.classes))),
         figures=_figures(probabilities, chosen, units),
-        baseline=baseline,
+        baseline=beside,
+        further_baselines=further,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         reliability=tuple(reliability(probabilities, labels)),
         roc=roc_curves(probabilities, labels, chosen.classes),

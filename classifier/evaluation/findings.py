@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from classifier.evaluation.coverage import CoverageCurve
@@ -26,7 +26,7 @@ class Evaluation:
     """`split` is "" where all tiles of the list were judged; the baseline, colour histograms learned from the list's
     train split, is None where it has none. Intervals are drawn over `units` of the kind `interval_over`.
 
-    `shifts` and `foreign` are empty, and `readers` is None, where they were not asked for.
+    `shifts`, `laboratories` and `foreign` are empty, and `readers` is None, where they were not asked for.
     """
 
     card: ModelCard
@@ -47,6 +47,8 @@ class Evaluation:
     recognised_accuracy: Figure
     warnings: tuple[str, ...]
     shifts: tuple[ShiftResult, ...] = ()
+    laboratories: tuple[ShiftResult, ...] = ()
+    further_baselines: Mapping[str, Figure] = field(default_factory=dict)  # accuracy of each, by its name
     foreign: tuple[ForeignResult, ...] = ()
     readers: ReaderStudy | None = None
     classes: tuple[str, ...] = ()  # what was told apart: the card's classes, or all its outputs
@@ -83,6 +85,7 @@ class Evaluation:
             "groups_of_class": list(self.groups_of_class),
             "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
             "baseline": self.baseline and {name: figure.to_dict() for name, figure in self.baseline.items()},
+            "further_baselines": {name: figure.to_dict() for name, figure in self.further_baselines.items()},
             "confusion": [list(row) for row in self.confusion],
             "reliability": [asdict(one) for one in self.reliability],
             "roc": [_without_nan(asdict(curve)) for curve in self.roc],
@@ -91,6 +94,7 @@ class Evaluation:
             "recognised_accuracy": self.recognised_accuracy.to_dict(),
             "shifts": [result.to_dict() for result in self.shifts],
             "worst_shift": worst.name if worst else None,
+            "laboratories": [result.to_dict() for result in self.laboratories],
             "foreign": [result.to_dict() for result in self.foreign],
             "readers": self.readers.to_dict() if self.readers else None,
             "reporting_items": [asdict(item) for item in self.reporting_items],

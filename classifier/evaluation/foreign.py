@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.colour.white import set_white, white_point
 from classifier.dataset.predict import batches
 from classifier.dataset.tile_list import IMAGE_SUFFIXES, TileSet
 from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, Figure, Groups, count_groups, draws, with_ends
@@ -149,11 +150,16 @@ def detect_foreign(
     for one in sets:
         collector = TileCollector(model)
         for number, tiles in enumerate(_tiles_of_images(one, model.card.tile.size_px)):
-            collector.show(tiles, np.full(len(tiles), str(number)))
+            collector.show(_as_shown(model, tiles), np.full(len(tiles), str(number)))
             done += 1
             progress(Progress(f"foreign images, {one.name}: {done} of {total}", done / total))
         results.append(foreign_result(one.name, len(one.paths), known, collector.collected()))
     return tuple(results)
+
+
+def _as_shown(model: TileModel, tiles: Pixels) -> Pixels:
+    """A picture's tiles, its white set where the model wants that of a slide."""
+    return set_white(tiles, white_point(tiles), model.card.white) if model.card.white else tiles
 
 
 def foreign_result(name: str, images: int, known: ShownTiles, foreign: ShownTiles) -> ForeignResult:

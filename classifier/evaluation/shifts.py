@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.colour.stain import shift_stains
 from classifier.dataset.predict import forward_tiles, told_as
 from classifier.dataset.tile_list import TileSet
 from classifier.evaluation.intervals import Figure, Groups, difference, share_with_interval
 from classifier.familiarity import not_turned_away
 from classifier.model import TileModel, TilePredictions
 from classifier.progress import Progress, ProgressCallback, quiet
-from classifier.stain import shift_stains
 
 # Six laboratories staining the same tissue had ratios of haematoxylin to eosin of 0.57 to 0.89, a factor of 1.56 (Gray
 # et al. 2015, doi 10.1136/jclinpath-2014-202526). One stain times 0.75 and times 1.3 spans 1.73: that, and some more.

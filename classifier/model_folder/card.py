@@ -60,8 +60,9 @@ class ModelCard:
     as background for the slide. `temperature` divides the logits (1: as they came). A tile whose familiarity is under
     `familiarity_threshold` is not recognised; of held-out known tissue `false_alarm_rate` is.
     A leading probability under `sure_from` is not told with high confidence: from there on at least 0.95 of held-out
-    tiles are right (0: not measured, 1: nowhere). `files` maps each file of the model to its hex SHA-256. `digest` is
-    the SHA-256 of card.json as read or written.
+    tiles are right (0: not measured, 1: nowhere). `white` is what a slide's brightest is set to before the network sees
+    its tiles (`classifier.colour.white`; 0: colours stay as they are). `files` maps each file of the model to its hex
+    SHA-256. `digest` is the SHA-256 of card.json as read or written.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ModelCard:
     digest: str = field(default="", compare=False)
     tissues: tuple[str, ...] = ()
     sure_from: float = 0.0
+    white: float = 0.0
 
     def __post_init__(self) -> None:
         _check(bool(_NAME.fullmatch(self.name)), "the name is empty or odd")
@@ -95,6 +97,7 @@ class ModelCard:
         _check(0.0 <= self.familiarity_threshold <= 1.0, "the familiarity threshold is outside 0 to 1")
         _check(0.0 <= self.false_alarm_rate <= 1.0, "the false alarm rate is outside 0 to 1")
         _check(0.0 <= self.sure_from <= 1.0, "sure_from is outside 0 to 1")
+        _check(self.white == 0.0 or 200.0 <= self.white <= 255.0, "white is neither 0 nor 200 to 255")
         _check(PLAUSIBLE_MPP[0] <= self.tile.mpp <= PLAUSIBLE_MPP[1], "the tile's mpp is implausible")
         check_size(self.network, self.tile.size_px, len(self.outputs))
         for name, sha256 in self.files.items():
@@ -146,6 +149,7 @@ class ModelCard:
             # Cards of models without them stay the bytes that they were.
             **({"tissues": list(self.tissues)} if self.tissues else {}),
             **({"sure_from": self.sure_from} if self.sure_from else {}),
+            **({"white": self.white} if self.white else {}),
             "tile": {
                 "size_px": self.tile.size_px,
                 "mpp": self.tile.mpp,
@@ -191,6 +195,7 @@ class ModelCard:
             digest=digest,
             tissues=_texts(values, "tissues") if "tissues" in values else (),
             sure_from=_number(values, "sure_from") if "sure_from" in values else 0.0,
+            white=_number(values, "white") if "white" in values else 0.0,
         )
 
 

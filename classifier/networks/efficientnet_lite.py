@@ -88,11 +88,19 @@ class EfficientNetLite:
     def trunk_stride(self) -> int:
         return _stride(self.stages)
 
+    @property
+    def sensitive_layers(self) -> tuple[str, ...]:
+        """How the names of those layers begin that lose most in int8: the first, whose maps range widest, and of
+        a tapped network the last, whose weights a linear classifier set as it liked."""
+        return ("centre", "stem", "block0_", "embedding", "mean", "features", "logits") if self.taps else ()
+
     def trunk(self, pixels: Any) -> Any:
         keras = load_keras()
 
-        # The published weights expect this scaling, and not that of other ImageNet networks.
-        x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="rescale")(pixels)
+        # The published weights expect this scaling, not that of other ImageNet networks. To take away before dividing
+        # gives the same floats, and in int8, whose steps are then a pixel's, it loses no level.
+        x = keras.layers.Rescaling(1.0, offset=-127.0, name="centre")(pixels)
+        x = keras.layers.Rescaling(1 / 128, name="rescale")(x)
         x = convolution(x, STEM_WIDTH, 3, STEM_STRIDE, "stem")
         x = keras.layers.ReLU(6.0, name="stem_relu")(x)
         tapped = []

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wsi
+from classifier.colour.look import Correction, Look
 from classifier.familiarity import THRESHOLD, Alignment, Familiarity, UnknownFamiliarity
 from classifier.model import TileModel
-from classifier.site.look import Correction, Look
 from classifier.site.profile import Made, SiteProfile
 from wsi.errors import SiteError
 

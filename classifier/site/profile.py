@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.colour.look import Correction
 from classifier.familiarity import Alignment
 from classifier.model import TileModel
 from classifier.model_folder.card import ModelCard
-from classifier.site.look import Correction
 from wsi.errors import SiteError, SiteModelError
 
 PROFILE_FORMAT = 1

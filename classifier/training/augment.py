@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.stain import STAIN_VECTORS, shift_stains
+from classifier.colour.stain import STAIN_VECTORS, shift_stains
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ OTHER_LABORATORIES = Augmentation(
     stain_gain=0.4,
     stain_shift=0.03,
     brightness=0.12,
-    hue_share=0.0,
+    hue_share=0.25,
+    hue_degrees=18.0,
     blur_share=0.5,
     blur_sigma_px=1.6,
     jpeg_share=0.4,

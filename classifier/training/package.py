@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 import wsi
 from classifier.calibrate import fit_temperature, softmax, sure_from
+from classifier.colour.look import look_of_tiles, typical_look, white_array
+from classifier.colour.white import WHITE
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.tile_list import TileSet, read_tile
 from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity, fit_slide_distance
@@ -27,7 +29,6 @@ from classifier.networks.shape import features_of
 from classifier.progress import ProgressCallback, quiet
 from classifier.runtimes.litert import LITERT_FLOAT32, LiteRtRuntime
 from classifier.runtimes.tensorflow import TensorFlowRuntime
-from classifier.site.look import look_of_tiles, typical_look, white_array
 from classifier.training.augment import augment_tile
 from classifier.training.balance import balanced_shares
 from classifier.training.convert import MIN_AGREEMENT, label_agreement, to_litert_float32, to_litert_int8
@@ -75,7 +76,8 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
     # Until it is fitted, nothing asks for familiarity.
     reference = TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
     held_logits, held_features = forward_tiles(reference, held)
-    litert = to_litert_int8(_network(card, weights), _representative(learned, config))
+    kept = getattr(config.network, "sensitive_layers", ())
+    litert = to_litert_int8(_network(card, weights), _representative(learned, config), kept)
     fast = TileModel(card, LiteRtRuntime(card, litert), unfitted(card))
     fast_logits, fast_features = forward_tiles(fast, held)
     agreement = label_agreement(held_logits, fast_logits)
@@ -135,6 +137,7 @@ def bare_card(learned: TileSet, held: TileSet, config: TrainConfig, origin: Orig
         classes=tuple(name for name in learned.classes if name not in config.tissues),
         tissues=config.tissues,
         background=config.background,
+        white=WHITE if config.white else 0.0,
         tile=config.tile,
         architecture=write_architecture(config.network),
         temperature=1.0,

@@ -6,6 +6,7 @@ fitted one it needs to change little and keeps more of what holds elsewhere (Kum
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,7 +28,9 @@ from wsi.errors import UsageError
 VIEWS = 6
 BATCH_TILES = 32
 READ_THREADS = 2
-STEPS, STEP_TILES, PEAK_RATE, DECAY = 600, 1024, 0.02, 3e-3
+# Of the square of the weights, beside the mean loss.
+DECAY = 3e-3
+_MOST_ROUNDS = 500
 # Features that hardly vary would be weighed up until they say what rounding did.
 _SPREAD_FLOOR = 0.05
 
@@ -47,8 +50,8 @@ def probe(
     middle = shares @ features
     spread = np.sqrt(shares @ (features - middle) ** 2) + _SPREAD_FLOOR
     scaled = ((features - middle) / spread).astype(np.float32)
-    kernel, bias = fit_softmax(scaled, labels, shares, len(tiles.classes), config.seed)
-    bias += np.log([config.priors.get(name, 1.0) for name in tiles.classes]).astype(np.float32)
+    kernel, bias = fit_softmax(scaled, labels, len(tiles.classes), 1 / DECAY, shares / shares.sum())
+    bias = bias + np.log([config.priors.get(name, 1.0) for name in tiles.classes])
     basis = _basis(kernel, scaled, shares, shape.embedding)
     # embedding = ((x - middle) / spread) @ basis; logits = embedding @ (basis.T @ kernel) + bias
     inward = (basis / spread[:, None]).astype(np.float32)
@@ -57,39 +60,35 @@ def probe(
         f"{EMBEDDING}/kernel": inward[None, None],
         f"{EMBEDDING}/bias": (-middle @ inward).astype(np.float32),
         "logits/kernel": (basis.T @ kernel).astype(np.float32),
-        "logits/bias": bias,
+        "logits/bias": bias.astype(np.float32),
     }
 
 
 def fit_softmax(
-    features: Floats, labels: NDArray[np.integer], shares: NDArray[np.floating], classes: int, seed: int
-) -> tuple[Floats, Floats]:
-    """Multinomial logistic regression on features (n, d) drawn by `shares` (n,): kernel (d, c) and bias (c,)."""
-    rng = np.random.default_rng(seed)
-    parameters = [np.zeros((features.shape[1], classes), np.float32), np.zeros(classes, np.float32)]
-    first, second = ([np.zeros_like(one) for one in parameters] for _ in range(2))
-    for step in range(1, STEPS + 1):
-        chosen = rng.choice(len(features), STEP_TILES, p=shares / shares.sum())
-        gradients = _gradients(parameters, features[chosen], labels[chosen])
-        rate = PEAK_RATE * 0.5 * (1 + np.cos(np.pi * step / STEPS))
-        for one, gradient, m, v in zip(parameters, gradients, first, second, strict=True):
-            # Adam (Kingma and Ba 2015, arXiv:1412.6980).
-            m += 0.1 * (gradient - m)
-            v += 0.01 * (gradient**2 - v)
-            one -= np.float32(rate) * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.99**step)) + 1e-8)
-    return parameters[0], parameters[1]
+    features: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    classes: int,
+    penalty: float,
+    shares: NDArray[np.floating] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Multinomial logistic regression on features (n, d) of about unit variance, each tile weighing its share (n,) or
+    all alike: kernel (d, c) and bias (c,). `penalty` is scikit-learn's C, of the loss summed over the tiles."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        # Stopped early it is a little more cautious, and judged like any other.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = LogisticRegression(C=penalty, max_iter=_MOST_ROUNDS).fit(features, labels, sample_weight=shares)
+    weights, bias = fitted.coef_, fitted.intercept_
+    if classes == 2:  # one row tells the second class from the first
+        weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    return weights.T, bias
 
 
-def _gradients(parameters: list[Floats], features: Floats, labels: NDArray[np.integer]) -> tuple[Floats, Floats]:
-    kernel, bias = parameters
-    logits = features @ kernel + bias
-    error = np.exp(logits - logits.max(axis=1, keepdims=True))
-    error /= error.sum(axis=1, keepdims=True)
-    error[np.arange(len(labels)), labels] -= 1.0
-    return (features.T @ error / len(labels) + DECAY * kernel), error.mean(axis=0)
-
-
-def _basis(kernel: Floats, scaled: Floats, shares: NDArray[np.floating], width: int) -> NDArray[np.float64]:
+def _basis(
+    kernel: NDArray[np.floating], scaled: Floats, shares: NDArray[np.floating], width: int
+) -> NDArray[np.float64]:
     """(d, width) orthonormal directions: those of the classifier first, then where the features vary most."""
     own, _ = np.linalg.qr(kernel.astype(np.float64))
     rest = scaled - (scaled @ own) @ own.T

@@ -17,6 +17,8 @@ from classifier.training.augment import OTHER_LABORATORIES, Augmentation
 from tiler.spec import TileSpec
 from wsi.errors import UsageError
 
+_WHERE_SET = ("tissues", "white")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -28,7 +30,8 @@ class TrainConfig:
     that no class is learned as the look of the laboratory that has most of it. `whole_tiles` crops from tiles as they
     are in the list, and not from their centres. `probe` starts from a linear classifier on the base's features
     (`classifier.training.probe`), which holds only where batch normalisation keeps to the base's statistics
-    (`frozen_normalisation`). `priors` are how often each class is met in use, in any unit (1 where none is given), of
+    (`frozen_normalisation`). With `white` each source group's white is set before anything else is done to its tiles,
+    and so will a slide's be. `priors` are how often each class is met in use, in any unit (1 where none is given), of
     which batches that draw classes alike have taught nothing; of a probe only.
     `hold_out_share` of the training groups is never trained on; it sets temperature and familiarity threshold.
     `false_alarm_rate` is the share of known tissue that the familiarity threshold may turn away. `base` names what the
@@ -54,6 +57,7 @@ class TrainConfig:
     balanced: bool = False
     whole_tiles: bool = False
     probe: bool = False
+    white: bool = False
     priors: Mapping[str, float] = field(default_factory=dict)
     frozen_normalisation: bool = False
     hold_out_share: float = 0.1
@@ -78,8 +82,12 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            # Without tissues a recipe reads as it did before there were any: its trainings go on.
-            **{name: getattr(self, name) for name in self.__dataclass_fields__ if name != "tissues" or self.tissues},
+            # Without them a recipe reads as it did before there were any: its trainings go on.
+            **{
+                name: getattr(self, name)
+                for name in self.__dataclass_fields__
+                if name not in _WHERE_SET or getattr(self, name)
+            },
             "priors": dict(self.priors),
             "tile": {"size_px": self.tile.size_px, "mpp": self.tile.mpp},
             "network": write_architecture(self.network),
@@ -144,6 +152,7 @@ def _probing(base: str, network: EfficientNetLite, tile: TileSpec) -> TrainConfi
         balanced=True,
         whole_tiles=True,
         probe=True,
+        white=True,
         frozen_normalisation=True,
         learning_rate=2e-4,
         label_smoothing=0.05,

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from classifier.dataset.leaks import without_leaks
-from classifier.dataset.predict import forward_tiles
+from classifier.dataset.predict import as_shown, forward_tiles
 from classifier.dataset.split import TRAIN, VALIDATION, hold_out_groups
 from classifier.dataset.tile_list import TileSet, fill_splits, read_tile_set
+from classifier.dataset.whites import with_whites
 from classifier.evaluation.evaluate import Evaluation, evaluate_predictions
 from classifier.evaluation.foreign import in_distribution
 from classifier.evaluation.intervals import MIN_GROUPS
+from classifier.evaluation.laboratories import laboratory_battery
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import detect_unfamiliar
 from classifier.model_folder.card import ModelCard, is_model_name, name_for
@@ -38,6 +40,7 @@ TOLD_ON_CARD = (
     "groups",
     "figures",
     "baseline",
+    "further_baselines",
     "confusion",
     "not_recognised",
     "recognised_accuracy",
@@ -45,6 +48,7 @@ TOLD_ON_CARD = (
     "coverage",
     "shifts",
     "worst_shift",
+    "laboratories",
     "foreign",
     "warnings",
 )
@@ -73,7 +77,7 @@ def train(
     listed = _checked(_tissues_last(read, config.tissues), config)
     for warning in listed.warnings:
         warn(warning)
-    learned, held = _learned_and_held(listed, config)
+    learned, held = _learned_and_held(with_whites(listed) if config.white else listed, config)
     config = config.for_tiles(len(learned))
     made = Origin(request.name or name_for(out), request.about, request.command, listed.digest())
     try:
@@ -151,13 +155,15 @@ def _with_validation(packaged: Packaged, listed: TileSet, progress: ProgressCall
     if not len(validation):
         return card
     model, groups = packaged.model, validation.groups
-    predictions = model.predictions_of(*forward_tiles(model, validation))
+    shown = as_shown(model, validation)
+    predictions = model.predictions_of(*forward_tiles(model, shown))
     evaluation = evaluate_predictions(model, listed, validation, VALIDATION, predictions)
-    known = in_distribution(validation, card.tile, predictions.familiarity, groups)
+    known = in_distribution(shown, card.tile, predictions.familiarity, groups)
     evaluation = replace(
         evaluation,
-        shifts=shift_battery(model, validation, progress, unshifted=predictions),
-        foreign=detect_unfamiliar(model, validation, known, progress),
+        shifts=shift_battery(model, shown, progress, unshifted=predictions),
+        laboratories=laboratory_battery(model, validation, progress),
+        foreign=detect_unfamiliar(model, shown, known, progress),
     )
     return replace(card, metrics={**card.metrics, VALIDATION: _told_on_card(evaluation)})
 

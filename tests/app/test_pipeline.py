@@ -1,12 +1,16 @@
 """What a run says of slides on which something small matters."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.config import RunConfig
 from app.pipeline import run_slide
 from classifier.model import DEMO_MODEL, load_model
+from wsi import open_slide
 from wsi.synthetic.marks import PenStroke
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
@@ -28,3 +32,39 @@ def test_a_pen_ring_on_the_tissue_is_told_however_small(tmp_path, rgb):
     result = run_slide(ringed(tmp_path / "a.svs", rgb), "a", model, RunConfig(out=tmp_path, model=DEMO_MODEL))
     assert 0.0 < result.qc["share_pen"] < 0.02
     assert "pen" in result.decision.review_reasons
+
+
+def photographed(path, glass):
+    """A section of normal lung as a camera of that white balance stores it: every channel times a number of its own."""
+    slide = path.with_suffix(".svs")
+    section = SyntheticRegion(Rectangle((300.0, 300.0), (2400.0, 1900.0)), "normal")
+    write_synthetic_slide(slide, regions=(section,), mpp=1.0, size_um=(3000, 2600), seed=3)
+    with open_slide(slide) as opened:
+        pixels = opened.read_region((0, 0), 0, opened.size_px)
+    gain = np.array(glass) / np.percentile(pixels.reshape(-1, 3), 99, axis=0)
+    image = path.with_suffix(".png")
+    Image.fromarray(np.clip(np.rint(pixels * gain), 0, 255).astype(np.uint8)).save(image)
+    return image
+
+
+def test_a_camera_s_white_changes_nothing_for_a_model_that_wants_it_set(tmp_path):
+    plain = load_model(DEMO_MODEL)
+    model = plain.with_card(replace(plain.card, white=245.0), plain.familiarity)
+    config = RunConfig(out=tmp_path, model=DEMO_MODEL)
+    glasses = {"neutral": (243, 243, 243), "blue": (214, 222, 246)}
+    found = {
+        name: run_slide(photographed(tmp_path / name, glass), name, model, config, mpp=1.0)
+        for name, glass in glasses.items()
+    }
+    for name, glass in glasses.items():
+        assert found[name].provenance.tile.white_point == pytest.approx(glass, abs=6)
+    common = [result.tiles.probabilities for result in found.values()]
+    assert common[0].shape == common[1].shape
+    assert np.abs(common[0] - common[1]).mean() < 0.02
+    # A model whose card does not ask for it sees the colours as they are, and nothing is told of white.
+    left = run_slide(tmp_path / "blue.png", "blue", plain, config, mpp=1.0)
+    assert left.provenance.tile.white_point is None
+    assert (
+        np.abs(left.tiles.familiarity - found["neutral"].tiles.familiarity).mean()
+        > np.abs(found["blue"].tiles.familiarity - found["neutral"].tiles.familiarity).mean()
+    )

@@ -67,13 +67,34 @@ def test_every_tissue_px_lies_in_a_tile(width, height, mpp, overlap, seed):
     overlap=st.sampled_from([0.0, 0.5, 0.75]),
     bounds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
 )
-def test_a_tile_starts_within_a_px_of_its_cell(mpp, size, overlap, bounds):
+def test_a_tile_starts_within_a_px_of_its_cell_or_as_far_inwards_as_the_edge_wants(mpp, size, overlap, bounds):
     x0, y0 = bounds
     slide = blank_slide(700, 500, mpp, bounds=(x0, y0, 700 - x0, 500 - y0))
     grid = lay_grid(mask_of(np.ones((50, 70), bool), slide), TileSpec(size, 1.0, overlap), slide)
-    expected = np.array([x0, y0]) + grid.cell[:, ::-1] * grid.cell_px
-    assert np.abs(grid.xy - expected).max() <= 0.5 + 1e-6
+    regular = np.array([x0, y0]) + grid.cell[:, ::-1] * grid.cell_px
+    last = np.maximum([x0, y0], np.array([700, 500]) - grid.plan.span_px)
+    assert np.abs(grid.xy - np.minimum(regular, last)).max() <= 0.5 + 1e-6
     assert grid.cell_px * grid.cells_per_side == pytest.approx(grid.plan.span_px)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+@pytest.mark.parametrize("size", [(250, 250), (129, 300), (64, 65), (500, 70)])
+def test_no_tile_shows_background_where_the_slide_is_as_large_as_a_tile(size, overlap):
+    slide = blank_slide(*size, 1.0)
+    grid = lay_grid(mask_of(np.ones((40, 40), bool), slide), TileSpec(64, 1.0, overlap), slide)
+    assert (grid.xy >= 0).all() and (grid.xy + 64 <= size).all()
+    # And each shows its own cell's part of the slide.
+    cell_start = grid.cell[:, ::-1] * grid.cell_px
+    assert (grid.xy <= cell_start).all()
+    assert (grid.xy + 64 >= np.minimum(cell_start + grid.cell_px, size)).all()
+    if overlap == 0.0:
+        assert grid.tissue_fraction.sum() * 64 * 64 == pytest.approx(size[0] * size[1], rel=1e-4)
+
+
+def test_a_slide_smaller_than_a_tile_starts_at_its_corner():
+    slide = blank_slide(100, 40, 1.0)
+    grid = lay_grid(mask_of(np.ones((4, 10), bool), slide), TileSpec(64, 1.0), slide)
+    assert grid.xy.tolist() == [[0, 0], [36, 0]]
 
 
 def test_tiles_come_in_reading_order_and_share_the_overlap():

@@ -19,8 +19,10 @@ from app.reports.evaluation.charts import (
 )
 from app.reports.evaluation.html import chart, page, paragraph, section, table, table_of_marked
 from app.reports.evaluation.readers_section import readers_section
+from classifier.evaluation.baseline import FURTHER_BASELINES
 from classifier.evaluation.findings import Evaluation
 from classifier.evaluation.intervals import BOOTSTRAP_ROUNDS, MIN_GROUPS
+from classifier.evaluation.laboratories import by_kind
 from classifier.evaluation.reporting_items import Answer, ReportingItem, Section
 from classifier.evaluation.shifts import worst_shift
 from wsi import __version__
@@ -117,6 +119,9 @@ def _figures(evaluation: Evaluation) -> str:
         if baseline
         else ""
     )
+    little = "; ".join(
+        f"{FURTHER_BASELINES[name][0].lower()} {figure}" for name, figure in evaluation.further_baselines.items()
+    )
     return section(
         Section.FIGURES,
         paragraph(
@@ -126,6 +131,11 @@ def _figures(evaluation: Evaluation) -> str:
             f"95% bound: after n {_units(evaluation)} without an error, up to 3 in n may yet have one."
         ),
         paragraph(beside) if beside else "",
+        paragraph(
+            f"Accuracy of what little else tells, learned alike: {little}. What it gets right says of the cameras."
+        )
+        if little
+        else "",
         table(header, overall),
         table_of_marked(("class, against all others", *BY_CLASS.values()), _class_rows(evaluation)),
     )
@@ -219,7 +229,39 @@ def _shifts(evaluation: Evaluation) -> str:
         ),
         chart(shift_chart(evaluation.shifts), "Change in accuracy, with its 95% interval. Left of the line: a loss."),
         table_of_marked(header, rows),
+        _laboratories(evaluation) if evaluation.laboratories else "",
     )
+
+
+def _laboratories(evaluation: Evaluation) -> str:
+    """A line for the laboratories that are a little away, and one for those that are far."""
+    rows = []
+    for kind, results in by_kind(evaluation.laboratories).items():
+        worst = min(results, key=lambda one: one.difference.value)
+        mean = sum(one.accuracy.value for one in results) / len(results)
+        refused = [one.not_recognised for one in results]
+        rows.append(
+            (
+                f"{len(results)} {kind}",
+                decimal_share(mean),
+                signed_points(worst.difference),
+                decimal_share(sum(refused) / len(refused)),
+                decimal_share(max(refused)),
+                worst.title,
+            )
+        )
+    header = (
+        "laboratories",
+        "mean accuracy",
+        "worst difference, points",
+        "not recognised, mean",
+        "at most",
+        "the worst",
+    )
+    return paragraph(
+        "Some of the tiles as whole other laboratories might show them: stains, white balance, tone, magnification, "
+        "sharpness and compression all changed at once, in ways that were drawn once and are the same for every model."
+    ) + table(header, rows)
 
 
 def _foreign(evaluation: Evaluation) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress
 from app.viewer.tiles.encoded import raw_tile
+from classifier.colour.white import White
 from wsi.errors import PulmoscopeError
 from wsi.process.child import python_command
 from wsi.process.trusted import child_environment
@@ -42,6 +43,7 @@ class Question:
     tile_mpp: float
     model: str  # a folder
     model_sha256: str
+    white: White | None = None  # that of the slide, where the result was made with it set
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class TileQuestion:
     model_sha256: str
     size_px: int
     pixels: str
+    white: White | None = None
 
     def to_line(self) -> str:
         return json.dumps(asdict(self))
@@ -112,7 +115,8 @@ class Explainer:
             except PulmoscopeError as error:
                 return Answer(problem=error.code)
             pixels = base64.b64encode(tile).decode()
-            answer = self._ask(TileQuestion(question.model, question.model_sha256, question.tile_px, pixels))
+            shown = (question.model, question.model_sha256, question.tile_px, pixels, question.white)
+            answer = self._ask(TileQuestion(*shown))
             if not answer.problem:
                 self._answers[question] = answer
                 if len(self._answers) > _ANSWERS_KEPT:

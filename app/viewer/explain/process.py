@@ -18,6 +18,7 @@ import numpy as np
 from app.viewer.explain.ask import Answer, TileQuestion
 from app.viewer.explain.picture import paint_evidence
 from app.viewer.reading.overlay import encode_png
+from classifier.colour.white import set_white
 from classifier.explain import explain
 from classifier.model import TileModel, load_model
 from wsi.errors import ModelDigestError, PulmoscopeError
@@ -50,6 +51,9 @@ def answer(question: TileQuestion) -> Answer:
         model = _model(question.model, question.model_sha256)
         side = question.size_px
         tile = np.frombuffer(base64.b64decode(question.pixels), np.uint8).reshape(side, side, 3)
+        if question.white is not None and model.sets_white:
+            red, green, blue = question.white
+            tile = set_white(tile, (red, green, blue), model.card.white)
         found = explain(model, tile)
     except PulmoscopeError as error:
         return Answer(problem=error.code)

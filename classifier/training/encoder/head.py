@@ -6,7 +6,6 @@ never saw. The encoder itself stays as it came.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,12 +27,13 @@ from classifier.progress import ProgressCallback, quiet
 from classifier.runtimes.onnx import BIAS, KERNEL, OnnxRuntime
 from classifier.runtimes.onnx_session import need_onnx_runtime
 from classifier.training.package import Origin, Packaged, bare_card, fit_known_tissue, glass_of, unfitted, views_of
+from classifier.training.probe import fit_softmax
 from classifier.training.recipe import TrainConfig
 from wsi.errors import UsageError
 
 # Strength of the regression's penalty, from strong to none that matters, on features of unit variance.
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_CHOOSING_SHARE, _MOST_ROUNDS = 0.25, 500
+_CHOOSING_SHARE = 0.25
 
 Features = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -101,19 +101,10 @@ def package_head(
 def fit_head(features: Features, labels: Labels, classes: int, penalty: float) -> dict[str, NDArray[np.float32]]:
     """``logits/kernel`` (d, c) and ``logits/bias`` (c,) of a logistic regression on features (n, d) of `labels` (n,),
     made of unit variance, with what does that folded in."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     features = np.asarray(features, np.float64)
     mean, deviation = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
-    with warnings.catch_warnings():
-        # Stopped early it is a little more cautious, and judged like any other.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = LogisticRegression(C=penalty, max_iter=_MOST_ROUNDS).fit((features - mean) / deviation, labels)
-    weights, bias = fitted.coef_, fitted.intercept_
-    if classes == 2:  # one row tells the second class from the first
-        weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-    kernel = weights.T / deviation[:, None]
+    weights, bias = fit_softmax((features - mean) / deviation, labels, classes, penalty)
+    kernel = weights / deviation[:, None]
     return {KERNEL: kernel.astype(np.float32), BIAS: (bias - mean @ kernel).astype(np.float32)}
 
 

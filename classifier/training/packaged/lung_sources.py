@@ -1,8 +1,8 @@
 """The tiles of several laboratories as one list that `pulmoscope train` takes:
 `python -m classifier.training.packaged.lung_sources DATA --out TILES` writes tiles.csv and the tiles, at one scale.
 
-DATA holds the public sets as `docs/lung-v2.md` lists them. Classes become the model's, each laboratory a site, its
-glass white: a camera's white balance would be learned as part of the class.
+DATA holds the public sets as `docs/lung-v2.md` lists them. Classes become the model's, each laboratory a site. Colours
+stay: the recipe sets the white of each source group.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import csv
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,11 +25,6 @@ from wsi.picture import read_picture
 
 MPP = 0.7
 LEAST_PX = 224
-WHITE = 245.0
-# Glass is not among the tiles of solid tissue: what is taken for it must be bright.
-_LEAST_WHITE = 150.0
-_BRIGHTEST = 99.0
-_TILES_FOR_WHITE = 8
 _MAX_PIXELS = 4096**2
 TRAIN, VALIDATION = "train", "val"
 
@@ -66,8 +60,7 @@ FIELD_KINDS = (("tumour", ""), ("alveoli", NORMAL), ("necrosis", "necrosis"))
 
 @dataclass(frozen=True)
 class Source:
-    """One tile of one laboratory: a picture of a class at an mpp. `group` is its slide or source image; where it is
-    `whitened`, its glass is made white."""
+    """One tile of one laboratory: a picture of a class at an mpp. `group` is its slide or source image."""
 
     path: Path
     label: str
@@ -75,7 +68,6 @@ class Source:
     group: str
     split: str
     mpp: float
-    whitened: bool = True
 
 
 def find_sources(data: Path, *, final: bool) -> list[Source]:
@@ -92,14 +84,12 @@ def find_sources(data: Path, *, final: bool) -> list[Source]:
 
 
 def write_tiles(sources: Sequence[Source], out: Path) -> Path:
-    """The tiles as PNG at MPP with white glass, at least LEAST_PX wide, and their list. Returns the list's path."""
-    whites = _white_points(sources)
+    """The tiles as PNG at MPP, at least LEAST_PX wide, and their list. Returns the list's path."""
     (out / "tiles").mkdir(parents=True, exist_ok=True)
     lines = [csv_line(("file", "class", "source_group", "split", "mpp", "site"))]
     for number, source in enumerate(sources):
         name = f"tiles/{number:05d}.png"
-        white = whites[source.site, source.group] if source.whitened else np.full(3, WHITE)
-        pixels = _prepared(_read(source), source.mpp, white)
+        pixels = _prepared(_read(source), source.mpp)
         cv2.imwrite(str(out / name), pixels[..., ::-1])
         lines.append(
             csv_line((name, source.label, f"{source.site}-{source.group}", source.split, f"{MPP:g}", source.site))
@@ -109,14 +99,7 @@ def write_tiles(sources: Sequence[Source], out: Path) -> Path:
     return path
 
 
-def white_point(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(3,) the colour of the brightest hundredth of a picture (h, w, 3), a channel at a time."""
-    return np.percentile(pixels.reshape(-1, 3), _BRIGHTEST, axis=0)
-
-
-def _prepared(pixels: NDArray[np.uint8], mpp: float, white: NDArray[np.float64]) -> NDArray[np.uint8]:
-    gain = WHITE / np.clip(white, _LEAST_WHITE, 255.0)
-    pixels = np.clip(np.round(pixels * gain), 0, 255).astype(np.uint8)
+def _prepared(pixels: NDArray[np.uint8], mpp: float) -> NDArray[np.uint8]:
     height, width = (max(8, round(side * mpp / MPP)) for side in pixels.shape[:2])
     how = cv2.INTER_AREA if mpp < MPP else cv2.INTER_LINEAR
     pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
@@ -126,17 +109,6 @@ def _prepared(pixels: NDArray[np.uint8], mpp: float, white: NDArray[np.float64])
         pixels, down // 2, down - down // 2, across // 2, across - across // 2, cv2.BORDER_REFLECT_101
     )
     return np.asarray(mirrored, np.uint8)
-
-
-def _white_points(sources: Sequence[Source]) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Of each group: the brightest of its tiles' white points, since solid tissue shows no glass."""
-    groups: dict[tuple[str, str], list[Source]] = defaultdict(list)
-    for source in sources:
-        groups[source.site, source.group].append(source)
-    return {
-        key: np.max([white_point(_read(source)) for source in members[:_TILES_FOR_WHITE]], axis=0)
-        for key, members in groups.items()
-    }
 
 
 def _read(source: Source) -> NDArray[np.uint8]:
@@ -152,17 +124,9 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 def _lc25000(folder: Path) -> Iterator[Source]:
     listed = folder / "tiles-rescaled.csv"
-    for number, row in enumerate(_rows(listed if listed.is_file() else folder / "tiles.csv")):
-        # Every other one keeps its own white: without a slide around it nobody can make a tile's glass white. And those
-        # that judge do, since so a user's lists will be.
+    for row in _rows(listed if listed.is_file() else folder / "tiles.csv"):
         yield Source(
-            folder / row["file"],
-            CLASSES[row["class"]],
-            "lc25000",
-            row["source_group"],
-            row["split"],
-            float(row["mpp"]),
-            whitened=row["split"] == TRAIN and number % 2 == 0,
+            folder / row["file"], CLASSES[row["class"]], "lc25000", row["source_group"], row["split"], float(row["mpp"])
         )
 
 

@@ -16,9 +16,9 @@ from app.commands.adapt import adapt_site
 from app.config import RunConfig
 from app.pipeline import run_slide
 from app.presentation import words
+from classifier.colour.stain import shift_stains
 from classifier.model import DEMO_MODEL, load_model
 from classifier.site.files import read_site
-from classifier.stain import shift_stains
 from tests.faults.common import flaws
 from wsi import open_slide
 from wsi.errors import SiteError, UsageError

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from classifier.colour.stain import STAIN_VECTORS
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.tile_list import read_tile_set
 from classifier.evaluation.shifts import (
@@ -26,7 +27,6 @@ from classifier.evaluation.shifts import (
     worst_shift,
 )
 from classifier.model import load_model
-from classifier.stain import STAIN_VECTORS
 from tests.classifier.tiles import pattern, tiny_model, tiny_tiles
 
 VIEWS = {shift.name: shift.view for shift in SHIFTS}

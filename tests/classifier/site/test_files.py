@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from classifier.colour.look import Correction
 from classifier.model_folder.files import pack_arrays
 from classifier.site.files import is_site, read_site, write_site
-from classifier.site.look import Correction
 from classifier.site.profile import Made, SiteProfile
 from wsi.errors import SiteError, SiteModelError, SiteNotFoundError, UsageError
 

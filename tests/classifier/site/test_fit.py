@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from classifier.colour.look import Look, correction_of
 from classifier.familiarity import THRESHOLD, fit_familiarity
 from classifier.site.fit import SlideSeen, fit_alignment, fit_site
-from classifier.site.look import Look, correction_of
 from wsi.errors import SiteError
 
 WIDTH = 12

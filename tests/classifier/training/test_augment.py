@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import rgb2hsv
 
-from classifier.stain import STAIN_VECTORS, shift_stains
+from classifier.colour.stain import STAIN_VECTORS, shift_stains
 from classifier.training.augment import Augmentation, augment_tile
 
 NOTHING = np.zeros(3)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from classifier.site.look import (
+from classifier.colour.look import (
     Correction,
     Look,
     correction_of,
