@@ -75,6 +75,7 @@ class Laboratory:
         return f"{self.name}: {stains}, tissue x{self.factor:.2f}, {edge}, JPEG {self.quality}"
 
     def view(self, pixels: Pixels) -> Pixels:
+        """A tile (h, w, 3) uint8 RGB as this laboratory shows it, of the same shape; all changes in turn."""
         pixels = rescale(pixels, factor=self.factor)
         pixels = shift_stains(pixels, self.gain, np.zeros(3), 1.0, self.vectors)
         curve = np.clip(np.arange(256)[:, None] / 255.0 * self.white, 0.0, 1.0) ** self.exponent
