@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,9 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(read_regular(folder / COMMIT, _MAX_BYTES)).hexdigest()
 
 
-def verify(folder: Path) -> list[str]:
-    """Each missing, changed or added file of a committed folder, a line each."""
+def verify(folder: Path, parts: Sequence[str] = ()) -> list[str]:
+    """Each missing, changed or added file of a committed folder, a line each; where `parts` are given, of those files
+    and folders alone."""
     if not is_folder(folder):
         return ["is not a folder"]
     try:
@@ -120,6 +121,9 @@ def verify(folder: Path) -> list[str]:
         return [f"{COMMIT} is damaged"]
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != COMMIT}
     expected: Mapping[str, str] = commit["files"]
+    if parts:
+        found = {name: path for name, path in found.items() if _within(name, parts)}
+        expected = {name: digest for name, digest in expected.items() if _within(name, parts)}
     problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
     problems += [f"{name} was added" for name in sorted(found.keys() - expected.keys())]
     for name in sorted(expected.keys() & found.keys()):
@@ -129,6 +133,10 @@ def verify(folder: Path) -> list[str]:
         except OSError as error:
             problems.append(f"{name} cannot be read ({error.strerror})")
     return problems
+
+
+def _within(name: str, parts: Sequence[str]) -> bool:
+    return any(name == part or name.startswith(f"{part}/") for part in parts)
 
 
 def digest_of(attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,48 @@ def load_summary(path: Path) -> Mapping[str, Any]:
     except ValueError as error:
         raise StoreError(f"{path.name} is no whole result: {visible(str(error))} is not as it was written") from error
     return attributes
+
+
+@dataclass(frozen=True)
+class StoredMap:
+    """A result's call map without its tiles: `call` and `tissue` are (rows, columns) uint8, as in `Heatmap`."""
+
+    classes: tuple[str, ...]
+    tissues: tuple[str, ...]
+    background: str
+    size_px: tuple[int, int]
+    origin_px: tuple[int, int]
+    cell_px: float
+    call: NDArray[np.uint8]
+    tissue: NDArray[np.uint8]
+
+
+def load_map(path: Path) -> StoredMap:
+    """The call map alone, for a small picture: reads and proves only its own files. Raises ResultAlteredError,
+    StoreError."""
+    import zarr
+
+    attributes = load_summary(path)
+    labels = [f"heatmap/labels/{name}/0" for name in ("call", "tissue")]
+    if problems := commit.verify(path, ["zarr.json", *labels]):
+        raise ResultAlteredError(f"{path.name}: {problems[0]}", hint="run the slide again with --overwrite")
+    try:
+        shape = check_array(path / labels[0], "uint8", (None, None), None)
+        check_array(path / labels[1], "uint8", shape, None)
+        root = zarr.open_group(path, mode="r", zarr_format=3)
+        grid, size = attributes["grid"], attributes["slide"]["size_px"]
+        return StoredMap(
+            classes=tuple(attributes["classes"]),
+            tissues=tuple(attributes.get("tissues", ())),
+            background=attributes["background"],
+            size_px=(int(size[0]), int(size[1])),
+            origin_px=(int(grid["origin_px"][0]), int(grid["origin_px"][1])),
+            cell_px=float(grid["cell_px"]),
+            call=_array(root, labels[0]),
+            tissue=_array(root, labels[1]),
+        )
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
 
 
 def result_digest(result: SlideResult) -> str:

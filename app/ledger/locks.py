@@ -65,6 +65,25 @@ def try_lock(out_dir: Path, slide_id: str) -> Iterator[bool]:
         os.close(handle)
 
 
+def is_held(out_dir: Path, slide_id: str) -> bool:
+    """Whether a process is at this slide now. Makes no lock, so it may be asked in a folder that is only read."""
+    try:
+        handle = os.open(
+            out_dir / LOCKS / f"{slide_id}.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextlib.contextmanager
 def lock(out_dir: Path, file_name: str) -> Iterator[None]:
     """Waits for the lock of a file that runs share. For short work only. Raises OutputUnwritableError."""

@@ -5,7 +5,8 @@ A slide is known by its id only; no path ever comes from a browser.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,11 @@ from wsi.errors import StoreError
 UPLOADS = "uploads"
 # A result holds every tile's features; a few are enough for the sessions that look at one slide each.
 _RESULTS_KEPT = 4
+# A result moves into a folder by a rename, which the folder's own time tells; one that was copied in by hand may not.
+_LOOK_AGAIN_S = 10.0
+
+Stamp = tuple[tuple[int, ...], ...]
+"""Of a folder and its uploads: another one as soon as a table or a folder changed."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +45,33 @@ class Entry:
         return store.is_complete(self.result_path)
 
 
+@dataclass(frozen=True)
+class Catalog:
+    """The slides of a results folder at one moment; `stamp` tells it from an earlier one."""
+
+    stamp: Stamp
+    entries: Mapping[str, Entry]
+
+
+def look(results: Path) -> Catalog:
+    """What there is now. Looked at once for as long as nothing changes: ten thousand rows take a moment."""
+    folders = _folders(results)
+    stamp = tuple(_stamp(folder) for folder in folders)
+    return _catalog(results, folders, stamp, int(time.monotonic() // _LOOK_AGAIN_S))
+
+
 def list_entries(results: Path) -> list[Entry]:
     """All slides of a results folder: those to review first, then the failed, then the rest, each by id.
 
     Of two rows with one id the first counts: the folder's own before its uploads.
     """
-    found: dict[str, Entry] = {}
-    uploads = results / UPLOADS
-    # Uploads lay together in one folder once; each has its own since, so that it can be deleted whole.
-    for folder in (results, uploads, *upload_folders(uploads)):
-        for entry in _entries(folder):
-            found.setdefault(entry.row.slide_id, replace(entry, uploaded=folder != results))
-    return sorted(found.values(), key=lambda entry: (entry.row.status.reading_order, entry.row.slide_id))
+    entries = look(results).entries.values()
+    return sorted(entries, key=lambda entry: (entry.row.status.reading_order, entry.row.slide_id))
 
 
 def find_entry(results: Path, slide_id: str) -> Entry | None:
     """The entry of an id that may come from anywhere; None where the catalog does not list it."""
-    return next((entry for entry in list_entries(results) if entry.row.slide_id == slide_id), None)
+    return look(results).entries.get(slide_id)
 
 
 def load_result(entry: Entry) -> SlideResult:
@@ -68,6 +84,32 @@ def load_result(entry: Entry) -> SlideResult:
 @lru_cache(maxsize=_RESULTS_KEPT)
 def _load(path: Path, stamp: int) -> SlideResult:
     return store.load(path)
+
+
+def _folders(results: Path) -> tuple[Path, ...]:
+    # Uploads lay together in one folder once; each has its own since, so that it can be deleted whole.
+    uploads = results / UPLOADS
+    return (results, uploads, *upload_folders(uploads))
+
+
+def _stamp(folder: Path) -> tuple[int, ...]:
+    told: list[int] = []
+    for path in (folder, folder / SLIDES_CSV):
+        try:
+            status = path.stat()
+            told += [status.st_mtime_ns, status.st_size, status.st_ino]
+        except OSError:
+            told.append(0)
+    return tuple(told)
+
+
+@lru_cache(maxsize=2)
+def _catalog(results: Path, folders: tuple[Path, ...], stamp: Stamp, period: int) -> Catalog:
+    found: dict[str, Entry] = {}
+    for folder in folders:
+        for entry in _entries(folder):
+            found.setdefault(entry.row.slide_id, replace(entry, uploaded=folder != results))
+    return Catalog(stamp, found)
 
 
 def _entries(folder: Path) -> Iterator[Entry]:

@@ -74,11 +74,18 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     from streamlit import App
 
     from app.viewer.pages.assets import ASSETS, LIBRARY
+    from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
+    from app.viewer.tiles.pictures import Pictures
     from app.viewer.tiles.route import TileServer
 
     install(site)
-    tiles = TileServer(site.signer, site.locate)
-    routes = [tiles.route(), site.incoming.route(), Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"])]
+    routes = [
+        TileServer(site.signer, site.locate).route(),
+        Pictures(site.signer, LIST_GRANT, site.results, site.slides).route(),
+        Feed(site, site.batches).route(),
+        site.incoming.route(),
+        Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"]),
+    ]
     guards = [
         Middleware(SecurityHeaders),
         Middleware(TrustedHostMiddleware, allowed_hosts=theme.allowed_hosts(host), www_redirect=False),

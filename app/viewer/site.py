@@ -16,6 +16,7 @@ from app.review.reviews import Reviews, open_reviews
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
 from app.viewer.gate.access import LaunchKey
+from app.viewer.jobs.batches import Batches
 from app.viewer.reading.slide_files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.tiles.tokens import Grant, Signer
 from app.viewer.uploads.incoming import Incoming
@@ -57,6 +58,11 @@ class Site:
     @property
     def uploads(self) -> Path:
         return self.results / UPLOADS
+
+    @cached_property
+    def batches(self) -> Batches:
+        """How far the runs of the results folder are."""
+        return Batches(self.results)
 
     def slide_file(self, entry: Entry, result: SlideResult) -> SlideFile | None:
         """The slide of a result, where it is at hand."""

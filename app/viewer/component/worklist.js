@@ -1,135 +1,404 @@
 // The list of slides. What is opened is the id that the row on the screen carries, whatever was added meanwhile.
-// Streamlit calls the default export at every run of the page; rows are drawn again only where they changed.
+// Rows are fetched from the viewer's own route; search, filter and order are done here, so that they take no round trip.
 
-// Kept while the tab is open: who comes back from a slide finds the list as it was.
-let sorting = { column: null, descending: false };
-let opened = null;
-const drawn = new WeakMap();
+const ROW_PX = 58;
+// Up to so many rows all are drawn: a browser bears that, and its own search finds them.
+const DRAWN_AT_ONCE = 300;
+const SPARE = 12;
+const LOOK_MS = 2000;
 const ANSWER_MS = 10_000;
+const GONE = "pulmoscope does not answer. If it was started again, open the address that it printed.";
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+const states = new WeakMap();
+// Kept while the tab is open: who comes back from a slide finds the row.
+let opened = null;
+
+function address() {
+  const words = new URLSearchParams(location.search);
+  return { find: words.get("find") ?? "", status: words.get("status") ?? "all", sort: words.get("sort") ?? "" };
+}
+
+function keep(view) {
+  const words = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(view)) {
+    if (value && !(name === "status" && value === "all")) words.set(name, value);
+    else words.delete(name);
+  }
+  const text = words.toString();
+  history.replaceState(history.state, "", location.pathname + (text ? `?${text}` : ""));
+}
 
 function compare(a, b) {
-  if (a == null || b == null) return (a == null) - (b == null);
+  if (a == null || a === "" || b == null || b === "") return (a == null || a === "") - (b == null || b === "");
   return typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b));
 }
 
-// Absent figures stay at the end in either direction; equal rows keep the order of the server.
-function inOrder({ rows }) {
-  const { column, descending } = sorting;
-  if (column === null) return rows;
-  const key = (row) => row.cells[column].value;
-  return [...rows].sort((a, b) => {
-    const absent = key(a) == null || key(b) == null;
-    return descending && !absent ? compare(key(b), key(a)) : compare(key(a), key(b));
+// Absent figures stay at the end in either direction; equal rows keep the order of what needs a person first.
+function inOrder(rows, sort) {
+  const [descending, name] = sort.startsWith("-") ? [true, sort.slice(1)] : [false, sort];
+  const first = (a, b) => a.rank - b.rank || collator.compare(a.id, b.id);
+  if (!name) return rows.sort(first);
+  return rows.sort((a, b) => {
+    const absent = a[name] == null || a[name] === "" || b[name] == null || b[name] === "";
+    return (descending && !absent ? compare(b[name], a[name]) : compare(a[name], b[name])) || first(a, b);
   });
 }
 
-function cellElement({ kind }, { text, value, look }) {
-  const cell = document.createElement("span");
-  cell.setAttribute("role", "cell");
-  cell.className = `wl-${kind}`;
-  cell.title = text;
-  if (kind === "bar" && value != null) {
-    const bar = cell.appendChild(document.createElement("span"));
-    bar.className = "wl-track";
+function fits(row, { find, status }, statuses) {
+  if (status === "unsigned" ? row.signed : status !== "all" && row.status !== status) return false;
+  row.searched ??= [row.id, row.call, row.why, row.review, row.words, statuses[row.status]].join(" ").toLowerCase();
+  return find.toLowerCase().split(/\s+/).every((word) => row.searched.includes(word));
+}
+
+function text(tag, className, words) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = words;
+  return element;
+}
+
+function picture(row, kind, data) {
+  const box = text("span", kind === "map" ? "wl-picture wl-map" : "wl-picture", "");
+  if (!row.picture) return box;
+  const image = box.appendChild(document.createElement("img"));
+  image.alt = "";
+  image.loading = "lazy";
+  image.decoding = "async";
+  image.onerror = () => image.remove();
+  image.src = new URL(`${data.pictures}/${kind}/${encodeURIComponent(row.id)}?of=${row.picture}`, document.baseURI);
+  return box;
+}
+
+function cell({ name, kind }, row, data) {
+  if (kind === "picture") return picture(row, name, data);
+  const value = row[name];
+  const box = text("span", `wl-${kind}`, "");
+  if (kind === "name") {
+    const link = box.appendChild(text("a", "", value));
+    link.href = `?slide=${encodeURIComponent(value)}`;
+    link.tabIndex = -1;
+  } else if (kind === "status") box.append(text("span", `ps-chip ps-${value}`, data.statuses[value] ?? value));
+  else if (kind === "bar" && value != null) {
+    const bar = box.appendChild(text("span", "wl-track", ""));
     bar.appendChild(document.createElement("i")).style.width = `${Math.min(1, Math.max(0, value)) * 100}%`;
+    box.append(row.told);
+  } else if (kind === "number") box.textContent = value == null ? "" : name === "mpp" ? Number(value.toPrecision(4)) : value.toFixed(2);
+  else if (value != null) box.textContent = value;
+  if (kind === "text") box.title = value ?? "";
+  return box;
+}
+
+function fill(element, row, data) {
+  element.replaceChildren(
+    ...data.columns.map((column) => {
+      const box = cell(column, row, data);
+      box.setAttribute("role", "gridcell");
+      return box;
+    }),
+  );
+}
+
+class List {
+  constructor(root, told) {
+    Object.assign(this, { root, told, rows: new Map(), order: [], elements: new Map(), version: "", live: new Map() });
+    this.view = address();
+    this.part = (name) => root.querySelector(name);
+    this.body = this.part(".wl-body");
+    this.grid = this.part(".wl");
+    this.before = text("div", "", "");
+    this.after = text("div", "", "");
+    for (const spacer of [this.before, this.after]) spacer.setAttribute("role", "presentation");
+    this.listen();
+    this.drawHead();
+    this.look();
   }
-  if (kind === "status") {
-    const chip = cell.appendChild(document.createElement("span"));
-    chip.className = `ps-chip ps-${look}`;
-    chip.textContent = text;
-  } else cell.append(text);
-  return cell;
-}
 
-function rowElement({ columns }, { id, cells }) {
-  const row = document.createElement("div");
-  row.className = "wl-row wl-line";
-  row.setAttribute("role", "row");
-  row.tabIndex = 0;
-  row.dataset.testid = "worklist-row";
-  row.dataset.slideId = id;
-  row.append(...cells.map((cell, column) => cellElement(columns[column], cell)));
-  return row;
-}
+  listen() {
+    const search = this.part("input");
+    search.value = this.view.find;
+    search.oninput = () => this.change({ find: search.value });
+    this.grid.onscroll = () => this.paint();
+    this.part(".wl-moved button").onclick = () => this.sortAgain();
+    this.body.onclick = (event) => {
+      const row = event.target.closest(".wl-row");
+      // With a key or another button the browser opens the link in a tab of its own.
+      if (!row || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      this.open(row.dataset.slideId);
+    };
+    this.body.addEventListener("focusin", ({ target }) => this.stand(target.closest(".wl-row")?.dataset.slideId));
+    this.body.onkeydown = (event) => this.key(event);
+  }
 
-function drawHead(head, { columns }, sortBy) {
-  const titles = columns.map(({ title, kind }, column) => {
-    const cell = document.createElement("span");
-    const sorted = sorting.column === column;
-    cell.setAttribute("role", "columnheader");
-    cell.className = kind === "number" ? "wl-number" : "";
-    if (sorted) cell.setAttribute("aria-sort", sorting.descending ? "descending" : "ascending");
-    const button = cell.appendChild(document.createElement("button"));
-    button.type = "button";
-    button.textContent = title + (sorted ? (sorting.descending ? " ▼" : " ▲") : "");
-    button.onclick = () => sortBy(column);
-    return cell;
-  });
-  head.replaceChildren(...titles);
-}
+  change(view) {
+    Object.assign(this.view, view);
+    keep(this.view);
+    this.drawHead();
+    this.grid.scrollTop = 0;
+    this.sortAgain();
+  }
 
-function moved(row, key) {
-  const rows = row.parentElement.children;
-  return { ArrowDown: row.nextElementSibling, ArrowUp: row.previousElementSibling, Home: rows[0], End: rows[rows.length - 1] }[key];
-}
+  // --- rows
 
-function draw(root, data) {
-  const [head, body] = [root.querySelector(".wl-head"), root.querySelector(".wl-body")];
-  const held = document.activeElement;
-  const [focused, title] = [held?.dataset.slideId, [...head.querySelectorAll("button")].indexOf(held)];
-  drawHead(head, data, (column) => {
-    const again = sorting.column === column;
-    sorting = again && sorting.descending ? { column: null, descending: false } : { column, descending: again };
-    draw(root, data);
-  });
-  body.style.minHeight = "";
-  body.replaceChildren(...inOrder(data).map((row) => rowElement(data, row)));
-  const back = [...body.children].find((row) => row.dataset.slideId === (focused ?? opened));
-  if (title >= 0) head.querySelectorAll("button")[title].focus();
-  else if (back && focused) back.focus({ preventScroll: true });
-  else back?.scrollIntoView({ block: "nearest" });
-  opened = null;
+  async look() {
+    if (!this.root.isConnected) return;
+    if (!document.hidden && !this.opening) await this.fetchRows().catch(() => this.silent());
+    this.timer = setTimeout(() => this.look(), LOOK_MS);
+  }
+
+  async fetchRows() {
+    const answer = await fetch(new URL(`${this.told.feed}?have=${this.version}`, document.baseURI), { signal: AbortSignal.timeout(ANSWER_MS) });
+    if (answer.status === 403) {
+      this.renew();
+      return this.silent();
+    }
+    if (!answer.ok) return this.silent();
+    this.failures = 0;
+    this.part(".wl-alert").hidden = true;
+    if (answer.status === 204) return;
+    const list = await answer.json();
+    const first = this.version === "";
+    this.version = list.version;
+    this.take(list, first);
+  }
+
+  silent() {
+    this.failures = (this.failures ?? 0) + 1;
+    if (this.failures < 2) return;
+    this.part(".wl-alert").textContent = GONE;
+    this.part(".wl-alert").hidden = false;
+  }
+
+  take(list, first) {
+    const before = this.rows;
+    this.rows = new Map(list.rows.map((row) => [row.id, row]));
+    for (const [id, element] of this.elements) {
+      const [old, now] = [before.get(id), this.rows.get(id)];
+      if (!now) this.elements.delete(id);
+      else if (JSON.stringify({ ...old, searched: 0 }) !== JSON.stringify({ ...now, searched: 0 })) fill(element, now, this.told);
+    }
+    this.tellBatches(list);
+    this.drawFilters();
+    if (first || !this.order.length) this.sortAgain();
+    else this.append();
+    if (first) this.back();
+  }
+
+  matching() {
+    return [...this.rows.values()].filter((row) => fits(row, this.view, this.told.statuses));
+  }
+
+  sortAgain() {
+    this.order = inOrder(this.matching(), this.view.sort).map((row) => row.id);
+    this.part(".wl-moved").hidden = true;
+    this.paint(true);
+  }
+
+  // What is on the screen stays where it is, so that nobody hits another slide than the one aimed at.
+  append() {
+    const fitting = inOrder(this.matching(), this.view.sort).map((row) => row.id);
+    const known = new Set(this.order);
+    this.order = [...this.order.filter((id) => this.rows.has(id)), ...fitting.filter((id) => !known.has(id))];
+    const moved = this.order.filter((id, place) => fitting[place] !== id).length;
+    this.part(".wl-moved").hidden = !moved;
+    this.part(".wl-moved span").textContent = "Slides are new or changed, and stand where they came in.";
+    this.paint(true);
+  }
+
+  // --- drawing
+
+  paint(anew) {
+    const count = this.order.length;
+    const all = count <= DRAWN_AT_ONCE;
+    const top = Math.floor(this.grid.scrollTop / ROW_PX);
+    const seen = Math.ceil(this.grid.clientHeight / ROW_PX);
+    const from = all ? 0 : Math.max(0, Math.min(top - SPARE, count - seen - 2 * SPARE));
+    const to = all ? count : Math.min(count, from + seen + 2 * SPARE);
+    if (!anew && from === this.from && to === this.to) return;
+    [this.from, this.to] = [from, to];
+    this.before.style.height = `${from * ROW_PX}px`;
+    this.after.style.height = `${(count - to) * ROW_PX}px`;
+    this.grid.setAttribute("aria-rowcount", count + 1);
+    if (!this.rows.has(this.current) || !this.order.includes(this.current)) this.current = this.order[0];
+    const wanted = [this.before, ...this.order.slice(from, to).map((id, place) => this.element(id, from + place)), this.after];
+    const stay = new Set(wanted);
+    for (const child of [...this.body.children]) if (!stay.has(child)) child.remove();
+    let next = this.body.firstChild;
+    for (const child of wanted) {
+      if (child === next) next = next.nextSibling;
+      else this.body.insertBefore(child, next);
+    }
+    if (this.elements.size > 4 * DRAWN_AT_ONCE) for (const [id, element] of this.elements) if (!element.isConnected) this.elements.delete(id);
+    const none = this.part(".wl-none");
+    none.hidden = count > 0;
+    none.textContent = this.rows.size ? "No slide matches. Clear the search, or choose another status." : this.told.empty;
+    this.grid.hidden = !count;
+  }
+
+  element(id, place) {
+    let row = this.elements.get(id);
+    if (!row) {
+      row = text("div", "wl-row wl-line", "");
+      row.setAttribute("role", "row");
+      row.dataset.testid = "worklist-row";
+      row.dataset.slideId = id;
+      fill(row, this.rows.get(id), this.told);
+      this.elements.set(id, row);
+    }
+    row.setAttribute("aria-rowindex", place + 2);
+    row.tabIndex = id === this.current ? 0 : -1;
+    return row;
+  }
+
+  drawHead() {
+    const sorted = this.view.sort.replace("-", "");
+    const descending = this.view.sort.startsWith("-");
+    const held = [...this.part(".wl-head").querySelectorAll("button")].indexOf(document.activeElement);
+    const titles = this.told.columns.map(({ title, name, kind }) => {
+      const box = text("span", kind === "number" ? "wl-number" : "", "");
+      box.setAttribute("role", "columnheader");
+      if (kind === "picture") {
+        box.setAttribute("aria-label", title);
+        return box;
+      }
+      const own = name === sorted;
+      if (own) box.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      const button = box.appendChild(text("button", "", title + (own ? (descending ? " ▼" : " ▲") : "")));
+      button.type = "button";
+      button.onclick = () => this.change({ sort: own ? (descending ? "" : `-${name}`) : name });
+      return box;
+    });
+    this.part(".wl-head").replaceChildren(...titles);
+    this.part(".wl-head").setAttribute("aria-rowindex", 1);
+    if (held >= 0) this.part(".wl-head").querySelectorAll("button")[held].focus();
+  }
+
+  drawFilters() {
+    const counts = { all: this.rows.size, unsigned: 0 };
+    for (const row of this.rows.values()) {
+      counts[row.status] = (counts[row.status] ?? 0) + 1;
+      counts.unsigned += !row.signed;
+    }
+    const offered = Object.entries({ all: "All", ...this.told.statuses, unsigned: "Not signed" });
+    const group = this.part(".wl-filters");
+    const held = document.activeElement?.dataset?.status;
+    const buttons = offered.filter(([name]) => name === "all" || name === this.view.status || counts[name]).map(([name, title]) => {
+      const button = text("button", "", `${title} ${counts[name] ?? 0}`);
+      button.type = "button";
+      button.dataset.status = name;
+      button.setAttribute("aria-pressed", name === this.view.status);
+      button.onclick = () => {
+        this.change({ status: name });
+        this.drawFilters();
+      };
+      return button;
+    });
+    group.replaceChildren(...buttons);
+    if (held) group.querySelector(`[data-status="${held}"]`)?.focus();
+  }
+
+  tellBatches({ live, ended }) {
+    const seen = this.live;
+    this.live = new Map(live.map((run) => [run.run, run]));
+    const words = live.map(({ done, slides, failed }) => {
+      const line = text("div", "", `${done} of ${slides} done${failed ? `, ${failed} failed` : ""}`);
+      const bar = document.createElement("progress");
+      [bar.max, bar.value] = [slides || 1, done];
+      bar.setAttribute("aria-label", "Slides done");
+      line.append(bar);
+      return line;
+    });
+    const over = ended.filter(({ run }) => seen.has(run)).map(({ done, failed, how, slides }) =>
+      text("div", "", `A batch ended (${how}): ${done} of ${slides} done${failed ? `, ${failed} failed` : ""}.`));
+    const gone = [...seen.keys()].filter((run) => !this.live.has(run) && !ended.some((one) => one.run === run));
+    if (gone.length) over.push(text("div", "", "A batch went away without an end: it was killed, or its machine is gone. Start it again; what is done is kept."));
+    if (words.length || over.length || seen.size) this.part(".wl-told").replaceChildren(...words, ...over);
+  }
+
+  // --- a person
+
+  stand(id) {
+    if (!id || id === this.current) return;
+    const before = this.elements.get(this.current);
+    if (before) before.tabIndex = -1;
+    this.current = id;
+    this.elements.get(id).tabIndex = 0;
+  }
+
+  goTo(place) {
+    const id = this.order[place];
+    if (id === undefined) return;
+    const head = this.part(".wl-top").offsetHeight;
+    const [top, bottom] = [place * ROW_PX, (place + 1) * ROW_PX];
+    const room = this.grid.clientHeight - head;
+    if (top < this.grid.scrollTop) this.grid.scrollTop = top;
+    else if (bottom > this.grid.scrollTop + room) this.grid.scrollTop = bottom - room;
+    this.paint();
+    this.elements.get(id)?.focus({ preventScroll: true });
+  }
+
+  key(event) {
+    const row = event.target.closest(".wl-row");
+    if (!row || event.altKey) return;
+    const id = row.dataset.slideId;
+    const place = this.order.indexOf(id);
+    if (event.key === "Enter") {
+      if (event.ctrlKey || event.metaKey) window.open(`?slide=${encodeURIComponent(id)}`, "_blank", "noopener");
+      else this.open(id);
+      return event.preventDefault();
+    }
+    const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW_PX) - 2);
+    const last = this.order.length - 1;
+    const target = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: last, PageDown: Math.min(last, place + page), PageUp: Math.max(0, place - page) }[event.key];
+    if (target === undefined || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    this.goTo(target);
+  }
+
+  // Who comes back stands on the row that was opened.
+  back() {
+    const place = this.order.indexOf(opened);
+    if (place >= 0) this.goTo(place);
+    opened = null;
+  }
+
+  // The rows go at once: while the page changes they could only be of yesterday.
+  open(id) {
+    opened = id;
+    this.opening = true;
+    const note = text("div", "wl-opening", "");
+    note.setAttribute("role", "row");
+    note.appendChild(text("span", "", `Opening ${id} …`)).setAttribute("role", "gridcell");
+    this.body.style.minHeight = `${Math.min(this.body.clientHeight, this.grid.clientHeight)}px`;
+    this.body.replaceChildren(note);
+    this.send({ id, at: location.search });
+    setTimeout(() => {
+      if (!this.root.isConnected) return;
+      this.opening = false;
+      this.body.style.minHeight = "";
+      this.paint(true);
+      this.failures = 1;
+      this.silent();
+    }, ANSWER_MS);
+  }
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const root = parentElement.querySelector(".wl");
-  const body = root.querySelector(".wl-body");
-  const show = () => {
-    drawn.set(root, JSON.stringify(data.rows));
-    draw(root, data);
+  const root = parentElement;
+  let list = states.get(root.querySelector(".wl"));
+  if (list) {
+    const renewed = list.told.feed !== data.feed;
+    list.told = data;
+    if (renewed) list.version = "";
+  } else {
+    list = new List(root, data);
+    states.set(root.querySelector(".wl"), list);
+  }
+  list.send = (value) => setTriggerValue("open", value);
+  list.renew = () => {
+    if (Date.now() - (list.renewed ?? 0) < 30_000) return;
+    list.renewed = Date.now();
+    setTriggerValue("renew", list.renewed);
   };
-  // The rows go at once: while the page changes they could only be of yesterday.
-  const open = (row) => {
-    opened = row.dataset.slideId;
-    drawn.delete(root);
-    const note = document.createElement("div");
-    note.className = "wl-note";
-    note.setAttribute("role", "status");
-    note.textContent = `Opening ${opened} …`;
-    body.style.minHeight = `${body.clientHeight}px`;
-    body.replaceChildren(note);
-    setTriggerValue("open", opened);
-    setTimeout(() => {
-      if (!root.isConnected || drawn.has(root)) return;
-      show();
-      note.textContent = "pulmoscope does not answer. If it was started again, open the address that it printed.";
-      note.setAttribute("role", "alert");
-      body.prepend(note);
-    }, ANSWER_MS);
-  };
-  body.onclick = (event) => {
-    const row = event.target.closest(".wl-row");
-    if (row) open(row);
-  };
-  body.onkeydown = (event) => {
-    const row = event.target.closest(".wl-row");
-    if (!row || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.key === "Enter") open(row);
-    else if (!moved(row, event.key)) return;
-    else moved(row, event.key).focus();
-    event.preventDefault();
-  };
-  if (drawn.get(root) !== JSON.stringify(data.rows)) show();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -18,16 +19,24 @@ def safe(text: object) -> str:
     return html.escape(plain(text, max_length=400))
 
 
+_PAGES = {"list": "Slides", "analyse": "Analyse"}
+_LIST_VIEW = "list-view"
+
+
 def show_header(page: str) -> None:
     """The brand, the way to the other pages and the statement of use."""
     st.html(STYLE)
-    brand, slides, upload = st.columns([6, 1, 1.3], vertical_alignment="center")
+    brand, *places = st.columns([5, *(1 for _ in _PAGES)], vertical_alignment="center")
     brand.html('<div class="ps-brand">pulmoscope<small>lung whole-slide images</small></div>')
-    if slides.button("Slides", disabled=page == "list", width="stretch", key="go-list"):
-        go()
-    if upload.button("Upload image", disabled=page == "upload", width="stretch", key="go-upload"):
-        go(page="upload")
+    for place, (name, title) in zip(places, _PAGES.items(), strict=True):
+        if place.button(title, disabled=page == name, width="stretch", key=f"go-{name}"):
+            go(**(st.session_state.get(_LIST_VIEW, {}) if name == "list" else {"page": name}))
     st.html(f'<div class="ps-research" role="note">{safe(words.RESEARCH_USE)}</div>')
+
+
+def leave_list(view: Mapping[str, str]) -> None:
+    """Remembers what the list showed, for the way back to it."""
+    st.session_state[_LIST_VIEW] = dict(view)
 
 
 def go(**where: str) -> None:

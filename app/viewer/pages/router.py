@@ -14,17 +14,21 @@ from app.viewer.pages.worklist import page as list_page
 from app.viewer.site import current
 from wsi.errors import PulmoscopeError
 
+# "upload" was the name of the page once.
+_NAMES = {"analyse": "analyse", "upload": "analyse"}
+
 
 def show() -> None:
-    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>`` or ``/?page=upload``."""
+    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>`` or ``/?page=analyse``."""
     slide_id = st.query_params.get("slide")
-    page = "slide" if slide_id else "upload" if st.query_params.get("page") == "upload" else "list"
+    asked = str(st.query_params.get("page"))
+    page = "slide" if slide_id else _NAMES.get(asked, "list")
     st.set_page_config(page_title="pulmoscope", page_icon=str(COMPONENT_DIR / "icon.png"), layout="wide", menu_items={})
     parts.show_header(page)
     try:
         if slide_id:
             slide_page.show(current(), slide_id)
-        elif page == "upload":
+        elif page == "analyse":
             upload_page.show(current())
         else:
             list_page.show(current())

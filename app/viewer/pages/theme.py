@@ -99,6 +99,7 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-slide { margin: .5rem 0 .1rem; color: #5B6776; font-size: .95rem; font-weight: 600; overflow-wrap: anywhere; }
 .ps-section { margin: .5rem 0 .1rem; font-size: .8rem; font-weight: 700; letter-spacing: .06em; color: #5B6776;
   text-transform: uppercase; }
+.ps-note { margin: 0; max-width: 1200px; color: #4A5664; font-size: .88rem; line-height: 1.5; }
 .ps-counts { display: flex; gap: .6rem; flex-wrap: wrap; align-items: center; font-size: .95rem; }
 [data-testid="stFileUploaderFileName"] { display: none; }
 [data-testid="stDownloadButton"] button { padding: .25rem .2rem; }

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
-from aggregate.result import SlideRecord
+from aggregate.store import load_summary
 from app.slides.facts import read_levels, tell_levels
 from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress
@@ -23,6 +24,26 @@ _INDEX_LIFETIME_S = 60.0
 _LOOK_LIFETIME_S = 60.0
 
 
+class Sized(Protocol):
+    """What a file must have to be the slide of a result: the part of `SlideRecord` that counts here."""
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def size_px(self) -> tuple[int, int]: ...
+
+    @property
+    def mpp(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class _Sized:
+    file: str
+    size_px: tuple[int, int]
+    mpp: float
+
+
 @dataclass(frozen=True)
 class SlideFile:
     """A slide at hand. `version` changes with the file, and cannot be turned back into its name."""
@@ -33,7 +54,7 @@ class SlideFile:
     levels: tuple[Level, ...]
 
 
-def find_slide_file(entry: Entry, record: SlideRecord, slide_folders: Sequence[Path]) -> SlideFile | None:
+def find_slide_file(entry: Entry, record: Sized, slide_folders: Sequence[Path]) -> SlideFile | None:
     """The file named in the entry's row, else the one file of that name in `slide_folders`.
 
     It must open and have the size that the result states. None where nothing fits, or two files of that name do.
@@ -48,7 +69,14 @@ def find_slide_file(entry: Entry, record: SlideRecord, slide_folders: Sequence[P
     return fitting[0] if len(fitting) == 1 else None
 
 
-def slide_trouble(entry: Entry, record: SlideRecord) -> str:
+def find_map_file(entry: Entry, slide_folders: Sequence[Path]) -> SlideFile | None:
+    """As `find_slide_file`, from the result's attributes alone. Raises StoreError."""
+    slide = load_summary(entry.result_path)["slide"]
+    width, height = slide["size_px"]
+    return find_slide_file(entry, _Sized(slide["file"], (int(width), int(height)), float(slide["mpp"])), slide_folders)
+
+
+def slide_trouble(entry: Entry, record: Sized) -> str:
     """Why the file that the entry's row names does not serve: the code of an error; empty where it is not there, or
     is another slide."""
     for path in _stated_paths(entry):
@@ -79,7 +107,7 @@ def _index(folders: tuple[Path, ...], period: int) -> Mapping[str, tuple[Path, .
     return {name: tuple(sorted(paths)) for name, paths in found.items()}
 
 
-def _matching(path: Path, record: SlideRecord) -> SlideFile | None:
+def _matching(path: Path, record: Sized) -> SlideFile | None:
     version = _version(path)
     if version is None:
         return None

@@ -1,4 +1,4 @@
-"""The viewer in headless Chromium: who gets in, list, upload, and no word to outside."""
+"""The viewer in headless Chromium: who gets in, upload, and no word to outside."""
 
 import socket
 import urllib.error
@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.ledger.records import SlideRow, read_rows, write_rows
-from tests.app.viewer.browser import CHROMIUM, KEY, asked, let_in, rows_of, shown_ids
-from tests.results import CLASSES
+from tests.app.viewer.browser import CHROMIUM, KEY, asked, shown_ids
 
 pytest.importorskip("playwright.sync_api")
 pytestmark = [
@@ -19,93 +17,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def growing(results):
-    """Puts further slides into the table, above all others; they go when the test ends."""
-    table, added = results / "slides.csv", []
-    before = table.read_bytes()
-    rows = read_rows(table)
-
-    def add(count):
-        added.extend(SlideRow(f"a-{len(added) + i:03d}", "/gone/a.svs", "review", "normal") for i in range(count))
-        write_rows(table, [*rows, *added], CLASSES)
-
-    yield add
-    table.write_bytes(before)
-
-
-@pytest.mark.parametrize("how", ["click", "enter"])
-def test_the_list_opens_what_was_chosen_while_slides_are_added(page, growing, how):
-    page.goto("/")
-    for turn in range(3):
-        row = rows_of(page).nth(turn + 1)
-        slide_id = row.get_attribute("data-slide-id")
-        growing(2 + turn)
-        if how == "enter":
-            row.focus()
-            page.keyboard.press("Enter")
-        else:
-            row.click()
-        page.wait_for_url(f"**/?slide={slide_id}")
-        page.get_by_role("button", name="Slides").click()
-        page.wait_for_url(lambda address: "slide=" not in address)
-        page.get_by_test_id("worklist-row").and_(page.locator("[data-slide-id=a-000]")).wait_for()
-
-
-def test_confidence_is_a_filled_bar_beside_its_figure(page):
-    page.goto("/")
-    cells = page.locator(".wl-line .wl-bar:has(.wl-track)")
-    cells.first.wait_for()
-    for cell in cells.all():
-        track, filled, whole = cell.locator(".wl-track"), cell.locator(".wl-track i"), cell.bounding_box()
-        share = filled.bounding_box()["width"] / track.bounding_box()["width"]
-        figure = float(cell.inner_text().strip().lstrip(">"))
-        assert share == pytest.approx(figure, abs=0.06)
-        assert whole["height"] > 12 and whole["width"] > track.bounding_box()["width"] + 20
-
-
-def test_the_list_is_used_by_keyboard_alone(page):
-    page.goto("/")
-    wanted = shown_ids(page)[-2]
-    focused = "document.activeElement.dataset.slideId"
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate(focused):
-            break
-    assert page.evaluate(focused) == shown_ids(page)[0] and "slide=" not in page.url
-    page.keyboard.press("Tab")
-    page.keyboard.press("End")
-    page.keyboard.press("ArrowUp")
-    page.keyboard.press("Shift+Tab")
-    assert page.evaluate(focused) == shown_ids(page)[-3] and "slide=" not in page.url
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"**/?slide={wanted}")
-
-
-def test_a_title_sorts_and_opens_nothing(chromium, server):
-    touching = chromium.new_context(has_touch=True, viewport={"width": 1100, "height": 800}, base_url=server)
-    let_in(touching, server)
-    page = touching.new_page()
-    page.goto("/")
-    first = shown_ids(page)
-    title = page.get_by_role("columnheader").get_by_role("button", name="Slide", exact=False).first
-    title.tap()
-    assert shown_ids(page) == sorted(first)
-    title.tap()
-    assert shown_ids(page) == sorted(first, reverse=True)
-    assert page.get_by_role("columnheader", name="Slide").get_attribute("aria-sort") == "descending"
-    page.wait_for_timeout(500)
-    assert "slide=" not in page.url
-    title.tap()
-    assert shown_ids(page) == first
-    rows_of(page).nth(1).tap()
-    page.wait_for_url(f"**/?slide={first[1]}")
-    touching.close()
-
-
 def choose_image(page, path):
-    page.goto("/?page=upload")
+    page.goto("/?page=analyse")
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_text("is chosen").wait_for()
     page.get_by_role("radiogroup").get_by_text("10x", exact=False).click()
@@ -181,7 +94,7 @@ def test_the_printed_address_opens_the_list_and_stays_out_of_sight(chromium, ser
 
 def test_another_user_of_the_machine_sees_nothing(chromium, server):
     page = chromium.new_page()
-    for place in ("/", "/?slide=marked", "/?page=upload", "/?token=guessed"):
+    for place in ("/", "/?slide=marked", "/?page=analyse", "/?token=guessed"):
         assert page.goto(server + place).status == 403
         assert "marked" not in page.content() and "pulmoscope app" in page.inner_text("body")
     page.close()

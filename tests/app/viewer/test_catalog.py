@@ -11,9 +11,9 @@ from PIL import Image
 
 from aggregate import store
 from app.ledger.records import SlideRow, write_rows
+from app.review.records import ReviewState
 from app.viewer.catalog import Entry, find_entry, list_entries, load_result
-from app.viewer.pages.worklist.element import COLUMNS
-from app.viewer.pages.worklist.page import list_row, matching
+from app.viewer.pages.worklist.rows import listed
 from app.viewer.reading.slide_files import find_slide_file
 from app.viewer.site import Site
 from app.viewer.tiles.tokens import Grant
@@ -92,23 +92,18 @@ def test_an_altered_result_is_refused_and_a_missing_one_named(results):
         load_result(find_entry(results, "b"))
 
 
-def test_search_takes_all_words_in_any_text(results):
-    entries = list_entries(results)
-
-    def found(text, status="all"):
-        return [entry.row.slide_id for entry in matching(entries, text, status)]
-
-    assert found("") == ["c", "b", "a"]
-    assert found("CANNOT focus") == ["c"]
-    assert found("corrupt-slide broke") == ["b"]
-    assert found("", "done") == ["a"] and found("b.svs", "done") == []
+def test_a_result_that_is_copied_in_later_is_seen(results):
+    list_entries(results)
+    store.save(make_result("later"), results)
+    assert find_entry(results, "later").has_result
+    shutil.rmtree(results / "later.zarr")
+    assert find_entry(results, "later") is None
 
 
 def test_the_list_tells_each_failure(results):
-    told = {line.slide_id: line.cells for line in map(list_row, list_entries(results))}
-    assert set(told["a"]) == set(COLUMNS)
-    assert told["b"]["Look again because"].text == "corrupt-slide: b.svs broke off <b>"
-    assert (told["c"]["Call"].text, told["a"]["Call"].text) == ("Cannot tell", "Normal")
+    told = {entry.row.slide_id: listed(entry, "normal", ReviewState("")) for entry in list_entries(results)}
+    assert told["b"]["why"] == "corrupt-slide: b.svs broke off <b>"
+    assert (told["c"]["call"], told["a"]["call"]) == ("Cannot tell", "Normal")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +118,7 @@ def test_the_list_tells_each_failure(results):
 )
 def test_no_confidence_is_told_without_a_call_and_never_certainty(tmp_path, call, confidence, text):
     entry = Entry(row("a", call=call, confidence=confidence), tmp_path)
-    assert list_row(entry).cells["Confidence"].text == text
+    assert listed(entry, "normal", ReviewState(""))["told"] == text
 
 
 class TestSlideFile:

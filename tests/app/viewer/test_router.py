@@ -1,7 +1,9 @@
 """The pages as Streamlit runs them, without a browser: what they say, and that no error becomes a traceback."""
 
+import gzip
 import html
 import json
+import time
 
 import pytest
 from PIL import Image
@@ -13,6 +15,7 @@ from app.presentation import words
 from app.viewer import site as viewer_site
 from app.viewer.pages.slide.findings import key_figures
 from app.viewer.pages.theme import streamlit_options
+from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
 from app.viewer.server import SCRIPT, security_headers
 from app.viewer.site import Site
 from tests.results import CLASSES, make_result
@@ -63,12 +66,17 @@ def test_every_page_states_its_use_and_raises_nothing(results, query):
 
 def test_the_list_holds_every_row(results):
     (element,) = page().get("bidi_component")
-    assert [row["id"] for row in json.loads(element.proto.json)["rows"]] == ["called", "unknown", "broken"]
+    told = json.loads(element.proto.json)
+    site = viewer_site.current()
+    assert site.signer.verify(told["feed"].rpartition("/")[2], time.time()) == LIST_GRANT
+    rows = json.loads(gzip.decompress(Feed(site, site.batches).answer("")))["rows"]
+    assert {row["id"] for row in rows} == {"called", "unknown", "broken"}
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path):
     viewer_site.install(Site(tmp_path))
-    assert "pulmoscope run" in said(page())
+    (element,) = page().get("bidi_component")
+    assert "pulmoscope run" in json.loads(element.proto.json)["empty"]
 
 
 def test_a_called_slide_has_its_pie_reasons_and_figures(results):

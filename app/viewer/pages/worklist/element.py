@@ -1,76 +1,75 @@
-"""The list-of-slides element: what its rows hold, which slide a person opened. The drawing is `component/worklist.js`.
+"""The list-of-slides element: where its rows are fetched, which slide a person opened. The drawing is
+`component/worklist.js`.
 
 Not Streamlit's table: it tells the number of a row, and the row of that number is another one once slides were added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
 from app.viewer.pages.assets import asset
+from app.viewer.pages.worklist.feed import LIST_GRANT, LIST_ROUTE
+from app.viewer.pages.worklist.rows import STATUS_WORDS
+from app.viewer.site import MOUNT, Site
+from app.viewer.tiles.pictures import PICTURES_ROUTE
 
-# Title -> how a cell is drawn.
-COLUMNS = {
-    "Slide": "name",
-    "Status": "status",
-    "Call": "text",
-    "Confidence": "bar",
-    "Look again because": "text",
-    "Tissue, mm²": "number",
-    "Tiles": "number",
-    "µm per px": "number",
-    "Origin": "text",
-}
+# Title, name in a row, and how a cell is drawn.
+COLUMNS = (
+    ("Picture", "slide", "picture"),
+    ("Heatmap", "map", "picture"),
+    ("Slide", "id", "name"),
+    ("Status", "status", "status"),
+    ("Call", "call", "text"),
+    ("Confidence", "confidence", "bar"),
+    ("Look again because", "why", "text"),
+    ("Reviewed", "review", "text"),
+    ("Tissue, mm²", "tissue", "number"),
+    ("µm per px", "mpp", "number"),
+)
+# What of the list stands in its address.
+VIEW = ("find", "status", "sort")
 _KEY = "worklist"
-_VISIT = "worklist-visit"
 
 
 @dataclass(frozen=True)
-class Cell:
-    """`value` is what a column of figures sorts by; None: by `text`. `look` is that of a status."""
-
-    text: str
-    value: float | None = None
-    look: str = ""
-
-
-@dataclass(frozen=True)
-class ListRow:
-    """One slide; `cells` by the titles of COLUMNS."""
+class Opened:
+    """The slide that was opened, and the address of the list as it was then."""
 
     slide_id: str
-    cells: Mapping[str, Cell]
+    view: dict[str, str]
 
 
-def opened_slide() -> str | None:
-    """The id of the slide that was opened just now, else None. To be asked before the list is drawn anew: the page
-    that goes has no need of rows that move."""
+def opened_slide() -> Opened | None:
+    """What was opened just now. To be asked before the list is drawn anew: the page that goes has no need of it."""
     state = st.session_state.get(_KEY)
-    opened = None if state is None else dict(state).get("open")
+    told = None if state is None else dict(state).get("open")
     # From a browser comes what it likes; the slide's page looks the id up in the catalog.
-    return opened if isinstance(opened, str) and opened else None
+    match told:
+        case {"id": str(slide_id), "at": str(at)} if slide_id:
+            view = {name: value for name, value in parse_qsl(at[:2000].lstrip("?")) if name in VIEW}
+            return Opened(slide_id, view)
+    return None
 
 
-def show_list(rows: Sequence[ListRow]) -> None:
-    """Mounts the list."""
-    visit = st.session_state[_VISIT] = st.session_state.get(_VISIT, 0) + 1
-    columns = [{"title": title, "kind": kind} for title, kind in COLUMNS.items()]
-    data = {"visit": visit, "columns": columns, "rows": [{"id": row.slide_id, "cells": _cells(row)} for row in rows]}
-    _renderer()(key=_KEY, data=data, on_open_change=lambda: None)
-
-
-def _cells(row: ListRow) -> list[dict[str, Any]]:
-    return [_cell(row.cells[title], kind) for title, kind in COLUMNS.items()]
-
-
-def _cell(cell: Cell, kind: str) -> dict[str, Any]:
-    value = cell.value if kind in ("bar", "number") else cell.text or None
-    return {"text": cell.text, "value": value, "look": cell.look}
+def show_list(site: Site, empty: str) -> None:
+    """Mounts the list; `empty` is what it says while there is no slide."""
+    token = site.signer.sign(LIST_GRANT, time.time())
+    data = {
+        "feed": f"{MOUNT}{LIST_ROUTE}/{token}",
+        "pictures": f"{MOUNT}{PICTURES_ROUTE}/{token}",
+        "columns": [{"title": title, "name": name, "kind": kind} for title, name, kind in COLUMNS],
+        "statuses": STATUS_WORDS,
+        "empty": empty,
+    }
+    # `renew` has no value that counts: the page is drawn again, and that gives new leave.
+    _renderer()(key=_KEY, data=data, on_open_change=lambda: None, on_renew_change=lambda: None)
 
 
 @lru_cache
