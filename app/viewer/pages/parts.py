@@ -19,6 +19,11 @@ def safe(text: object) -> str:
     return html.escape(plain(text, max_length=400))
 
 
+def safe_lines(text: str) -> str:
+    """Several lines of a person's own words, whole, escaped for HTML."""
+    return "<br>".join(html.escape(plain(line, max_length=len(text) + 1)) for line in text.splitlines())
+
+
 _PAGES = {"list": "Slides", "analyse": "Analyse"}
 _LIST_VIEW = "list-view"
 
@@ -62,6 +67,10 @@ def section(title: str) -> str:
 
 def show_error(line: str, hint: str = "") -> None:
     """One line of what went wrong and what to do; never a traceback."""
-    # Backslashes keep Markdown from taking the text for anything but text.
-    text = plain(f"{line}; {hint}" if hint else line, max_length=500)
-    st.error("".join(f"\\{mark}" if mark in "\\`*_{}[]()#+!|<>~$:" else mark for mark in text))
+    st.error(unmarked(f"{line}; {hint}" if hint else line))
+
+
+def unmarked(text: object) -> str:
+    """One line of visible text for where Streamlit takes Markdown: backslashes keep it from being anything but text."""
+    shown = plain(text, max_length=500)
+    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#+!|<>~$:" else mark for mark in shown)

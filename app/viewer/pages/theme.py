@@ -116,6 +116,16 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-evidence figcaption { margin-top: .25rem; font-size: .84rem; color: #5B6776; }
 .ps-evidence p { grid-column: 1 / -1; margin: .15rem 0 .4rem; color: #3D4957; font-size: .88rem; line-height: 1.42; }
 .ps-evidence figcaption i { display: inline-block; width: 3.2em; height: .7em; margin: 0 .35em; border-radius: 2px; }
+.ps-person, .ps-signature { margin: 0; font-size: .88rem; opacity: .82; }
+.ps-signature { padding: .4rem 0 .1rem; }
+.ps-signed::before { content: "\\2713"; margin-right: .45em; font-weight: 700; color: #14573F; }
+.ps-said { margin: .3rem 0; padding: .5rem .8rem; border-left: 3px solid #1F5F8B; border-radius: 4px;
+  background: color-mix(in srgb, currentColor 5%, transparent); font-size: .9rem; line-height: 1.42; }
+.ps-said b, .ps-said span, .ps-said em, .ps-said q { display: block; overflow-wrap: anywhere; }
+.ps-said em { opacity: .75; font-style: normal; font-size: .86rem; }
+.ps-versions caption { padding: .2rem 0; font-weight: 600; text-align: left; }
+.ps-versions code { font-size: .72rem; overflow-wrap: anywhere; }
+.st-key-decision, .st-key-calls { flex-wrap: wrap; }
 .ps-spot i { display: inline-block; width: .7em; height: .7em; margin-right: .4em; border-radius: 2px; }
 </style>
 """

@@ -13,7 +13,7 @@ from aggregate.result import SlideResult, SlideStatus
 from app.presentation import colours, figures, words
 from app.viewer.catalog import Entry, find_entry, load_result
 from app.viewer.pages import parts
-from app.viewer.pages.slide import deep_zoom, evidence, findings
+from app.viewer.pages.slide import decision, deep_zoom, evidence, findings
 from app.viewer.pages.slide.deep_zoom import LegendItem, Picture
 from app.viewer.reading import overlay
 from app.viewer.reading.slide_files import SlideFile
@@ -57,6 +57,7 @@ def show(site: Site, slide_id: str) -> None:
         reading = _show_slide(site, file, result)
     with right:
         findings.show_call(result)
+        decision.show(site, result, entry)
         place = st.container()
         findings.show_details(result)
         if entry.folder.name == slide_id and entry.uploaded:
