@@ -10,7 +10,7 @@ from app.viewer.pages import parts
 
 
 def show_readings(record: SlideRecord, case: Case) -> None:
-    """Draws what was decided, newest version first behind a fold; nothing where nobody decided."""
+    """Draws what was decided, the newest version first; nothing where nobody decided."""
     told = [reading for reading in record.readings if reading.decision]
     for reading in told:
         if reading.signature or len(told) > 1:
