@@ -16,9 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from wsi.files.reading import is_folder, is_regular, open_regular, parse_json, read_regular
 from wsi.files.writing import sync_file, sync_folder
 
@@ -137,16 +134,6 @@ def verify(folder: Path, parts: Sequence[str] = ()) -> list[str]:
 
 def _within(name: str, parts: Sequence[str]) -> bool:
     return any(name == part or name.startswith(f"{part}/") for part in parts)
-
-
-def digest_of(attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over JSON attributes and named arrays (type, shape, bytes), in a fixed order."""
-    digest = hashlib.sha256(json.dumps(attributes, sort_keys=True, separators=(",", ":")).encode())
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name])
-        digest.update(f"\n{name} {values.dtype.str} {values.shape}\n".encode())
-        digest.update(values.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
 
 
 def _parsed(raw: bytes) -> Mapping[str, Any]:

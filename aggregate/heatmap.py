@@ -46,12 +46,15 @@ def build_heatmap(
     )
 
 
-def likeliest(probabilities: NDArray[np.floating], tumour: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
+def likeliest(
+    probabilities: NDArray[np.floating], tumour: NDArray[np.bool_] | tuple[bool, ...] | None = None
+) -> NDArray[np.intp]:
     """(n,) the output that each row of (n, c) is told as.
 
     Where `tumour` (c,) is given, kinds without tumour count together first: a cell of 0.3 stroma,
     0.3 lymphoid tissue and 0.4 tumour is more likely none.
     """
+    tumour = None if tumour is None else np.asarray(tumour, np.bool_)
     if tumour is None or (~tumour).sum() < 2 or not len(probabilities):
         return probabilities.argmax(axis=1)
     without = probabilities[:, ~tumour].sum(axis=1)

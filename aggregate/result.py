@@ -1,15 +1,20 @@
-"""One slide's result, in memory. The store writes it, the viewer and every report read it; nothing here does I/O."""
+"""One slide's result, in memory. The store writes it, the viewer and every report read it; nothing here does I/O.
+
+Arrays are named in types alone: who only asks how a slide ended loads no NumPy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from aggregate.provenance import Provenance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 UNDETERMINED = "undetermined"
 # The class of models that know tumours besides those they have names for.
@@ -119,9 +124,9 @@ class SlideResult:
         return self.classes + self.tissues
 
     @property
-    def tumour_outputs(self) -> NDArray[np.bool_]:
+    def tumour_outputs(self) -> tuple[bool, ...]:
         """(c,) which outputs are a tumour."""
-        return np.array([name in self.classes and name != self.background for name in self.outputs])
+        return tuple(name in self.classes and name != self.background for name in self.outputs)
 
     @property
     def tile_side_px(self) -> float:

@@ -1,4 +1,5 @@
-"""The result store: one folder `OUT/<slide_id>.zarr` a slide. The only module that knows the paths inside.
+"""The result store: one folder `OUT/<slide_id>.zarr` a slide. The only module that knows the arrays inside; where the
+folders stand, and what they say of themselves without their arrays, is `aggregate.result_folder`'s.
 
 The folder is a Zarr v3 group and an OME-Zarr 0.5 image, so other tools open it as it is. It is staged beside its
 place, synced, and moved there in one rename after `commit.json` was written: a reader never sees half a result.
@@ -6,7 +7,8 @@ place, synced, and moved there in one rename after `commit.json` was written: a 
 
 from __future__ import annotations
 
-import shutil
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,31 +22,47 @@ from aggregate.array_bounds import check_array
 from aggregate.ome import image_attributes, label_attributes, label_pyramid, pyramid
 from aggregate.provenance import Provenance
 from aggregate.result import Decision, Heatmap, SlideRecord, SlideResult, TileTable
-from aggregate.stored_attributes import check_attributes, is_slide_id
+from aggregate.result_folder import (
+    SCHEMA,
+    STAGING,
+    SUFFIX,
+    clear_staging,
+    committed_digest,
+    committed_digests,
+    is_complete,
+    load_summary,
+    result_path,
+    staged_folders,
+    stamp,
+    stored_results,
+)
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
-from wsi.files.reading import is_folder, parse_json, read_regular
 from wsi.files.writing import unwritable
-from wsi.text import visible
 
-SUFFIX = ".zarr"
-STAGING = ".staging"
-SCHEMA = 1
-_MAX_METADATA_BYTES = 16 << 20
+# The store whole: who has arrays in hand finds here what `result_folder` tells without them, too.
+__all__ = [
+    "STAGING",
+    "SUFFIX",
+    "StoredMap",
+    "clear_staging",
+    "committed_digest",
+    "committed_digests",
+    "is_complete",
+    "load",
+    "load_map",
+    "load_summary",
+    "result_digest",
+    "result_path",
+    "save",
+    "staged_folders",
+    "stamp",
+    "stored_results",
+    "verify",
+]
 # Rows of a table that share a chunk: one chunk for all but the largest slides, since one aligned write is fast and
 # batches of a few rows are not.
 _ROWS_PER_CHUNK = 1 << 16
 _TABLE = ("xy", "probabilities", "familiarity", "quality", "features", "tissue_fraction", "votes")
-
-
-def result_path(out_dir: Path, slide_id: str) -> Path:
-    return out_dir / f"{slide_id}{SUFFIX}"
-
-
-def stored_results(out_dir: Path) -> list[Path]:
-    """The complete results of a folder, sorted by name."""
-    if not out_dir.is_dir():
-        return []
-    return sorted(path for path in out_dir.glob(f"*{SUFFIX}") if is_complete(path))
 
 
 def save(result: SlideResult, out_dir: Path, announce: Callable[[Mapping[str, str]], None] | None = None) -> Path:
@@ -76,31 +94,6 @@ def save(result: SlideResult, out_dir: Path, announce: Callable[[Mapping[str, st
     return target
 
 
-def is_complete(path: Path) -> bool:
-    """Whether a result was committed here, under a name that a slide can have; if it is whole, `verify` says."""
-    return is_slide_id(path.name.removesuffix(SUFFIX)) and commit.is_committed(path)
-
-
-def stamp(path: Path) -> int:
-    """A number that changes when a result is written again; 0 where there is none."""
-    try:
-        return (path / commit.COMMIT).stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def clear_staging(out_dir: Path, slide_id: str) -> None:
-    """Removes what killed runs left of this slide. Call only while no other run works on it."""
-    for path in staged_folders(out_dir):
-        if path.name.rpartition("~")[0] == slide_id:
-            shutil.rmtree(path, ignore_errors=True)  # never through a link
-
-
-def staged_folders(out_dir: Path) -> list[Path]:
-    """What runs have staged, or left; nothing where the staging folder is none of ours."""
-    return sorted(path for path in (out_dir / STAGING).glob("*~*") if is_folder(path.parent) and is_folder(path))
-
-
 def verify(path: Path) -> list[str]:
     """What is wrong with a stored result, a line each; empty when it is whole and unaltered."""
     problems = commit.verify(path)
@@ -114,23 +107,6 @@ def verify(path: Path) -> list[str]:
     return problems
 
 
-def committed_digest(path: Path) -> str:
-    """The result digest that a result was committed with. Raises StoreError."""
-    try:
-        return str(commit.read(path)["result_sha256"])
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError(f"{path.name} was never completed") from error
-
-
-def committed_digests(path: Path) -> dict[str, str]:
-    """`result_sha256`, of what was found, and `commit_sha256`, of every file as it was written. Raises StoreError."""
-    digest = committed_digest(path)
-    try:
-        return {"result_sha256": digest, "commit_sha256": commit.fingerprint(path)}
-    except OSError as error:
-        raise StoreError(f"{path.name} was never completed") from error
-
-
 def load(path: Path) -> SlideResult:
     """A stored result. Raises ResultAlteredError where a file is missing or changed, StoreError if it is no result."""
     if problems := commit.verify(path):
@@ -138,21 +114,6 @@ def load(path: Path) -> SlideResult:
             f"{path.name}: {problems[0]}", hint="run the slide again with --overwrite, or restore the folder"
         )
     return _read(path)
-
-
-def load_summary(path: Path) -> Mapping[str, Any]:
-    """The `pulmoscope` attributes alone (call, probabilities, QC, provenance), without the arrays."""
-    try:
-        attributes = parse_json(read_regular(path / "zarr.json", _MAX_METADATA_BYTES))["attributes"]["pulmoscope"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path.name} is no pulmoscope result") from error
-    if not isinstance(attributes, dict) or attributes.get("schema") != SCHEMA:
-        raise StoreError(f"{path.name} was written by another version of the store")
-    try:
-        check_attributes(attributes)
-    except ValueError as error:
-        raise StoreError(f"{path.name} is no whole result: {visible(str(error))} is not as it was written") from error
-    return attributes
 
 
 @dataclass(frozen=True)
@@ -201,7 +162,17 @@ def result_digest(result: SlideResult) -> str:
     """SHA-256 of what was found, without when and how fast: two runs of one slide give the same."""
     attributes = {**_attributes(result), "provenance": result.provenance.scientific()}
     arrays = {**_table(result.tiles), "heatmap": result.heatmap.probabilities}
-    return commit.digest_of(attributes, arrays)
+    return digest_of(attributes, arrays)
+
+
+def digest_of(attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over JSON attributes and named arrays (type, shape, bytes), in a fixed order."""
+    digest = hashlib.sha256(json.dumps(attributes, sort_keys=True, separators=(",", ":")).encode())
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"\n{name} {values.dtype.str} {values.shape}\n".encode())
+        digest.update(values.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 # --- writing

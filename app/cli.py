@@ -320,7 +320,7 @@ def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_js
 def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool, **options: Any) -> int:
     """Make a site profile from a handful of your laboratory's slides, without labels; `run --site` applies it."""
     from app.commands.adapt import adapt_site, describe_site
-    from app.commands.inspecting import as_lines
+    from app.commands.fact_lines import as_lines
 
     said = partial(click.echo, err=True)
     profile, failed = adapt_site(inputs, out, _model_name(model), say=said, **options)
@@ -335,7 +335,8 @@ def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool,
 @_JSON
 def info(slide: Path, mpp: float | None, as_json: bool) -> None:
     """What the tool sees of a slide (or of a site profile), and nothing that it must not tell."""
-    from app.commands.inspecting import as_lines, describe_input
+    from app.commands.fact_lines import as_lines
+    from app.commands.info import describe_input
 
     facts = describe_input(slide, mpp)
     click.echo(json.dumps(facts) if as_json else as_lines(facts))
@@ -345,7 +346,8 @@ def info(slide: Path, mpp: float | None, as_json: bool) -> None:
 @_JSON
 def models(as_json: bool) -> None:
     """The packaged models and what their cards say."""
-    from app.commands.inspecting import as_lines, describe_models
+    from app.commands.fact_lines import as_lines
+    from app.commands.models import describe_models
 
     cards = describe_models()
     if as_json:
@@ -358,7 +360,7 @@ def models(as_json: bool) -> None:
 @_JSON
 def doctor(as_json: bool) -> int:
     """Check this machine: Python, libraries, models, memory, disk, browser."""
-    from app.commands.inspecting import examine_machine
+    from app.commands.doctor import examine_machine
 
     checks = examine_machine()
     if as_json:
@@ -379,7 +381,7 @@ def _use_audit_key(file: Path | None) -> None:
 
 
 def _model_name(model: str | None) -> str:
-    from classifier.model import DEFAULT_MODEL
+    from classifier.model_folder.find import DEFAULT_MODEL
 
     return model or DEFAULT_MODEL
 

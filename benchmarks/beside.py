@@ -2,7 +2,8 @@
 
 `python -m benchmarks.beside TREE` with TREE a checkout of the older one; it is run with `TREE/.venv/bin/python` where
 there is one, else with this Python. Prints the ratio of new to old: wall, and the CPU of all processes, which other
-work on the machine changes less.
+work on the machine changes less. Both run the `--model`, which must be one that both have: a network that costs more
+says nothing of the program.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.rounds import arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
+from classifier.model_folder.find import FAST_MODEL
 
 HERE = Path(__file__).resolve().parent.parent
 SIZE_PX = (2048, 1536)
@@ -25,10 +27,11 @@ SIZE_PX = (2048, 1536)
 def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("tree", type=Path, help="a checkout of the older version")
+    parser.add_argument("--model", default=FAST_MODEL)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         slide = drawn_slide(Path(folder) / "small.svs", SIZE_PX)
-        run = ("run", str(slide), "--overwrite", "--out")
+        run = ("run", str(slide), "--model", options.model, "--overwrite", "--out")
         contenders: dict[str, Callable[[], Callable[[], None]]] = {}
         for which, tree in (("old", options.tree.resolve()), ("new", HERE)):
             command = partial(_command, tree, Path(folder) / f"{which} compiled")

@@ -15,7 +15,8 @@ import numpy as np
 from classifier.dataset.predict import batches
 from classifier.dataset.tile_list import TileSet, read_tile_set
 from classifier.evaluation.deletion import CELLS_PER_SIDE, RANDOM_ORDERS, STEPS, DeletionResult, deletion_test
-from classifier.model import DEFAULT_MODEL, TileModel, load_model
+from classifier.model import TileModel, load_model
+from classifier.model_folder.find import DEFAULT_MODEL
 
 
 def main() -> None:

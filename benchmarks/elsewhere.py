@@ -19,7 +19,8 @@ from pathlib import Path
 
 from aggregate.heatmap import likeliest
 from aggregate.result import SlideResult
-from aggregate.store import load, stored_results
+from aggregate.result_folder import stored_results
+from aggregate.store import load
 
 LEAST_UM2 = 150.0**2
 

@@ -30,7 +30,7 @@ _DECISION = (
     "tests/aggregate/test_decision.py",
     "tests/aggregate/test_summary.py",
 )
-_STORE = tuple(f"tests/aggregate/test_{name}.py" for name in ("commit", "store", "hostile_stores"))
+_COMMIT, _STORE, _HOSTILE = (f"tests/aggregate/test_{name}.py" for name in ("commit", "store", "hostile_stores"))
 # Of the tests of locks those that start no whole run.
 _LOCKED = tuple(
     f"tests/app/ledger/test_locks.py::test_{name}"
@@ -50,8 +50,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "aggregate/doubts.py": ("tests/aggregate/test_doubts.py", *_DECISION),
     "aggregate/pool.py": ("tests/aggregate/test_pool.py",),
     "aggregate/summary.py": _DECISION,
-    "aggregate/commit.py": _STORE,
-    "aggregate/store.py": _STORE,
+    "aggregate/commit.py": (_COMMIT, _STORE, _HOSTILE),
+    "aggregate/store.py": (_STORE, _HOSTILE, _COMMIT),
+    "aggregate/result_folder.py": (_STORE, _HOSTILE, _COMMIT),
     "wsi/metadata.py": ("tests/wsi/test_metadata.py",),
     "app/batch/pseudonyms.py": ("tests/app/batch/test_pseudonyms.py",),
     "app/ledger/locks.py": ("tests/app/ledger/test_lock_files.py", *_LOCKED),

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.model import find_model
+from classifier.model_folder.arrays import unpack_arrays
 from classifier.model_folder.card import WEIGHTS_FILE, ModelCard
-from classifier.model_folder.files import read_folder, unpack_arrays
+from classifier.model_folder.files import read_folder
+from classifier.model_folder.find import find_model
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.residual_cnn import STEM_STRIDE, ResidualCnn
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -27,8 +27,8 @@ def measure(call: Call) -> Cost:
 
 
 def _cpu_s() -> float:
-    told = os.times()
-    return time.process_time() + told.children_user + told.children_system
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def interleaved(contenders: Mapping[str, Callable[[], Call]], rounds: int) -> dict[str, list[Cost]]:

@@ -27,7 +27,8 @@ from app.pipeline import run_slide
 from classifier.colour.look import look_of_tiles
 from classifier.dataset.tile_list import TileRecord, read_tile, read_tile_set
 from classifier.evaluation.unfamiliar import UNFAMILIAR
-from classifier.model import DEFAULT_MODEL, TileModel, load_model
+from classifier.model import TileModel, load_model
+from classifier.model_folder.find import DEFAULT_MODEL
 from classifier.site.profile import SiteProfile
 from wsi.errors import NoTissueError
 from wsi.picture import read_picture

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from classifier.calibrate import softmax
 from classifier.colour.white import White, white_table
 from classifier.familiarity import Alignment, Familiarity, UnknownFamiliarity
+from classifier.model_folder.arrays import unpack_arrays
 from classifier.model_folder.card import (
-    CARD_FILE,
     FAMILIARITY_FILE,
     LITERT_FILE,
     LITERT_FLOAT_FILE,
@@ -21,15 +21,13 @@ from classifier.model_folder.card import (
     WEIGHTS_FILE,
     ModelCard,
 )
-from classifier.model_folder.files import ModelFolder, read_card, read_folder, unpack_arrays
+from classifier.model_folder.files import ModelFolder, read_folder
+from classifier.model_folder.find import DEFAULT_MODEL, find_model
 from classifier.networks.fields import stack_fields
 from classifier.networks.shape import features_of
 from classifier.runtimes.runtime import Runtime
-from wsi.errors import ModelError, ModelNotFoundError
+from wsi.errors import ModelError
 
-DEFAULT_MODEL, FAST_MODEL = "lung-v2", "lung-v1"
-DEMO_MODEL = "demo-synthetic"
-PACKAGED = Path(__file__).parent / "models"
 RUNTIMES = ("auto", "litert-int8", "litert-float32", "tensorflow", "onnx")
 BATCH_TILES = 32
 
@@ -169,25 +167,6 @@ def load_model(
     folder = read_folder(find_model(name_or_path))
     card = folder.card
     return TileModel(card, _start(folder, runtime, threads), _familiarity(folder))
-
-
-def packaged_models() -> list[ModelCard]:
-    """Cards of the models that came with the program, the default first."""
-    cards = [read_card(path.parent) for path in sorted(PACKAGED.glob(f"*/{CARD_FILE}"))]
-    return sorted(cards, key=lambda card: card.name != DEFAULT_MODEL)
-
-
-def find_model(name_or_path: str | Path) -> Path:
-    """The folder of a model. A packaged name wins over a folder of that name; write ./NAME for the folder."""
-    names = sorted(path.parent.name for path in PACKAGED.glob(f"*/{CARD_FILE}"))
-    if str(name_or_path) in names:
-        return PACKAGED / str(name_or_path)
-    path = Path(name_or_path)
-    if not path.exists():
-        raise ModelNotFoundError(
-            f"there is no model {name_or_path}", hint=f"give a model folder or one of: {', '.join(names) or 'none'}"
-        )
-    return path
 
 
 def _familiarity(folder: ModelFolder) -> Familiarity | UnknownFamiliarity:

@@ -189,7 +189,7 @@ from app.batch.engines.task import ModelCache, process_slide
 from app.batch.job import SlideJob
 from app.config import RunConfig
 from app.ledger.prepare import prepare_output
-from classifier.model import DEFAULT_MODEL
+from classifier.model_folder.find import DEFAULT_MODEL
 config = RunConfig(Path("{out}"), DEFAULT_MODEL)
 prepare_output(config.out)
 outcome = process_slide(SlideJob(Path("{slide}"), "{slide}", "one"), config, ModelCache(config))
@@ -217,14 +217,20 @@ def test_a_command_imports_nothing_heavy_that_it_does_not_need(arguments, ready_
     assert not loaded & HEAVY
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["models"], ["doctor"]])
+def test_a_command_that_only_tells_loads_no_numpy(arguments):
+    loaded = modules_after(f"from app.cli import main\nmain({arguments!r})")
+    assert "click" in loaded and "numpy" not in loaded
+
+
 def test_the_process_that_hands_slides_out_loads_nothing_to_read_them(ready_slide, tmp_path):
     """What a worker answers must not make its parent load what the worker needed."""
     command = ["run", str(ready_slide.path), "--out", str(tmp_path / "out")]
     loaded = all_modules_after(f"from app.cli import main\nmain({command!r})")
     assert (tmp_path / "out" / "slides.csv").exists()
-    assert not loaded & {"cv2", "openslide", "simplejpeg", "zarr", "scipy", "ai_edge_litert"}
+    assert not loaded & {"numpy", "cv2", "openslide", "simplejpeg", "zarr", "scipy", "ai_edge_litert"}
     for_others = {"classifier.networks.onnx_file", "app.slides", "app.reports", "app.viewer"}
-    assert not loaded & {*for_others, "concurrent.futures", "numpy.ma", "xml.etree", "cryptography", "pydicom"}
+    assert not loaded & {*for_others, "concurrent.futures", "xml.etree", "cryptography", "pydicom"}
 
 
 def test_doing_a_slide_loads_nothing_that_few_slides_need(ready_slide, tmp_path):

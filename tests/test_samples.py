@@ -14,8 +14,8 @@ from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.records import SlideRow, read_rows
 from app.ledger.verify import verify_results
-from classifier.model import DEMO_MODEL
 from classifier.model_folder.card import ModelCard
+from classifier.model_folder.find import DEMO_MODEL
 
 SAMPLES = sorted(path for path in (Path(__file__).parent / "samples").iterdir() if path.is_dir())
 

@@ -1,15 +1,20 @@
-"""What a model wants to be shown, and what the tiler hands over. Data only."""
+"""What a model wants to be shown, and what the tiler hands over. Data only.
+
+Arrays are named in types alone: who only checks a spec loads no NumPy.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from wsi.errors import UsageError
 from wsi.spacing import ReadPlan
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsi.files.kinds import SLIDE_SUFFIXES
     from wsi.registry import open_slide
-    from wsi.slide import SLIDE_SUFFIXES, Slide
+    from wsi.slide import Slide
 
 __version__ = "0.1.0"
 __all__ = ["SLIDE_SUFFIXES", "Slide", "__version__", "open_slide"]
 
-_HOMES = {"open_slide": "wsi.registry", "SLIDE_SUFFIXES": "wsi.slide", "Slide": "wsi.slide"}
+_HOMES = {"open_slide": "wsi.registry", "SLIDE_SUFFIXES": "wsi.files.kinds", "Slide": "wsi.slide"}
 
 
 def __getattr__(name: str) -> Any:

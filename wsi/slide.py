@@ -1,4 +1,4 @@
-"""What a slide is to the rest of the house, and `open_slide`, which picks the reader.
+"""What a slide is to the rest of the house.
 
 Pixels are uint8 RGB (height, width, 3). A region may reach beyond the slide: what lies outside is white.
 """
@@ -19,11 +19,6 @@ Pixels = NDArray[np.uint8]
 
 OTHER_IMAGES = "other_images"
 """Of a slide's metadata: how many further pictures of the slide's size the file holds, none of which is read."""
-
-# What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
-SLIDE_SUFFIXES = frozenset(
-    (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
-) | frozenset((".jpg", ".jpeg", ".png"))
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aggregate.store import load_summary, result_path
+from aggregate.result_folder import load_summary, result_path
 from app.batch.job import SlideJob, absolute
 from app.ledger.locks import lock, prepare_locks
 from app.ledger.slide_ids import SLIDE_IDS, add_slide_ids, read_slide_ids

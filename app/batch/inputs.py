@@ -11,8 +11,8 @@ from app.batch.ids import first_ids
 from app.batch.job import SlideJob, absolute
 from app.batch.manifest import read_manifest
 from app.batch.search import PassedOver, slides_of_input
-from wsi import SLIDE_SUFFIXES
 from wsi.errors import UsageError
+from wsi.files.kinds import SLIDE_SUFFIXES
 from wsi.parts import slides_of
 from wsi.text import escape
 

@@ -22,8 +22,8 @@ from typing import TextIO
 
 from app.batch.ids import holds_another_slide
 from app.batch.job import SlideJob, absolute
-from wsi import SLIDE_SUFFIXES
 from wsi.errors import UsageError
+from wsi.files.kinds import SLIDE_SUFFIXES
 
 _KEY_BYTES = 32
 # 80 bits: among a million slides, two of one pseudonym have a chance of about 4e-13.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aggregate.result import SlideStatus
-from aggregate.store import clear_staging, load_summary, result_path
+from aggregate.result_folder import clear_staging, load_summary, result_path
 from app import exit_codes
 from app.batch.engines.events import Engine, Event, SlideFinished, SlideStarted
 from app.batch.engines.local import LocalEngine

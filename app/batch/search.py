@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.batch.job import SlideJob
-from wsi import SLIDE_SUFFIXES
-from wsi.files.kinds import starts_like_a_slide
+from wsi.files.kinds import SLIDE_SUFFIXES, starts_like_a_slide
 from wsi.text import escape
 
 _WILD = re.compile(r"[*?\[]")

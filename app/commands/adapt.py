@@ -15,9 +15,11 @@ from app.slides.guarded import GuardedSlides, Limits
 from app.slides.observe import see_features, see_look
 from app.slides.question import SlideAddress
 from classifier.colour.look import Look, correction_of, read_model_white, typical_look
-from classifier.model import TileModel, find_model, load_model
+from classifier.model import TileModel, load_model
+from classifier.model_folder.arrays import unpack_arrays
 from classifier.model_folder.card import FAMILIARITY_FILE
-from classifier.model_folder.files import read_folder, unpack_arrays
+from classifier.model_folder.files import read_folder
+from classifier.model_folder.find import find_model
 from classifier.networks.shape import features_of
 from classifier.site.files import refuse_taken, write_site
 from classifier.site.fit import SlideSeen, fit_site, refuse_without_familiarity

@@ -15,8 +15,8 @@ from app.commands.terminal import reporter
 from app.config import RunConfig
 from app.presentation.figures import percent
 from app.presentation.words import RESEARCH_USE, class_title
-from classifier.model import DEMO_MODEL, find_model
 from classifier.model_folder.files import read_card
+from classifier.model_folder.find import DEMO_MODEL, find_model
 from wsi.errors import PulmoscopeError
 from wsi.synthetic.slide import demo_slide
 

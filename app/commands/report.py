@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregate.result import SlideResult, SlideStatus
-from aggregate.store import SUFFIX, is_complete, load, result_path, stored_results
+from aggregate.result_folder import SUFFIX, is_complete, result_path, stored_results
+from aggregate.store import load
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
 from app.reports import FORMATS, write_cohort, write_report

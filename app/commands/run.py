@@ -115,9 +115,9 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
 
 def _checked_card(request: RunRequest) -> ModelCard:
     """The model's card, once the options have been found to make sense."""
-    from classifier.model import find_model
     from classifier.model_folder.card import NETWORK_FILE
     from classifier.model_folder.files import read_folder
+    from classifier.model_folder.find import find_model
     from tiler.spec import TileSpec
 
     what = request.what

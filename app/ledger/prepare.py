@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aggregate.store import STAGING
+from aggregate.result_folder import STAGING
 from app.ledger.aside import SET_ASIDE
 from app.ledger.audit import AUDIT
 from app.ledger.locks import clear_the_way, prepare_locks

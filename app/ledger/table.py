@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from aggregate.result import SlideStatus
-from aggregate.store import load_summary, result_path, stored_results
+from aggregate.result_folder import load_summary, result_path, stored_results
 from aggregate.stored_attributes import is_slide_id
 from app.ledger.aside import set_aside
 from app.ledger.lines import append_line

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aggregate.result import SlideStatus
-from aggregate.store import SUFFIX, committed_digests, load_summary, result_path, verify
+from aggregate.result_folder import SUFFIX, committed_digests, load_summary, result_path
+from aggregate.store import verify
 from aggregate.stored_attributes import is_slide_id
 from app.ledger.audit import AUDIT, Chain, Vouched, audit_key, check_chain
 from app.ledger.records import SLIDES_CSV, SlideRow

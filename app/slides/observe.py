@@ -13,7 +13,7 @@ from classifier.colour.look import Correction, look_of_tiles
 from classifier.colour.white import white_point
 from classifier.evaluation.unfamiliar import UNFAMILIAR
 from classifier.model import TileModel, load_model
-from classifier.model_folder.files import pack_arrays
+from classifier.model_folder.arrays import pack_arrays
 from tiler import Grid, TileQuality, TileSpec, stream_tiles, survey_slide
 from wsi.errors import ModelDigestError
 from wsi.files.fingerprint import fingerprint

@@ -20,9 +20,9 @@ from app.viewer.jobs.batches import Batches
 from app.viewer.reading.slide_files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.tiles.tokens import Grant, Signer
 from app.viewer.uploads.incoming import Incoming
-from classifier.model import PACKAGED
 from classifier.model_folder.card import CARD_FILE
 from classifier.model_folder.files import read_card
+from classifier.model_folder.find import PACKAGED
 from wsi.errors import PulmoscopeError
 from wsi.process.child import python_command
 

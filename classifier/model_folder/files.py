@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import stat
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
-
-import numpy as np
-from numpy.typing import NDArray
 
 from classifier.model_folder.card import (
     CARD_FILE,
@@ -39,7 +34,6 @@ MAX_BYTES = {
     LITERT_FLOAT_FILE: 128 * MIB,
     NETWORK_FILE: 2048 * MIB - 1,  # more than a protocol buffer can be
 }
-MAX_UNPACKED_BYTES = 256 * MIB
 TRAIN_ON_IT = "pulmoscope train TILES --encoder FOLDER --out MODEL_DIR"
 # Formats that can carry code. They are refused by name, so that the message can say why.
 UNSAFE_SUFFIXES = (".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".npy", ".pb", ".py")
@@ -129,33 +123,6 @@ def refuse_finished(folder: Path) -> None:
     """Raises UsageError where `folder` holds a finished model: a model is never written over."""
     if (folder / CARD_FILE).exists() or (folder / ENCODER_FILE).exists():
         raise UsageError(f"{folder} already holds a model", hint="choose another --out, or remove it first")
-
-
-def unpack_arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
-    """The arrays of an npz. Raises ModelError on anything but plain numbers of a bounded size."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED_BYTES:
-                raise ModelError(f"{name} would unpack to more than {MAX_UNPACKED_BYTES // MIB} MiB")
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
-    except ModelError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy's header parser raise many kinds on a broken file
-        raise ModelError(f"{name} is not a plain npz file", hint="get the model again from its maker") from error
-
-
-def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An npz of `arrays`. The same arrays always give the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(arrays):
-            entry = io.BytesIO()
-            np.lib.format.write_array(entry, np.asarray(arrays[name]), allow_pickle=False)
-            # ZipInfo's default date is fixed; the clock's would change the SHA-256.
-            info = zipfile.ZipInfo(f"{name}.npy")
-            archive.writestr(info, entry.getvalue(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
 
 
 def _refuse_strangers(folder: Path, known: set[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.model_folder.files import pack_arrays, unpack_arrays
+from classifier.model_folder.arrays import pack_arrays, unpack_arrays
 from classifier.site.profile import PROFILE_FILE, STATISTICS_FILE, SiteProfile, statistics_digest
 from wsi.errors import ModelError, OutputUnwritableError, SiteError, SiteNotFoundError, UsageError
 from wsi.files.reading import is_regular, parse_json, read_regular

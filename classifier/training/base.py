@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.model import find_model
+from classifier.model_folder.arrays import unpack_arrays
 from classifier.model_folder.card import WEIGHTS_FILE
-from classifier.model_folder.files import read_folder, unpack_arrays
+from classifier.model_folder.files import read_folder
+from classifier.model_folder.find import find_model
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.imagenet import imagenet_weights
 from classifier.networks.imported import ImportedNetwork

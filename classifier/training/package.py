@@ -20,8 +20,8 @@ from classifier.dataset.tile_list import TileSet, read_tile
 from classifier.familiarity import THRESHOLD, Familiarity, fit_familiarity, fit_slide_distance
 from classifier.model import TileModel
 from classifier.model_folder.about import About
+from classifier.model_folder.arrays import pack_arrays
 from classifier.model_folder.card import FAMILIARITY_FILE, LITERT_FILE, LITERT_FLOAT_FILE, WEIGHTS_FILE, ModelCard
-from classifier.model_folder.files import pack_arrays
 from classifier.networks.build import build_network, set_network_weights
 from classifier.networks.catalog import write_architecture
 from classifier.networks.fields import stack_fields

@@ -8,7 +8,8 @@ import pytest
 from aggregate.heatmap import likeliest
 from aggregate.provenance import Provenance
 from aggregate.result import SlideRecord
-from aggregate.store import load, load_summary, result_digest, result_path, save
+from aggregate.result_folder import load_summary, result_path
+from aggregate.store import load, result_digest, save
 from aggregate.stored_attributes import check_attributes
 from aggregate.summary import TileReadings, summarise
 from aggregate.thresholds import DecisionRules

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from aggregate import store
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.app.test_cli import pulmoscope
 
 SECRET = "Mueller Hans 1949"

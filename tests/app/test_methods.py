@@ -10,7 +10,8 @@ from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.config import METHODS, RunConfig
 from app.pipeline import run_slide
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from tests.faults.writes import InThisProcess
 from wsi.synthetic.marks import BlackBorder, BlurPatch, PenStroke
 from wsi.synthetic.shapes import Rectangle

@@ -9,7 +9,8 @@ from PIL import Image
 
 from app.config import RunConfig
 from app.pipeline import run_slide
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from wsi import open_slide
 from wsi.synthetic.marks import PenStroke
 from wsi.synthetic.shapes import Rectangle

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from classifier.model import DEFAULT_MODEL, DEMO_MODEL, FAST_MODEL, find_model, load_model, packaged_models
+from classifier.model import load_model
 from classifier.model_folder.card import LITERT_FILE
+from classifier.model_folder.find import DEFAULT_MODEL, DEMO_MODEL, FAST_MODEL, find_model, packaged_models
 from classifier.networks.shape import features_of
 from tests.classifier.tiles import CLASSES, SIZE_PX, pattern, tiny_model
 from tests.conftest import REPOSITORY

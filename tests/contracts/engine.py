@@ -16,7 +16,7 @@ from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.records import SlideRow
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.faults.common import digests, draw_slides, flaws
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")

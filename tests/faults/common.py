@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from aggregate.store import STAGING, committed_digest, stored_results
+from aggregate.result_folder import STAGING, committed_digest, stored_results
 from app.ledger.verify import verify_results
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import CLASSES, SyntheticRegion, write_synthetic_slide
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregate.store import STAGING
+from aggregate.result_folder import STAGING
 from tests.faults.common import digests, flaws, run_to_end, start_run, table
 
 # Of the kills: while the run starts, while a result is being written, and shortly after one was begun.

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregate.store import stored_results
+from aggregate.result_folder import stored_results
 from app.ledger.verify import verify_results
 from tests.faults.common import digests, flaws, run_to_end, start_run, table
 

@@ -23,7 +23,7 @@ from typing import Any
 from aggregate import commit
 from app.ledger.audit import AUDIT
 from app.ledger.records import SLIDES_CSV
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.faults.common import run_to_end
 
 MAX_RSS_GB = 2.0

@@ -14,14 +14,15 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from aggregate.store import result_path, verify
+from aggregate.result_folder import result_path
+from aggregate.store import verify
 from app.batch.engines.events import Event, SlideStarted
 from app.batch.engines.task import ModelCache, process_slide
 from app.batch.inputs import collect_jobs
 from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.faults.common import ROOT, digests, flaws
 from wsi.errors import OutputUnwritableError
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aggregate.store import stored_results
+from aggregate.result_folder import stored_results
 from app.config import RunConfig
 from app.pipeline import run_slide
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from tests.conftest import SyntheticSlide
 from tests.dicoms import drawn, write_series, write_vms
 from wsi import open_slide

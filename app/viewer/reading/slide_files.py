@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from aggregate.store import load_summary
+from aggregate.result_folder import load_summary
 from app.slides.facts import read_levels, tell_levels
 from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress

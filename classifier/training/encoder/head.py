@@ -20,9 +20,9 @@ from classifier.dataset.split import hold_out_groups
 from classifier.dataset.tile_list import TileSet
 from classifier.familiarity import THRESHOLD
 from classifier.model import TileModel
+from classifier.model_folder.arrays import pack_arrays
 from classifier.model_folder.card import FAMILIARITY_FILE, NETWORK_FILE, WEIGHTS_FILE, ModelCard
 from classifier.model_folder.encoder import EncoderCard, read_encoder
-from classifier.model_folder.files import pack_arrays
 from classifier.progress import ProgressCallback, quiet
 from classifier.runtimes.onnx import BIAS, KERNEL, OnnxRuntime
 from classifier.runtimes.onnx_session import need_onnx_runtime

@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from classifier.model import DEMO_MODEL
 from classifier.model_folder.about import SYNTHETIC
 from classifier.model_folder.card import ModelCard
+from classifier.model_folder.find import DEMO_MODEL
 from classifier.networks.residual_cnn import Block, ResidualCnn
 from classifier.progress import ProgressCallback, quiet
 from classifier.training.augment import Augmentation

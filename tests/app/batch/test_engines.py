@@ -13,7 +13,7 @@ from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.records import SlideRow
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.contracts.engine import CLASSES, EngineContract
 from tests.faults.others import run_on_dask_and_kill_one
 from wsi.errors import EngineError

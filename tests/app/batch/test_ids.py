@@ -15,7 +15,7 @@ from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
 from app.ledger.slide_ids import SLIDE_IDS, read_slide_ids
 from app.ledger.verify import report_of, verify_results
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.app.batch.test_run_batch import CLASSES, draw
 from tests.conftest import REPOSITORY
 from tests.faults.common import flaws

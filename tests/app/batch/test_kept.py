@@ -9,7 +9,7 @@ from app.batch.engines.local import LocalEngine
 from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.config import CHANGES_RESULT, ONLY_HOW_FAST, ONLY_THIS_RUN, RunConfig
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.faults.common import flaws
 from wsi.spacing import FillIn
 

@@ -14,8 +14,8 @@ from app.config import RunConfig
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows, write_rows
 from app.ledger.table import merge_rows
 from app.ledger.verify import report_of, verify_results
-from classifier.model import DEMO_MODEL, PACKAGED
 from classifier.model_folder.files import read_card
+from classifier.model_folder.find import DEMO_MODEL, PACKAGED
 from tests.conftest import REPOSITORY
 from tests.faults.common import draw_slides, flaws
 from wsi.errors import UsageError

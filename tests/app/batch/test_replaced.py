@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from app.ledger.records import read_rows
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.conftest import REPOSITORY
 from tests.dicoms import write_series, write_vms
 from wsi import open_slide

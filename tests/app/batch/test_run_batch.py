@@ -26,8 +26,8 @@ from app.config import RunConfig
 from app.ledger.locks import prepare_locks, try_lock
 from app.ledger.records import SlideRow, read_rows
 from app.ledger.table import merge_rows
-from classifier.model import DEMO_MODEL, PACKAGED
 from classifier.model_folder.card import LITERT_FILE, WEIGHTS_FILE
+from classifier.model_folder.find import DEMO_MODEL, PACKAGED
 from tests.conftest import REPOSITORY
 from tests.faults.common import flaws, many_copies, signals_as_in_a_terminal
 from wsi.errors import ModelDigestError, ModelError, OutputUnwritableError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.ledger.records import read_rows
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.conftest import REPOSITORY
 from tests.faults.common import draw_slides, flaws, many_copies, signals_as_in_a_terminal
 

@@ -17,7 +17,8 @@ from app.config import RunConfig
 from app.pipeline import run_slide
 from app.presentation import words
 from classifier.colour.stain import shift_stains
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from classifier.site.files import read_site
 from tests.faults.common import flaws
 from wsi import open_slide

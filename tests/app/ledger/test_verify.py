@@ -14,7 +14,7 @@ from app.ledger.audit import AUDIT
 from app.ledger.locks import try_lock
 from app.ledger.repair import repair_results
 from app.ledger.verify import verify_results
-from classifier.model import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL
 from tests.faults.common import digests, draw_slides, flaws, table
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")

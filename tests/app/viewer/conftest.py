@@ -13,7 +13,8 @@ from aggregate import store
 from app.config import RunConfig
 from app.ledger.records import SlideRow, write_rows
 from app.pipeline import run_slide
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from tests.app.viewer.browser import CHROMIUM, KEY, MARK_PX, SIZE_PX, let_in, wait_for
 from tests.conftest import REPOSITORY
 from tests.results import CLASSES, make_result

@@ -24,7 +24,8 @@ from app.viewer.pages.slide import evidence
 from app.viewer.reading.spot import read_spot, telling_tile
 from app.viewer.server import SCRIPT
 from app.viewer.site import Site
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from tests.conftest import REPOSITORY
 from tests.house import imported
 from tiler import TileSpec, find_tissue, lay_grid, read_tile_at, stream_tiles

@@ -94,7 +94,8 @@ def test_a_models_glass_that_cannot_be_is_refused(white):
 
 
 def test_a_model_tells_the_glass_that_it_learned_from():
-    from classifier.model_folder.files import read_folder, unpack_arrays
+    from classifier.model_folder.arrays import unpack_arrays
+    from classifier.model_folder.files import read_folder
 
     told = read_model_white(unpack_arrays(read_folder(tiny_model()).contents["familiarity.npz"], "familiarity.npz"))
     assert told == pytest.approx([235, 235, 235], abs=12)  # what its tiles were painted on, with noise

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from classifier.model import load_model
+from classifier.model_folder.arrays import pack_arrays, unpack_arrays
 from classifier.model_folder.card import CARD_FILE, WEIGHTS_FILE, ModelCard
-from classifier.model_folder.files import pack_arrays, read_card, read_folder, unpack_arrays, write_folder
+from classifier.model_folder.files import read_card, read_folder, write_folder
 from tests.classifier.tiles import tiny_model
 from wsi.errors import ModelDigestError, ModelError, ModelNotFoundError, UsageError
 

@@ -15,9 +15,11 @@ from classifier.dataset.tile_list import read_tile, read_tile_set
 from classifier.evaluation.evaluate import EvaluationPlan, evaluate
 from classifier.explain import explain
 from classifier.familiarity import UnknownFamiliarity
-from classifier.model import DEMO_MODEL, FAST_MODEL, find_model, load_model
+from classifier.model import load_model
+from classifier.model_folder.arrays import pack_arrays
 from classifier.model_folder.card import NETWORK_FILE, WEIGHTS_FILE
-from classifier.model_folder.files import pack_arrays, read_card
+from classifier.model_folder.files import read_card
+from classifier.model_folder.find import DEMO_MODEL, FAST_MODEL, find_model
 from classifier.runtimes import onnx as runtime
 from classifier.runtimes.onnx import OnnxRuntime
 from tests.classifier.onnx_files import classifier, encoder, helper, import_folder, model, node, onnx, with_nodes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from classifier.colour.look import Correction
-from classifier.model_folder.files import pack_arrays
+from classifier.model_folder.arrays import pack_arrays
 from classifier.site.files import is_site, read_site, write_site
 from classifier.site.profile import Made, SiteProfile
 from wsi.errors import SiteError, SiteModelError, SiteNotFoundError, UsageError
@@ -172,7 +172,8 @@ def test_a_value_outside_its_bounds_is_refused(folder, change):
 
 
 def test_a_profile_for_another_model_is_refused_in_one_line(folder):
-    from classifier.model import DEMO_MODEL, load_model
+    from classifier.model import load_model
+    from classifier.model_folder.find import DEMO_MODEL
 
     with pytest.raises(SiteModelError, match="adapt") as caught:
         read_site(folder).laid_over(load_model(DEMO_MODEL))
@@ -180,7 +181,8 @@ def test_a_profile_for_another_model_is_refused_in_one_line(folder):
 
 
 def test_a_profile_whose_features_are_not_the_models_is_refused():
-    from classifier.model import DEMO_MODEL, load_model
+    from classifier.model import load_model
+    from classifier.model_folder.find import DEMO_MODEL
     from wsi.errors import ModelError
 
     model = load_model(DEMO_MODEL)

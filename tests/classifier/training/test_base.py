@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.model_folder.files import read_card, read_folder, unpack_arrays
+from classifier.model_folder.arrays import unpack_arrays
+from classifier.model_folder.files import read_card, read_folder
 from classifier.networks import imagenet
 from classifier.networks.build import build_network, network_weights, set_network_weights
 from classifier.networks.efficientnet_lite import EfficientNetLite

@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from aggregate.store import load_summary, save
+from aggregate.result_folder import load_summary
+from aggregate.store import save
 from app.config import RunConfig
 from app.pipeline import run_slide
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from tests.dicoms import drawn
 from tests.tiffs import ASCII, RATIONAL, SHORT, Tags, write_slide
 from wsi import open_slide

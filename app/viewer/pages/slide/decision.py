@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideResult
-from aggregate.store import committed_digests
+from aggregate.result_folder import committed_digests
 from app.review import words
 from app.review.canonical import MAX_COMMENT
 from app.review.people import Person

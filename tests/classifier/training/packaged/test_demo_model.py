@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from classifier.model import DEMO_MODEL, load_model
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
 from classifier.training.packaged.demo_tiles import compose_tile, write_demo_tiles
 from tiler.spec import TileSpec
 from wsi.synthetic.slide import CLASSES, paint_tissue
