@@ -21,7 +21,7 @@
     |-- ModelError                 model-invalid         (exit code 2)
     |   |-- ModelNotFoundError     model-not-found
     |   `-- ModelDigestError       model-altered         (a file does not match the card)
-    |-- SiteError                  site-invalid          (a site profile)
+    |-- SiteError                  site-invalid          (a site profile; exit code 2)
     |   |-- SiteNotFoundError      site-not-found
     |   `-- SiteModelError         site-of-other-model
     |-- DatasetError               dataset-invalid
@@ -148,6 +148,7 @@ class ModelDigestError(ModelError):
 
 class SiteError(PulmoscopeError):
     code = "site-invalid"
+    exit_code = UsageError.exit_code
 
 
 class SiteNotFoundError(SiteError):

@@ -6,15 +6,34 @@ that is what happens to them. A run over all the slides of an output does them a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aggregate.result import SlideStatus
 from app.batch.job import SlideJob
+from app.ledger.locks import claim
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table, rows_of_results
 from wsi.errors import UsageError
-from wsi.text import escape
+from wsi.text import escape, visible
+
+
+@contextlib.contextmanager
+def one_origin(out: Path, jobs: Sequence[SlideJob], model: str, settings: str) -> Iterator[None]:
+    """Keeps runs of other models and settings out for as long as this one is at work, and this one out where they are,
+    or have left results. Raises UsageError, OutputUnwritableError.
+    """
+    ours = f"{model}, settings {settings}"
+    # First the claim, then the table: who is seen in neither comes later, and sees ours.
+    with claim(out, "origin", ours) as held:
+        if held != ours:
+            raise UsageError(
+                f"another run is at work on {escape(str(out))}, by {visible(held)}; this run is by {ours}",
+                hint="choose another --out",
+            )
+        refuse_mixture(out, jobs, model, settings)
+        yield
 
 
 def refuse_mixture(out: Path, jobs: Sequence[SlideJob], model: str, settings: str) -> None:

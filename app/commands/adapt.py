@@ -28,9 +28,9 @@ from wsi.errors import ModelError, NotAFileError, PulmoscopeError, SlideCrashedE
 from wsi.spacing import FillIn
 
 Say = Callable[[str], None]
-# Reading and predicting 400 tiles; a slide that takes longer is no ordinary one.
 # Where more than this is refused, a profile does not extend what the model knows: it lets it guess.
 _HARDLY_KNOWN = 0.8
+# Reading and predicting 400 tiles; a slide that takes longer is no ordinary one.
 _LIMITS = Limits(memory_gb=4.0, seconds=900.0, cpu_seconds=1800.0)
 
 

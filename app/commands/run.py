@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ from app.batch.engines.worker import WorkerProcess
 from app.batch.ids import settle_ids
 from app.batch.inputs import collect_jobs, shard
 from app.batch.job import SlideJob
-from app.batch.mixture import refuse_mixture
+from app.batch.mixture import one_origin
 from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
-from app.commands.terminal import reporter
+from app.commands.terminal import Reporter, reporter
 from app.config import RunConfig
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
@@ -99,18 +99,24 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     config = _of_site(replace(request.how, model_sha256=card.digest), card)
     tally, show = Tally(), reporter(request.as_json)
     engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
-    refuse_mixture(config.out, jobs, f"{card.name} {card.digest[:12]}", config.settings)
-    stopped, code = "", None
-    events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally)
+    with one_origin(config.out, jobs, f"{card.name} {card.digest[:12]}", config.settings):
+        events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally)
+        interrupted = _shown(events, len(jobs), show)
+    code, stopped = (exit_codes.STOPPED, "interrupted") if interrupted else (tally.exit_code, "")
+    if tally.undone and not interrupted:
+        code, stopped = exit_codes.FAILURES, "a slide failed and --fail-fast was given"
+    show.end(tally, escape(str(request.shown_out / SLIDES_CSV)), stopped=stopped)
+    return code
+
+
+def _shown(events: Generator[Event, None, None], slides: int, show: Reporter) -> bool:
+    """Shows the events as they come; whether somebody asked to stop before their end."""
     try:
         with _stoppable() as stop_asked, contextlib.closing(events):
-            show.show(_until(stop_asked, events), len(jobs))
+            show.show(_until(stop_asked, events), slides)
     except KeyboardInterrupt:
-        stopped, code = "interrupted", exit_codes.STOPPED
-    if tally.undone and not stopped:
-        stopped, code = "a slide failed and --fail-fast was given", exit_codes.FAILURES
-    show.end(tally, escape(str(request.shown_out / SLIDES_CSV)), stopped=stopped)
-    return tally.exit_code if code is None else code
+        return True
+    return False
 
 
 def _checked_card(request: RunRequest) -> ModelCard:

@@ -22,6 +22,7 @@ LOCKS = ".locks"
 PATIENCE_S = 60.0
 TOLD_AFTER_S = 2.0
 _LOOK_EVERY_S = 0.02
+_MAX_CLAIM_BYTES = 1000
 _NO_LOCKS = frozenset((errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL))
 _IN_THE_WAY = frozenset((errno.ELOOP, errno.EISDIR, errno.ENXIO))
 
@@ -107,10 +108,42 @@ def lock(out_dir: Path, file_name: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _flock(handle: int) -> bool:
+@contextlib.contextmanager
+def claim(out_dir: Path, name: str, text: str) -> Iterator[str]:
+    """Holds that `name` is `text`, as other processes may at the same time; gives `text`, or what else is held of it.
+
+    What a process that has ended once held does not count. Raises OutputUnwritableError.
+    """
+    with lock(out_dir, name):
+        handle = _open(out_dir, f"~{name}-held")
+        try:
+            held = _claimed(handle, text)
+        except OSError as error:
+            os.close(handle)
+            raise _unwritable(out_dir, error) from error
+    try:
+        yield held
+    finally:
+        os.close(handle)
+
+
+def _claimed(handle: int, text: str) -> str:
+    """What is held from now on. The caller holds the lock under which all of them look."""
+    if not _flock(handle):
+        held = os.pread(handle, _MAX_CLAIM_BYTES, 0).decode("utf-8", "replace")
+        if held != text:
+            return held
+    else:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, text.encode(), 0)
+    _flock(handle, fcntl.LOCK_SH)
+    return text
+
+
+def _flock(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
     """Whether the lock is ours; true, too, where the file system knows no locks."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:

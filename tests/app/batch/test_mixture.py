@@ -3,14 +3,18 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from app.batch.job import SlideJob
-from app.batch.mixture import refuse_mixture
+from app.batch.mixture import one_origin, refuse_mixture
 from app.cli import cli
 from app.config import RunConfig
+from app.exit_codes import OK, WRONG_USAGE
+from app.ledger.locks import prepare_locks
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows, write_rows
 from app.ledger.table import merge_rows
 from app.ledger.verify import report_of, verify_results
@@ -115,8 +119,41 @@ def test_a_forged_model_cell_is_named(out):
         assert "says model" in str(verify_results(out).broken)
 
 
+def test_of_two_models_that_begin_at_once_on_an_empty_output_one_is_refused(slides, tmp_path, other_model):
+    out = tmp_path / "new"
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "run", str(slide), "--out", str(out), "--model", str(model)],
+            cwd=REPOSITORY,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for slide, model in ((slides / "slide-0000.tif", DEMO_MODEL), (slides / "slide-0001.tif", other_model))
+    ]
+    said = [one.communicate(timeout=300)[1] for one in runs]
+    assert sorted(one.returncode for one in runs) == [OK, WRONG_USAGE], said
+    [line] = [text for one, text in zip(runs, said, strict=True) if one.returncode == WRONG_USAGE]
+    assert line.startswith("pulmoscope: wrong-usage: ") and line.count("\n") == 1
+    assert verify_results(out).mixed == {} and len(read_rows(out / SLIDES_CSV)) == 1
+
+
+def test_a_run_keeps_others_out_for_as_long_as_it_is_at_work(slides, tmp_path):
+    out = tmp_path / "new"
+    prepare_locks(out)
+    with one_origin(out, [], "other 1", "2"):
+        error = run(slides / "slide-0000.tif", out).exception
+        assert isinstance(error, UsageError) and "another run is at work on" in str(error)
+        assert "by other 1, settings 2; this run is by " + MODEL in str(error) and not (out / SLIDES_CSV).exists()
+        with one_origin(out, [], "other 1", "2"):  # one of the same kind, as a shard is
+            pass
+        for model, settings in (("other 1", "3"), ("other", "2")):
+            with pytest.raises(UsageError, match="another run"), one_origin(out, [], model, settings):
+                pass
+    assert run(slides / "slide-0000.tif", out).exit_code == OK
+
+
 def test_what_is_mixed_all_the_same_is_told(out):
-    """As by two runs that began at once on an empty output."""
+    """As by two runs that began at once on an empty output, on a file system without locks."""
     rows = read_rows(out / SLIDES_CSV)
     write_rows(out / SLIDES_CSV, [*rows[:2], SlideRow("d", "d", "done", model="other 1", settings="2")], ())
     found = verify_results(out)

@@ -14,6 +14,7 @@ from app.batch.run_batch import Tally, run_batch
 from app.cli import cli
 from app.commands.adapt import adapt_site
 from app.config import RunConfig
+from app.exit_codes import WRONG_USAGE
 from app.pipeline import run_slide
 from app.presentation import words
 from classifier.colour.stain import shift_stains
@@ -185,6 +186,7 @@ def test_a_run_without_its_profile_stops_before_it_starts(laboratory, tmp_path, 
     arguments = ("--out", tmp_path / "out", "--site", laboratory / site, "--model", model)
     error = said_by("run", laboratory / "test.svs", *arguments).exception
     assert str(error).startswith(code) and "\n" not in str(error) and not (tmp_path / "out").exists()
+    assert error.exit_code == WRONG_USAGE
 
 
 def test_adapt_says_what_is_wrong_before_it_works(laboratory, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 from app.ledger import locks
 from app.ledger.aside import SET_ASIDE
-from app.ledger.locks import LOCKS, clear_the_way, lock, prepare_locks, try_lock
+from app.ledger.locks import LOCKS, claim, clear_the_way, lock, prepare_locks, try_lock
 from wsi.errors import OutputUnwritableError
 from wsi.process.waits import tell_wait, waits_are_told
 
@@ -235,3 +235,71 @@ def test_a_folder_of_ours_that_is_none_is_moved_aside_and_what_is_ours_stays(out
     told = clear_the_way(out, ("links", "file", "folder", "not there"), ("ours", "nor this"))
     assert [line.split()[0] for line in told] == ["links", "file"]
     assert (out / "folder").is_dir() and (out / "ours").is_file() and not (out / "file").exists()
+
+
+def held(out, text, name="origin"):
+    with claim(out, name, text) as found:
+        return found
+
+
+def test_what_is_claimed_holds_while_anybody_claims_it(out):
+    with claim(out, "origin", "a long text") as first:
+        with claim(out, "origin", "a long text") as second:
+            assert first == second == "a long text"
+            assert held(out, "b") == "a long text" and held(out, "b", "other") == "b"
+        assert held(out, "b") == "a long text"  # who was refused took nothing away, nor who left
+        with claim(out, "origin", "a long text"):
+            pass
+    assert held(out, "b") == "b" and held(out, "c") == "c"
+    with claim(out, "origin", "b"):
+        assert held(out, "a long text") == "b"
+
+
+def test_a_claim_outlives_the_one_who_made_it_first(out):
+    first, second = claim(out, "origin", "a"), claim(out, "origin", "a")
+    first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None)
+    assert held(out, "b") == "a"
+    second.__exit__(None, None, None)
+    assert held(out, "b") == "b"
+
+
+def test_a_claim_is_looked_at_under_a_lock_and_leaves_nothing_open(out):
+    before = open_handles()
+    with lock(out, "origin"):
+        claims = claim(out, "origin", "a")
+        thread = threading.Thread(target=claims.__enter__, daemon=True)
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join(20)
+    assert take(out, "origin") == "taken"  # held for the look alone
+    claims.__exit__(None, None, None)
+    assert held(out, "b") == "b" and open_handles() == before
+
+
+def test_a_claim_that_cannot_be_written_is_told_and_leaves_nothing_open(out, monkeypatch):
+    before = open_handles()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(locks.os, "pwrite", full)
+    with pytest.raises(OutputUnwritableError, match="No space left"):
+        held(out, "a")
+    assert open_handles() == before
+
+
+def test_where_nothing_locks_nothing_is_claimed(out, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(locks.fcntl, "flock", none)
+    with claim(out, "origin", "a"):
+        assert held(out, "b") == "b"
+
+
+def test_no_more_of_a_foreign_claim_is_read_than_one_may_have(out):
+    with claim(out, "origin", "a"):
+        (out / LOCKS / "~origin-held.lock").write_bytes(b"x" * 5000)
+        assert held(out, "b") == "x" * 1000

@@ -13,9 +13,11 @@ from app.slides.facts import describe, read_levels, tell_levels
 from app.slides.guarded import GuardedSlides, Limits
 from app.slides.looking import Shelf
 from app.slides.question import SlideAddress, error_of, error_words
+from classifier.networks.onnx_file.wire import Unreadable
 from wsi.errors import (
     CorruptSlideError,
     EmptyFileError,
+    ModelError,
     SlideCrashedError,
     SlideTimeoutError,
     SlideTooLargeError,
@@ -147,6 +149,13 @@ def test_many_who_ask_share_few_processes(address):
         thread.join()
     slides.close()
     assert len(seen) == 8 and 1 <= len(set(seen)) <= 2
+
+
+def test_an_error_that_comes_back_is_of_the_class_of_its_code():
+    """A class below it that makes words of its own is none: it would be called with words that it does not take."""
+    assert Unreadable.code == ModelError.code
+    again = error_of(["model-invalid", "the LiteRT file cannot be read", "get the model again from its maker"])
+    assert type(again) is ModelError and again.exit_code == 2
 
 
 def test_errors_cross_as_words():
