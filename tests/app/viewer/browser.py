@@ -14,10 +14,10 @@ SIZE_PX, MARK_PX = (1607, 1203), (700, 500, 131, 130)  # (x, y, width, height) o
 KEY = LaunchKey("the-key-of-this-launch")
 
 
-def asked(address, **headers):
+def asked(address, timeout_s=5, **headers):
     """The answer to a reader who holds the key."""
     return urllib.request.urlopen(
-        urllib.request.Request(address, headers={"Cookie": f"{KEY.cookie}={KEY.secret}", **headers}), timeout=5
+        urllib.request.Request(address, headers={"Cookie": f"{KEY.cookie}={KEY.secret}", **headers}), timeout=timeout_s
     )
 
 
