@@ -7,6 +7,7 @@ that PULMOSCOPE_DATA names; a full disk needs the right to mount a tmpfs.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import subprocess
 import time
@@ -19,6 +20,13 @@ from tests.faults.mutations import mutate_slides
 from tests.faults.others import fill_the_disk, flip_bits, run_long, run_together, same_on_all_engines
 from tests.faults.outputs import OutputFigures, mutate_outputs
 from tests.faults.writes import fail_each_write
+
+# What commands and pages load when they come to need it.
+_LOADED = (
+    *("zarr", "altair", "jinja2", "vl_convert", "streamlit.testing.v1", "app.cli", "app.commands.report"),
+    *("app.commands.run", "app.ledger.repair", "app.viewer.server", "app.viewer.pages.router"),
+    *("app.viewer.pages.slide.page", "app.viewer.pages.worklist.page", "app.viewer.pages.analyse.page"),
+)
 
 
 def mutations(folder: Path) -> object:
@@ -57,14 +65,8 @@ def flips(folder: Path) -> object:
 
 def outputs(folder: Path, seeds: range = range(1000)) -> OutputFigures:
     # Loaded here, so that the thousands of commands need not.
-    import zarr  # noqa: F401
-
-    import app.cli
-    import app.commands.report
-    import app.commands.run
-    import app.ledger.repair
-    import app.viewer.server  # noqa: F401
-
+    for name in _LOADED:
+        importlib.import_module(name)
     return mutate_outputs(draw_slides(folder / "in", 2, 600), folder / "run", seeds=seeds)
 
 
