@@ -53,6 +53,10 @@ _FALSE_GAIN = 4
 _GREY_SATURATION = 0.05
 _GREY_VALUE = 0.85
 _GREY_RANGE = 8
+# A picture whose channels are all but equal nearly everywhere was stored without colour, however pale it is: the noise
+# of a colour camera on its glass alone differs more.
+_ONE_CHANNEL = 1
+_ONE_CHANNEL_SHARE = 0.999
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def stain_planes(rgb: NDArray[np.uint8]) -> StainPlanes:
     if glass is not None and glass.false:
         return _distances(rgb, glass)
     whitened = None if glass is None else _whitening_table(glass.colour)
+    grey_value = 255 if _is_without_colour(rgb) else _byte(_GREY_VALUE)
     saturation, ink, dark, colourless, tone, even, smooth, textured, foreign, grey = (
         np.empty(rgb.shape[:2], np.uint8) for _ in range(10)
     )
@@ -112,10 +117,18 @@ def stain_planes(rgb: NDArray[np.uint8]) -> StainPlanes:
         smooth[rows] = coloured & (spread <= _SMOOTH_RANGE)
         textured[rows] = (spread >= _TEXTURE_RANGE) & (band_saturation > _byte(_FOREIGN_SATURATION))
         foreign[rows] = textured[rows] & (hue >= _FOREIGN_HUES[0] // 2) & (hue < _FOREIGN_HUES[1] // 2)
-        grey[rows] = (
-            (spread >= _GREY_RANGE) & (band_saturation <= _byte(_GREY_SATURATION)) & (value < _byte(_GREY_VALUE))
-        ) & (dark[rows] == 0)
+        grey[rows] = ((spread >= _GREY_RANGE) & (band_saturation <= _byte(_GREY_SATURATION)) & (value < grey_value)) & (
+            dark[rows] == 0
+        )
     return StainPlanes(saturation, ink, dark, colourless, tone, even, smooth, textured, foreign, grey, glass)
+
+
+def _is_without_colour(rgb: NDArray[np.uint8]) -> bool:
+    """Whether all three channels are the same, as those of a grey picture are."""
+    coloured = sum(
+        int(np.count_nonzero(np.ptp(rgb[rows], axis=2) > _ONE_CHANNEL)) for rows in row_bands(rgb.shape, _BAND_PIXELS)
+    )
+    return coloured <= (1 - _ONE_CHANNEL_SHARE) * rgb.shape[0] * rgb.shape[1]
 
 
 def _distances(rgb: NDArray[np.uint8], glass: Glass) -> StainPlanes:

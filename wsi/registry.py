@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from wsi.errors import EmptyFileError, NotAFileError, UnreadableFileError, UnsupportedSlideError, UsageError
+from wsi.errors import (
+    CorruptSlideError,
+    EmptyFileError,
+    NotAFileError,
+    SlideError,
+    UnreadableFileError,
+    UnsupportedSlideError,
+    UsageError,
+)
+from wsi.files.foreign import HEAD_BYTES, is_blank, what_it_is
 from wsi.identity import SlideFiles, open_slide_file
 from wsi.readers import image as image_reader
 from wsi.readers import openslide as openslide_reader
@@ -75,9 +84,19 @@ def _opened(path: Path, mpp: float | None, reader: str, advice: Advice, seen: Sl
                 why = str(doubt)
     if why:
         raise UnsupportedSlideError(f"the reader {reader} declines {path.name}: {why}", hint="use --reader auto")
-    raise UnsupportedSlideError(
-        f"{path.name} is not a slide or image that can be read here", hint="see the README for the formats"
-    )
+    raise _foreign(path)
+
+
+def _foreign(path: Path) -> SlideError:
+    with open_slide_file(path) as file:
+        head = file.read(HEAD_BYTES)
+    if is_blank(head):
+        return CorruptSlideError(
+            f"{path.name} is incomplete: it begins with nothing but zeros",
+            hint="copy it again: the copy did not finish",
+        )
+    words, remedy = what_it_is(path, head)
+    return UnsupportedSlideError(f"{path.name} is {words}", hint=remedy)
 
 
 def check_file(path: Path) -> None:

@@ -137,6 +137,15 @@ class TestGrey:
         with pytest.raises(NoColourError, match=r"^no-colour: the slide has no colour: 0\.[234] mm2 of it are grey"):
             lay_grid(find_tissue(slide), TileSpec(64, MPP), slide)
 
+    @pytest.mark.parametrize("channel", [0, 1, 2], ids=["red", "green", "blue"])
+    @pytest.mark.parametrize("side", [SIDE, 400])
+    def test_one_channel_of_a_section_has_no_colour_however_pale_it_is(self, channel, side) -> None:
+        start = (SIDE - side) // 2
+        part = section((244, 243, 245))[start : start + side, start : start + side]
+        slide = ArraySlide(np.repeat(part[..., channel : channel + 1], 3, axis=2), mpp=MPP)
+        with pytest.raises(NoColourError, match=r"^no-colour: the slide has no colour: "):
+            lay_grid(find_tissue(slide), TileSpec(64, MPP), slide)
+
     def test_blank_and_black_pen_are_no_grey_section(self) -> None:
         blank = np.full((SIDE, SIDE, 3), 243, np.uint8)
         pen = cv2.line(blank.copy(), (60, 60), (950, 700), PENS["black"], 40, cv2.LINE_AA)
