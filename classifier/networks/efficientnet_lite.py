@@ -90,9 +90,10 @@ class EfficientNetLite:
 
     @property
     def sensitive_layers(self) -> tuple[str, ...]:
-        """How the names of those layers begin that lose most in int8: the first, whose maps range widest, and of
-        a tapped network the last, whose weights a linear classifier set as it liked."""
-        return ("centre", "stem", "block0_", "embedding", "mean", "features", "logits") if self.taps else ()
+        """How the names of those layers begin that lose most in int8: of a tapped network the first, whose maps range
+        widest, some narrow ones amid it, and the last, whose weights a linear classifier set as it liked."""
+        narrow = tuple(f"block{number}_project" for number in range(3, 8))
+        return ("centre", "stem", "block0_", *narrow, EMBEDDING, "mean", "features", "logits") if self.taps else ()
 
     def trunk(self, pixels: Any) -> Any:
         keras = load_keras()
