@@ -1,50 +1,76 @@
-"""What a model says of a laboratory that it never saw: `python -m benchmarks.left_out PREDICTIONS TILES --site SITE`.
+"""What lung-v2's recipe says of a laboratory that it never saw: `python -m benchmarks.left_out TILES [--site SITE]...`.
 
-PREDICTIONS is the predictions.csv of `pulmoscope evaluate`, TILES the list that was judged (with a column `site`).
-Prints, by tile: how many are told as what they are, and between the two carcinomas. By case and kind: tumour or not,
-and which of the two carcinomas, each by the mean of its tiles' probabilities. The model is to be trained on a list from
-`classifier.training.packaged.lung_sources --without SITE`.
+TILES is the list that `classifier.training.packaged.lung_sources` writes. For each site the linear classifier is fitted
+on all others and shown the site's tiles (of LC25000 the `val` split). Prints, by tile: how many are told as what they
+are, and between the two carcinomas. By case and kind: tumour or not, and which of the two carcinomas, by the mean of
+its tiles' probabilities. Some ten minutes a site.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from classifier.calibrate import softmax
+from classifier.dataset.predict import forward_tiles
+from classifier.dataset.split import TRAIN, VALIDATION
+from classifier.dataset.tile_list import TileSet, read_tile_set
+from classifier.dataset.whites import with_whites
+from classifier.model import TileModel
+from classifier.model_folder.about import LUNG_V2
+from classifier.networks.build import build_network, network_weights
+from classifier.runtimes.tensorflow import TensorFlowRuntime
+from classifier.training.package import Origin, bare_card, unfitted
+from classifier.training.packaged.lung_model import careful_recipe
+from classifier.training.probe import probe
+
 CARCINOMAS = ("adenocarcinoma", "squamous_cell_carcinoma")
 TUMOURS = frozenset((*CARCINOMAS, "other_tumour"))
-
-
-def main() -> None:
-    """Prints a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("predictions", type=Path)
-    parser.add_argument("tiles", type=Path)
-    parser.add_argument("--site", required=True)
-    asked = parser.parse_args()
-    judged = read_judged(asked.predictions, asked.tiles, asked.site)
-    print(f"| {asked.site}, {len(judged)} tiles | right | of |")
-    print("| --- | --- | --- |")
-    for title, answers in figures_of(judged).items():
-        print(f"| {title} | {sum(answers)} ({np.mean(answers):.3f}) | {len(answers)} |")
-
+SITES = ("lc25000", "atlas")
 
 Tile = tuple[str, str, dict[str, float]]
 
 
-def read_judged(predictions: Path, tiles: Path, site: str) -> list[Tile]:
-    """(class, source group, probability by output) of each tile of the site."""
-    with tiles.open(newline="", encoding="utf-8") as file:
-        of_site = {row["file"] for row in csv.DictReader(file) if row["site"] == site}
-    with predictions.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["file"] in of_site]
+def main() -> None:
+    """Prints a Markdown table a site."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tiles", type=Path)
+    parser.add_argument("--site", action="append", help=f"default: {', '.join(SITES)}")
+    asked = parser.parse_args()
+    listed = read_tile_set(asked.tiles)
+    for site in asked.site or SITES:
+        judged = judge_left_out(listed, site)
+        print(f"\n| {site}, {len(judged)} tiles, trained without it | right | of |", flush=True)
+        print("| --- | --- | --- |")
+        for title, answers in figures_of(judged).items():
+            print(f"| {title} | {sum(answers)} ({np.mean(answers):.3f}) | {len(answers)} |", flush=True)
+
+
+def judge_left_out(listed: TileSet, site: str) -> list[Tile]:
+    """(class, source group, probability by output) of each tile of `site`, by a model of all others."""
+    own = [record for record in listed.records if record.site == site]
+    judged = [record for record in own if record.split == VALIDATION] or own
+    learned = [record for record in listed.records if record.site != site and record.split == TRAIN]
+    present = {record.label for record in learned}
+    classes = tuple(name for name in listed.classes if name in present)
+    base, recipe = careful_recipe()
+    config = replace(recipe, tissues=tuple(name for name in recipe.tissues if name in present))
+    classes = (*(name for name in classes if name not in config.tissues), *config.tissues)
+    taught = with_whites(TileSet(tuple(learned), classes))
+    start = base.weights_for(classes)
+    whole = network_weights(build_network(config.network, len(classes), config.tile.size_px))
+    weights = probe({**whole, **start}, taught, config)
+    card = bare_card(taught, taught, config, Origin("left-out", LUNG_V2, "", "0" * 64))
+    model = TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
+    shown = with_whites(TileSet(tuple(judged), listed.classes))
+    p = softmax(forward_tiles(model, shown)[0], 1.0)
     return [
-        (row["class"], row["source_group"], {name[2:]: float(row[name]) for name in row if name.startswith("p_")})
-        for row in rows
+        (record.label, record.group, dict(zip(card.outputs, map(float, row), strict=True)))
+        for record, row in zip(judged, p, strict=True)
     ]
 
 
