@@ -63,7 +63,7 @@ def judge_left_out(listed: TileSet, site: str) -> list[Tile]:
     taught = with_whites(TileSet(tuple(learned), classes))
     start = base.weights_for(classes)
     whole = network_weights(build_network(config.network, len(classes), config.tile.size_px))
-    weights = probe({**whole, **start}, taught, config)
+    weights = {**whole, **probe(start, taught, config)}
     card = bare_card(taught, taught, config, Origin("left-out", LUNG_V2, "", "0" * 64))
     model = TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
     shown = with_whites(TileSet(tuple(judged), listed.classes))

@@ -24,9 +24,19 @@ Pixels = NDArray[np.uint8]
 
 def white_point(tiles: Sequence[Pixels] | Pixels) -> White:
     """The colour of the brightest hundredth of tiles (h, w, 3), a channel at a time; of several the brightest."""
-    brightest = [np.percentile(tile.reshape(-1, 3), _BRIGHTEST, axis=0) for tile in tiles]
+    brightest = [_high(tile.reshape(-1, 3)) for tile in tiles]
     red, green, blue = np.clip(np.max(brightest, axis=0), _DARKEST, 255.0).round(1).tolist()
     return red, green, blue
+
+
+def _high(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(3,) the percentile of pixels (n, 3), as NumPy gives it, which would import a twentieth of a second's worth."""
+    place = _BRIGHTEST / 100 * (len(pixels) - 1)
+    low = int(place)
+    high = min(low + 1, len(pixels) - 1)
+    ordered = np.partition(pixels, (low, high), axis=0)
+    below, above = ordered[low].astype(np.float64), ordered[high].astype(np.float64)
+    return below + (above - below) * (place - low)
 
 
 def white_table(white: White, to: float = WHITE) -> Pixels:

@@ -44,3 +44,10 @@ def test_any_number_of_dimensions_and_nothing_over_255():
     shown = set_white(tiles, (210.0, 220.0, 230.0))
     assert shown.shape == tiles.shape and shown.dtype == np.uint8 and shown.max() == 255
     assert (shown == white_table((210.0, 220.0, 230.0))[0, tiles, np.arange(3)]).all()
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 100, 101, 4096])
+def test_the_brightest_hundredth_is_the_percentile(pixels):
+    picture = np.random.default_rng(pixels).integers(200, 256, (pixels, 1, 3), dtype=np.uint8)
+    expected = np.percentile(picture.reshape(-1, 3), 99, axis=0)
+    assert white_point([picture]) == pytest.approx(expected, abs=0.051)
