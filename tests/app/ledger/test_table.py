@@ -12,7 +12,7 @@ from app.ledger.aside import SET_ASIDE
 from app.ledger.lines import append_line, last_line
 from app.ledger.locks import prepare_locks
 from app.ledger.records import SlideRow, read_rows
-from app.ledger.table import JOURNAL, SlideTable, merge_rows, read_table
+from app.ledger.table import JOURNAL, SlideTable, StoredTable, merge_rows, read_table, rows_of_results
 from tests.results import make_result
 from wsi.errors import OutputUnwritableError
 
@@ -232,3 +232,36 @@ def test_rows_of_other_models_keep_their_classes_after_those_of_this_one(tmp_pat
     merge_rows(tmp_path, [row("a"), other], CLASSES)
     header = (tmp_path / "slides.csv").read_text().splitlines()[0]
     assert ",p_normal,p_tumour,p_benign,p_lymphoma," in header
+
+
+def test_a_table_tells_models_where_each_result_has_one_and_failures_need_none():
+    told, untold, failed = replace(row("a"), model="m"), row("b"), row("c", "failed")
+    for rows, tells in (((), True), ((told, failed), True), ((told, untold), False), ((untold,), False)):
+        assert StoredTable({one.slide_id: one for one in rows}, [], []).tells_models is tells
+
+
+def test_a_damaged_journal_alone_has_its_rows_taken_from_the_store(tmp_path):
+    prepare_locks(tmp_path)
+    merge_rows(tmp_path, [replace(row("a"), model="m")], CLASSES)
+    store.save(make_result("b", file="b.svs"), tmp_path)
+    (tmp_path / JOURNAL).write_text('{"slide_id": 1}\n')
+    [told] = merge_rows(tmp_path, (), CLASSES)
+    assert told.startswith(f"{JOURNAL}: 1 lines are no rows: moved to ") and merged(tmp_path) == ["a", "b"]
+
+
+def test_rows_of_an_older_table_learn_their_model_from_the_store_and_no_other_row_does(tmp_path):
+    prepare_locks(tmp_path)
+    for slide_id in ("older", "told", "failed"):
+        store.save(make_result(slide_id, file=slide_id), tmp_path)
+    stored = rows_of_results(tmp_path)["older"]
+    assert stored.model and stored.settings
+    rows = [row("older"), replace(row("told"), model="m", settings="s"), row("failed", "failed"), row("lost")]
+    merge_rows(tmp_path, rows, CLASSES)
+    merge_rows(tmp_path, (), CLASSES)
+    found = {one.slide_id: (one.model, one.settings) for one in read_rows(tmp_path / "slides.csv")}
+    assert found == {
+        "older": (stored.model, stored.settings),
+        "told": ("m", "s"),
+        "failed": ("", ""),
+        "lost": ("", ""),
+    }
