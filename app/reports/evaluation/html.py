@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+# `-100.0 (-100.0 to -100.0)` and what is shorter.
+_LONGEST_FIGURE = 26
+
 STYLE = """
 :root { color-scheme: light; }
 html { font-size: 16px; }
@@ -20,6 +23,7 @@ th, td { padding: .28rem .9rem .28rem 0; border-bottom: 1px solid #e3e7ed; text-
 thead th { border-bottom: 2px solid #8a94a3; font-weight: 600; }
 tbody th { font-weight: 400; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.number.worded { white-space: normal; min-width: 7rem; }
 th:last-child, td:last-child { padding-right: 0; }
 thead th, thead th.number { vertical-align: bottom; white-space: normal; }
 tr.beside th, tr.beside td { color: #566070; font-size: .86rem; border-bottom-color: #c4ccd6; }
@@ -95,10 +99,14 @@ def table_of_marked(
     return f'<div class="table"><table>{inside}</table></div>'
 
 
+def _number_kind(cell: str) -> str:
+    """A figure with its interval stays on one line; one that is explained would push its neighbours off the page."""
+    return "number" if len(cell) <= _LONGEST_FIGURE else "number worded"
+
+
 def _row(kind: str, cells: Sequence[str], text_columns: int) -> str:
     first, *rest = cells
-    marked = "".join(
-        f'<td class="{"text" if i < text_columns else "number"}">{escape(cell)}</td>' for i, cell in enumerate(rest, 1)
-    )
+    kinds = ("text" if i < text_columns else _number_kind(cell) for i, cell in enumerate(rest, 1))
+    marked = "".join(f'<td class="{name}">{escape(cell)}</td>' for name, cell in zip(kinds, rest, strict=True))
     opening = f'<tr class="{kind}">' if kind else "<tr>"
     return f"{opening}<th>{escape(first)}</th>{marked}</tr>"
