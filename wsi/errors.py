@@ -8,6 +8,7 @@
     |   |-- EmptyFileError         empty-file
     |   |-- UnreadableFileError    unreadable-file       (permissions, vanished disk)
     |   |-- UnsupportedSlideError  unsupported-format    (nothing here reads it)
+    |   |-- UnsafeArchiveError     unsafe-archive        (paths, links or sizes that no slide needs)
     |   |-- CorruptSlideError      corrupt-slide         (opened, then broke)
     |   |-- SlideChangedError      slide-changed         (replaced or written to while it was read)
     |   |-- SlideTooLargeError     slide-too-large       (would not fit in memory)
@@ -91,6 +92,10 @@ class UnreadableFileError(SlideError):
 
 class UnsupportedSlideError(SlideError):
     code = "unsupported-format"
+
+
+class UnsafeArchiveError(SlideError):
+    code = "unsafe-archive"
 
 
 class CorruptSlideError(SlideError):

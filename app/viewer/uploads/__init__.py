@@ -1,1 +1,1 @@
-"""Images from a browser: on their way in, and stored with what is made of them."""
+"""Slides and images from a browser: on their way in, looked at, and stored with what is made of them."""

@@ -1,133 +1,300 @@
-"""Images on their way from a browser: taken in by a route of ours, held until they are predicted, bounded throughout.
+"""A slide on its way from a browser: chunk by chunk to disk, each with its digest; resumable, bounded, nameless.
 
-Not by Streamlit's uploader: it takes any number of files from any session, widget or not, and shows their names.
-A page hands out a ticket; a ticket holds one image, and all tickets together hold no more than MAX_HELD_BYTES.
+`/viewer/incoming/<token>`: POST {bytes, mark} begins or resumes; PUT .../<id>?at=N adds a chunk; DELETE .../<id> ends it.
+`mark` is a digest of the file's ends that the browser makes: the same file goes on where it stopped. No name is sent.
+Not Streamlit's uploader: it holds files in memory, takes any number from any session, and shows their names.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import os
+import re
 import secrets
+import shutil
 import threading
-from collections import OrderedDict
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from app.viewer.uploads.stored import MAX_UPLOAD_MB
+import anyio.to_thread
+
+from app.viewer.uploads.arrived import Arrived, receive
+from app.viewer.uploads.stored import MAX_STORED, stored_bytes, upload_folders
+from wsi.errors import OutputUnwritableError, PulmoscopeError, SlideTooLargeError, UsageError
+from wsi.files.reading import is_folder, parse_json, read_regular
+from wsi.files.writing import unwritable, write_file
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
-INCOMING_ROUTE = "/incoming"
-MAX_IMAGE_BYTES = MAX_UPLOAD_MB << 20
-MAX_HELD_BYTES = 4 * MAX_IMAGE_BYTES
-MAX_TICKETS = 64
+INCOMING_ROUTE, INCOMING = "/incoming", ".incoming"
+CHUNK_BYTES = 8 << 20
+DEFAULT_MAX_BYTES = 20 << 30
+# Of what comes in at a time, and of all that is stored: so many times the largest upload.
+MAX_COMING, ALL_STORED = 16, 10
+# Kept free on the disk: results are written there too.
+SPARE_BYTES = 1 << 30
+_FORGOTTEN_S = 7 * 24 * 3600
+_ID, _MARK = re.compile(r"[0-9a-f]{16}"), re.compile(r"[0-9a-f]{64}")
+_PART, _STATE = "part", "state.json"
 
 
-@dataclass
-class _Place:
-    """What a ticket holds: `room_bytes` are spoken for, by the image or by one that is just coming."""
+@dataclass(frozen=True)
+class Coming:
+    """One upload: `got` of `size` bytes are on the disk and proved. `owner` is who may go on with it."""
 
-    image: bytes = b""
-    room_bytes: int = 0
-    coming: bool = False
+    upload_id: str
+    size: int
+    mark: str
+    got: int
+    owner: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"size": self.size, "mark": self.mark, "got": self.got, "owner": self.owner}
 
 
 @dataclass
 class Incoming:
-    """Images by their tickets. The oldest ticket that nothing is coming for makes room. Safe to share among threads."""
+    """Uploads under way below `uploads`. `owner_of` gives the owner that a token was made for, None for a bad token."""
 
-    _places: OrderedDict[str, _Place] = field(default_factory=OrderedDict)
+    uploads: Path
+    owner_of: Callable[[str], str | None]
+    max_bytes: int = DEFAULT_MAX_BYTES
+    _busy: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ticket(self, known: str | None = None) -> str:
-        """A ticket; `known` again where it still holds."""
-        with self._lock:
-            if known in self._places:
-                return str(known)
-            ticket = secrets.token_urlsafe(16)
-            while len(self._places) >= MAX_TICKETS:
-                self._places.popitem(last=False)
-            self._places[ticket] = _Place()
-            return ticket
+    # --- what a page asks
 
-    def image(self, ticket: str) -> bytes | None:
-        """The image of a ticket, None where there is none."""
-        with self._lock:
-            place = self._places.get(ticket)
-            return (place.image or None) if place else None
+    def arrived(self, owner: str) -> list[Arrived]:
+        """Uploads of an owner that came whole and wait to be started, oldest first."""
+        return [one for one in map(Arrived.read, self._folders()) if one is not None and one.owner == owner]
 
-    def drop(self, ticket: str) -> None:
-        """Forgets the image of a ticket; the ticket still holds."""
-        with self._lock:
-            place = self._places.get(ticket)
-            if place is not None and not place.coming:
-                self._places[ticket] = _Place()
+    def coming(self, owner: str) -> list[Coming]:
+        """Uploads of an owner that are not whole yet."""
+        return [one for one in map(self._read, self._folders()) if one is not None and one.owner == owner]
 
-    @property
-    def held_bytes(self) -> int:
-        """What is held, and what room is spoken for."""
-        return sum(place.room_bytes for place in self._places.values())
-
-    def reserve(self, ticket: str, size_bytes: int) -> bool:
-        """Room for an image of `size_bytes`, in place of the ticket's last one. False: no such ticket, or no room."""
-        with self._lock:
-            place = self._places.get(ticket)
-            if place is None or place.coming:
-                return False
-            self._places[ticket] = _Place(room_bytes=size_bytes, coming=True)
-            self._places.move_to_end(ticket)
-            for other in list(self._places.values()):
-                if self.held_bytes <= MAX_HELD_BYTES:
-                    return True
-                if not other.coming:
-                    other.image, other.room_bytes = b"", 0
-            if self.held_bytes <= MAX_HELD_BYTES:
-                return True
-            self._places[ticket] = _Place()
+    def drop(self, upload_id: str, owner: str) -> bool:
+        """Ends an upload and removes what came of it; False where there is no such upload of this owner."""
+        folder = self.uploads / INCOMING / upload_id
+        known = self._read(folder) or Arrived.read(folder) if _ID.fullmatch(upload_id) else None
+        if known is None or known.owner != owner:
             return False
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
 
-    def put(self, ticket: str, image: bytes) -> None:
-        """Ends a reservation: with the image, or with nothing where it did not come whole."""
+    # --- coming in
+
+    def begin(self, size: int, mark: str, owner: str) -> Coming:
+        """A new upload, or the one of this file that was broken off. Raises SlideTooLargeError, OutputUnwritableError."""
+        if not _MARK.fullmatch(mark) or size < 1:
+            raise UsageError("the upload does not say what it is")
+        if size > self.max_bytes:
+            raise SlideTooLargeError(f"the file is larger than {_told(self.max_bytes)}, the most that is taken here")
         with self._lock:
-            if ticket in self._places:
-                self._places[ticket] = _Place(image, len(image))
+            self._forget()
+            for one in self.coming(owner):
+                if (one.size, one.mark) == (size, mark):
+                    return one
+            self._check_room(size)
+            coming = Coming(secrets.token_hex(8), size, mark, 0, owner)
+            self._write(coming, make=True)
+            return coming
 
-    def route(self) -> Route:
+    async def add(self, upload_id: str, owner: str, at: int, digest: str, body: AsyncIterator[bytes]) -> Coming | Arrived:
+        """Adds a chunk that begins at byte `at`. Nothing of it stays unless all of it came as its digest says.
+
+        Raises UsageError, SlideError for what the whole file turned out to be.
+        """
+        with self._alone(upload_id):
+            folder = self.uploads / INCOMING / upload_id
+            coming = self._read(folder) if _ID.fullmatch(upload_id) else None
+            if coming is None or coming.owner != owner:
+                raise UsageError("there is no such upload", hint="choose the file again")
+            if at != coming.got:
+                raise UsageError(f"the upload goes on at byte {coming.got}", hint="choose the file again")
+            most = min(CHUNK_BYTES, coming.size - coming.got)
+            try:
+                length = await _append(folder / _PART, coming.got, most, digest, body)
+                coming = Coming(upload_id, coming.size, coming.mark, coming.got + length, owner)
+                await anyio.to_thread.run_sync(self._write, coming)
+            except OSError as error:
+                raise unwritable("the upload", error, hint="free space") from error
+            if coming.got < coming.size:
+                return coming
+            return await anyio.to_thread.run_sync(self._finish, folder, owner)
+
+    def _finish(self, folder: Path, owner: str) -> Arrived:
+        """What came whole is looked at; what is no slide goes at once."""
+        try:
+            (folder / _STATE).unlink()
+            return receive(folder, folder / _PART, owner, self.max_bytes)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    @contextlib.contextmanager
+    def _alone(self, upload_id: str) -> Iterator[None]:
+        with self._lock:
+            if upload_id in self._busy:
+                raise UsageError("this upload is coming in already", hint="wait for it")
+            self._busy.add(upload_id)
+        try:
+            yield
+        finally:
+            self._busy.discard(upload_id)
+
+    # --- on the disk
+
+    def _folders(self) -> list[Path]:
+        place = self.uploads / INCOMING
+        try:
+            found = sorted(place.iterdir(), key=lambda path: path.lstat().st_ctime_ns) if is_folder(place) else []
+        except OSError:
+            return []
+        return [path for path in found if _ID.fullmatch(path.name) and is_folder(path)]
+
+    def _read(self, folder: Path) -> Coming | None:
+        try:
+            state = parse_json(read_regular(folder / _STATE, 4096))
+            return Coming(folder.name, int(state["size"]), str(state["mark"]), int(state["got"]), str(state["owner"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _write(self, coming: Coming, *, make: bool = False) -> None:
+        folder = self.uploads / INCOMING / coming.upload_id
+        try:
+            if make:
+                folder.mkdir(parents=True)
+            write_file(folder / _STATE, json.dumps(coming.to_json()).encode())
+        except OSError as error:
+            raise unwritable("the upload", error, hint="free space") from error
+
+    def _forget(self) -> None:
+        """What nobody went on with for a week."""
+        for folder in self._folders():
+            if folder.name not in self._busy and time.time() - folder.stat().st_mtime > _FORGOTTEN_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_room(self, size: int) -> None:
+        coming = [one for one in map(self._read, self._folders()) if one is not None]
+        if len(coming) >= MAX_COMING or len(upload_folders(self.uploads)) >= MAX_STORED:
+            raise OutputUnwritableError("as many uploads are here as are kept", hint="delete one that is done with")
+        if stored_bytes(self.uploads) + size > ALL_STORED * self.max_bytes:
+            raise OutputUnwritableError("the uploads fill the room they have", hint="delete one that is done with")
+        self.uploads.mkdir(parents=True, exist_ok=True)
+        still_to_come = sum(one.size - one.got for one in coming)
+        if shutil.disk_usage(self.uploads).free - still_to_come < size + SPARE_BYTES:
+            raise OutputUnwritableError("the disk has no room for this file", hint="free space")
+
+    # --- the route
+
+    def routes(self) -> list[Route]:
         from starlette.routing import Route
 
-        return Route(INCOMING_ROUTE + "/{ticket}", self._answer, methods=["PUT", "DELETE"])
+        return [
+            Route(INCOMING_ROUTE + "/{token}", self._begin, methods=["POST"]),
+            Route(INCOMING_ROUTE + "/{token}/{upload_id}", self._go_on, methods=["PUT", "DELETE"]),
+        ]
 
-    async def _answer(self, request: Request) -> Response:
-        from starlette.responses import PlainTextResponse, Response
+    async def _begin(self, request: Request) -> Response:
+        from starlette.responses import JSONResponse
 
-        ticket = str(request.path_params["ticket"])
-        if request.method == "DELETE":
-            self.drop(ticket)
-            return Response(status_code=204)
-        stated = request.headers.get("content-length", "")
-        if not stated.isascii() or not stated.isdigit():
-            return PlainTextResponse("The size of the image is not stated.", 411)
-        size_bytes = int(stated[:20])
-        if size_bytes > MAX_IMAGE_BYTES:
-            return PlainTextResponse(f"The image is larger than {MAX_UPLOAD_MB} MB.", 413)
-        if not self.reserve(ticket, size_bytes):
-            return PlainTextResponse("Too many images are being uploaded; reload the page and try again.", 503)
-        image = b""
+        owner = self.owner_of(request.path_params["token"])
+        if owner is None:
+            return _refused("Reload the page: its leave to upload has run out.", 403)
         try:
-            image = await _whole(request, size_bytes)
-        finally:
-            self.put(ticket, image)
-        return PlainTextResponse(secrets.token_hex(8)) if image else PlainTextResponse("The image is empty.", 400)
+            told = parse_json(await _whole(request, 1024))
+            coming = await anyio.to_thread.run_sync(self.begin, int(told["bytes"]), str(told["mark"]), owner)
+        except (ValueError, KeyError, TypeError, OverflowError):
+            return _refused("The upload does not say what it is.", 400)
+        except (PulmoscopeError, OSError) as error:
+            return _refused(_words(error), 413 if isinstance(error, SlideTooLargeError) else 507)
+        return JSONResponse({"upload": coming.upload_id, "got": coming.got, "chunk": CHUNK_BYTES})
+
+    async def _go_on(self, request: Request) -> Response:
+        from starlette.responses import JSONResponse
+        from starlette.responses import Response as Plain
+
+        owner, upload_id = self.owner_of(request.path_params["token"]), request.path_params["upload_id"]
+        if owner is None:
+            return _refused("Reload the page: its leave to upload has run out.", 403)
+        if request.method == "DELETE":
+            gone = upload_id not in self._busy and self.drop(upload_id, owner)
+            return Plain(status_code=204) if gone else _refused("There is no such upload.", 404)
+        at, digest = request.query_params.get("at", ""), request.headers.get("x-sha256", "")
+        if not re.fullmatch(r"[0-9]{1,15}", at) or not _MARK.fullmatch(digest):
+            return _refused("The chunk does not say what it is.", 400)
+        try:
+            state = await self.add(upload_id, owner, int(at), digest, request.stream())
+        except UsageError as error:
+            return _refused(_words(error), 409)
+        except OutputUnwritableError as error:
+            return _refused(_words(error), 507)
+        except PulmoscopeError as error:
+            return _refused(_words(error), 422)
+        return JSONResponse({"got": state.got, "whole": True} if isinstance(state, Arrived) else {"got": state.got})
 
 
-async def _whole(request: Request, size_bytes: int) -> bytes:
-    """The body, where it has the size that was stated; else nothing."""
-    parts, got = [], 0
-    async for part in request.stream():
-        got += len(part)
-        if got > size_bytes:
-            return b""
-        parts.append(part)
-    return b"".join(parts) if got == size_bytes else b""
+async def _append(part: Path, at: int, most: int, digest: str, body: AsyncIterator[bytes]) -> int:
+    """Writes a chunk behind byte `at`; gives its length. Raises UsageError where it is not as stated, OSError."""
+    found, length = hashlib.sha256(), 0
+    file = await anyio.to_thread.run_sync(_opened, part, at)
+    try:
+        async for piece in body:
+            length += len(piece)
+            if length > most:
+                raise UsageError("the chunk is larger than a chunk may be", hint="choose the file again")
+            found.update(piece)
+            await anyio.to_thread.run_sync(file.write, piece)
+        if not length or found.hexdigest() != digest:
+            raise UsageError("the chunk did not come as it was sent", hint="choose the file again")
+        await anyio.to_thread.run_sync(_synced, file)
+        return length
+    finally:
+        file.close()
+
+
+def _opened(part: Path, at: int) -> BinaryIO:
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    file = os.fdopen(handle, "wb")
+    file.truncate(at)
+    file.seek(at)
+    return file
+
+
+def _synced(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+async def _whole(request: Request, most: int) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise ValueError("too long")
+    return body
+
+
+def _words(error: Exception) -> str:
+    """What went wrong and what to do, without a path."""
+    if not isinstance(error, PulmoscopeError):
+        return "The upload cannot be stored."
+    return f"{error.code}: {error.message}" + (f"; {error.hint}" if error.hint else "")
+
+
+def _refused(text: str, status: int) -> Response:
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(text, status)
+
+
+def _told(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:g} GB" if size_bytes >= 1 << 30 else f"{size_bytes / 2**20:g} MB"

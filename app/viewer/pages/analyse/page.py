@@ -1,91 +1,82 @@
-"""Upload a field of view, state its pixel size, run the prediction, and go to its slide page."""
+"""Analyse: upload slides or choose those of the folders, state what is missing, start, and follow the jobs."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections import Counter
+from pathlib import Path
 
 import streamlit as st
 
+from app.viewer.catalog import look
 from app.viewer.pages import parts
-from app.viewer.pages.analyse.image_picker import forget_image, pick_image
-from app.viewer.site import Site
-from app.viewer.uploads.stored import MAX_UPLOAD_MB, PRESETS_MPP, Outcome, Upload, discard_failed, predict, store_upload
+from app.viewer.pages.analyse import choose, elements
+from app.viewer.pages.analyse.jobs import show_jobs
+from app.viewer.site import Site, upload_size
+from classifier.model import DEFAULT_MODEL
 from wsi.errors import PulmoscopeError
-from wsi.spacing import PLAUSIBLE_MPP
 
-_OTHER = "Other"
+_NO_SITE = "none"
+_KEPT = (
+    "Whole slides as SVS, NDPI or TIFF; MRXS with its folder, or one DICOM series, as a zip; JPEG or PNG for a field of "
+    "view. Up to {most}. The name of the file never leaves the browser. What is kept: the slide, under a name of ours, "
+    "and what is made of it, until it is deleted on its page. What fails is removed at once."
+)
 
 
 def show(site: Site) -> None:
     """Draws the page."""
-    _, middle, _ = st.columns([1, 2.4, 1])
+    owner = ""
+    _, middle, _ = st.columns([1, 6, 1])
     with middle:
-        st.subheader("Predict an uploaded image", anchor=False)
-        st.markdown(
-            f"A field of view or a tile of H&E-stained lung: JPEG, PNG or TIFF, up to {MAX_UPLOAD_MB} MB. "
-            "Its file name is not kept. For whole slides use `pulmoscope run`."
-        )
-        image = pick_image(site)
-        mpp = _ask_mpp()
-        ready = image is not None and mpp is not None
-        pressed = st.button("Run prediction", type="primary", disabled=not ready, key="predict")
-        if not ready:
-            st.caption("Choose an image and state its pixel size first: a wrong or guessed size gives a wrong call.")
-        if pressed and image is not None:
-            _run(site, image, mpp)
+        _act(site, owner)
+        st.subheader("Analyse slides", anchor=False)
+        elements.show_upload(site, owner)
+        st.html(f'<p class="ps-note">{parts.safe(_KEPT.format(most=upload_size(site.max_upload_bytes)))}</p>')
+        _ask_how(site)
+        elements.show_choice(choose.offered(site, owner, str(elements.told("upload", "whole") or "")))
+        show_jobs(site, owner)
 
 
-def _ask_mpp() -> float | None:
-    preset = st.segmented_control(
-        "Pixel size, by the objective of the scan or photograph",
-        [*PRESETS_MPP, _OTHER],
-        format_func=lambda name: f"{name}: {PRESETS_MPP[name]:g} µm/px" if name in PRESETS_MPP else "Other value",
-        key="preset",
-        help="Rules of thumb for slide scanners. A camera on a microscope differs: measure it with a stage micrometer.",
-    )
-    if preset != _OTHER:
-        return PRESETS_MPP.get(preset) if preset else None
-    low, high = PLAUSIBLE_MPP
-    return st.number_input(
-        "µm per pixel",
-        min_value=low,
-        max_value=high,
-        value=None,
-        format="%.4f",
-        placeholder="for example 0.5",
-        key="mpp",
-    )
-
-
-def _run(site: Site, image: bytes, mpp: float | None) -> None:
-    if not site.prediction.acquire(blocking=False):
-        parts.show_error("Another upload is being predicted", "try again in a moment")
-        return
-    upload = None
+def _act(site: Site, owner: str) -> None:
+    """What a person asked for just now, before the page is drawn anew."""
     try:
-        upload = store_upload(image, mpp, site.uploads)
-        outcome = _follow(upload, site)
+        if (key := elements.told("choose", "remove")) is not None:
+            site.incoming.drop(str(key).removeprefix("upload:"), owner)
+        if (chosen := elements.told("choose", "start")) is not None:
+            profile = st.session_state.get("site", _NO_SITE)
+            told = "" if profile == _NO_SITE else str(dict(_profiles(site))[profile])
+            model = dict(_models(site))[st.session_state.get("model", _usual_model(site))]
+            for job in choose.jobs_of(site, owner, chosen, model, told):
+                site.queue.add(job)
     except PulmoscopeError as error:
         parts.show_error(str(error))
-        return
-    finally:
-        # Also where the person went elsewhere meanwhile: what has no result is not kept.
-        if upload is not None:
-            discard_failed(upload)
-        site.prediction.release()
-    if outcome.slide_id is None:
-        parts.show_error(outcome.problem)
-        return
-    forget_image(site)
-    parts.go(slide=outcome.slide_id)
+    except KeyError:
+        parts.show_error("This model or site profile is not offered", "choose another")
 
 
-def _follow(upload: Upload, site: Site) -> Outcome:
-    bar = st.progress(0.0, text="Starting the model ...")
-    with closing(predict(upload, upload.path.parent, site.program)) as events:
-        for event in events:
-            if isinstance(event, Outcome):
-                return event
-            of = "" if event.tiles is None else f" of {event.tiles:,}"
-            bar.progress(event.fraction, text=f"{event.tiles_done:,}{of} tiles classified")
-    return Outcome(None, "the prediction ended without a result; try again")
+def _ask_how(site: Site) -> None:
+    names = [name for name, _ in _models(site)]
+    model, profile = st.columns(2)
+    usual = _usual_model(site)
+    model.selectbox("Model", names, index=names.index(usual), key="model")
+    profiles = [name for name, _ in _profiles(site)]
+    if profiles:
+        profile.selectbox("Site profile", [_NO_SITE, *profiles], key="site")
+
+
+def _usual_model(site: Site) -> str:
+    """The model that made the results that are here: one table, one model."""
+    made = Counter(entry.row.model.partition(" ")[0] for entry in look(site.results).entries.values() if entry.row.model)
+    names = [name for name, _ in _models(site)]
+    return next((name for name, _ in made.most_common() if name in names), DEFAULT_MODEL)
+
+
+def _models(site: Site) -> list[tuple[str, str]]:
+    """(name, what `--model` is given) of the packaged models and of those that the app was started with."""
+    packaged = [folder.name for folder in site.packaged_models]
+    own = [(folder.name, str(folder)) for folder in site.models if folder.name not in packaged]
+    return [*((name, name) for name in packaged), *own]
+
+
+def _profiles(site: Site) -> list[tuple[str, Path]]:
+    return [(folder.name, folder) for folder in site.profiles]
