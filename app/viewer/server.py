@@ -29,16 +29,17 @@ SCRIPT = Path(__file__).parent / "script" / "page.py"
 LOOPBACK = "127.0.0.1"
 
 
-def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBACK) -> None:
+def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBACK, **more: Any) -> None:
     """Serves the viewer until it is interrupted; port 0 takes any free one. Logs no request.
 
-    Prints one line that holds the address, the key of this launch in it: nobody gets in without.
+    `more` are further fields of `Site`. Prints one line that holds the address, the key of this launch in it: nobody
+    gets in without.
 
     Raises OutputBusyError where the port is taken.
     """
     with listen(host, port) as listening:
         port = listening.getsockname()[1]
-        site = default_site(results, slides)
+        site = default_site(results, slides, **more)
         server = make_server(site, port, host)
         print(f"pulmoscope is at {site.key.address(host, port)} (stop it with Ctrl+C)", flush=True)
         server.run(sockets=[listening])
@@ -62,7 +63,18 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
     )
-    return uvicorn.Server(options)
+
+    class Server(uvicorn.Server):
+        """Works the queue of jobs off for as long as it runs."""
+
+        def run(self, sockets: list[socket.socket] | None = None) -> None:
+            site.queue.start()
+            try:
+                super().run(sockets)
+            finally:
+                site.queue.stop()
+
+    return Server(options)
 
 
 def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
@@ -82,8 +94,8 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     routes = [
         TileServer(site.signer, site.locate).route(),
         Pictures(site.signer, LIST_GRANT, site.results, site.slides).route(),
-        Feed(site, site.batches).route(),
-        site.incoming.route(),
+        Feed(site, site.batches, site.queue.waiting).route(),
+        *site.incoming.routes(),
         Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"]),
     ]
     guards = [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from aggregate.result import SlideResult
 from app.review.reviews import Reviews, open_reviews
@@ -17,12 +17,13 @@ from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
 from app.viewer.gate.access import LaunchKey
 from app.viewer.jobs.batches import Batches
+from app.viewer.jobs.queue import Queue
 from app.viewer.reading.slide_files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.tiles.tokens import Grant, Signer
-from app.viewer.uploads.incoming import Incoming
+from app.viewer.uploads.incoming import DEFAULT_MAX_BYTES, Incoming
 from classifier.model_folder.card import CARD_FILE
 from classifier.model_folder.files import read_card
-from classifier.model_folder.find import PACKAGED
+from classifier.model_folder.find import DEFAULT_MODEL, PACKAGED
 from wsi.errors import PulmoscopeError
 from wsi.process.child import python_command
 
@@ -37,13 +38,13 @@ class Site:
     slides: tuple[Path, ...] = ()
     key: LaunchKey = field(default_factory=LaunchKey)
     signer: Signer = field(default_factory=lambda: Signer(secrets.token_bytes(32)))
-    program: tuple[str, ...] = field(default_factory=lambda: python_command("app.cli:main"))
-    """The command line that predicts an upload, without its arguments."""
-    incoming: Incoming = field(default_factory=Incoming)
-    prediction: threading.Lock = field(default_factory=threading.Lock)
-    """Held while an upload is predicted: one at a time, so that the machine stays usable."""
+    program: tuple[str, ...] = field(default_factory=lambda: python_command("app.viewer.jobs.child:main"))
+    """The command line that a job's process has, without its words."""
     models: tuple[Path, ...] = ()
-    """Folders of models, beside the packaged ones, that may explain the results they made."""
+    """Folders of models, beside the packaged ones, that may explain the results they made, and make new ones."""
+    profiles: tuple[Path, ...] = ()
+    """Site profiles that a job may be given."""
+    max_upload_bytes: int = DEFAULT_MAX_BYTES
     explainer: Explainer = field(default_factory=Explainer)
 
     database: str | None = None
@@ -63,6 +64,25 @@ class Site:
     def batches(self) -> Batches:
         """How far the runs of the results folder are."""
         return Batches(self.results)
+
+    @cached_property
+    def incoming(self) -> Incoming:
+        """Uploads on their way."""
+        return Incoming(self.uploads, self._owner_of, self.max_upload_bytes)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The jobs that were started from a browser."""
+        return Queue(self.results, self.program)
+
+    @property
+    def packaged_models(self) -> list[Path]:
+        """The folders of the models that come with us, the usual one first."""
+        return sorted(_packaged(), key=lambda folder: (folder.name != DEFAULT_MODEL, folder.name))
+
+    def _owner_of(self, token: str) -> str | None:
+        grant = self.signer.verify(token, time.time())
+        return grant.version if grant is not None and grant == upload_grant(grant.version) else None
 
     def slide_file(self, entry: Entry, result: SlideResult) -> SlideFile | None:
         """The slide of a result, where it is at hand."""
@@ -96,6 +116,16 @@ class Site:
         return file if file is not None and file.version == grant.version else None
 
 
+def upload_grant(owner: str) -> Grant:
+    """Leave to upload, as this owner. No slide's id begins with "~"."""
+    return Grant("~upload", owner)
+
+
+def upload_size(size_bytes: int) -> str:
+    """A bound on uploads in words."""
+    return f"{size_bytes / 2**30:g} GB" if size_bytes >= 1 << 30 else f"{size_bytes / 2**20:g} MB"
+
+
 _current: list[Site] = []
 
 
@@ -115,6 +145,8 @@ def _packaged() -> list[Path]:
     return [path.parent for path in sorted(PACKAGED.glob(f"*/{CARD_FILE}"))]
 
 
-def default_site(results: Path, slides: Sequence[Path]) -> Site:
+def default_site(results: Path, slides: Sequence[Path], **more: Any) -> Site:
     """A site over existing or future folders; paths are made absolute, so that a change of folder changes nothing."""
-    return Site(results.absolute(), tuple(path.absolute() for path in slides))
+    for name in ("models", "profiles"):
+        more[name] = tuple(path.absolute() for path in more.get(name, ()))
+    return Site(results.absolute(), tuple(path.absolute() for path in slides), **more)

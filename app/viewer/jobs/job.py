@@ -16,7 +16,7 @@ from wsi.files.writing import unwritable, write_file
 
 JOBS = ".jobs"
 MAX_JOBS, MAX_SLIDES = 200, 2000
-_ID = re.compile(r"[0-9]{10}-[0-9a-f]{8}")
+_ID = re.compile(r"[0-9]{20}-[0-9a-f]{8}")
 _MAX_BYTES = 4 << 20
 
 
@@ -62,10 +62,6 @@ class Job:
     current: str = field(default="", compare=False)
     fraction: float = field(default=0.0, compare=False)
 
-    @property
-    def begun_s(self) -> float:
-        return float(self.job_id.partition("-")[0])
-
     def write(self, folder: Path) -> None:
         """Raises OutputUnwritableError."""
         told = {**asdict(self), "slides": [asdict(one) for one in self.slides]}
@@ -77,7 +73,7 @@ class Job:
 
 
 def new_job(slides: tuple[Chosen, ...], model: str, **more: Any) -> Job:
-    return Job(f"{int(time.time()):010d}-{secrets.token_hex(4)}", slides, model, **more)
+    return Job(f"{time.time_ns():020d}-{secrets.token_hex(4)}", slides, model, **more)
 
 
 def again(job: Job) -> Job:

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,7 @@ from app import exit_codes
 from app.ledger.locks import prepare_locks, try_lock
 from app.viewer.jobs.job import JOBS, MAX_JOBS, MAX_SLIDES, Job, JobState, again, read_jobs
 from app.viewer.uploads.stored import discard_failed
-from wsi.errors import OutputUnwritableError, PulmoscopeError, UsageError
+from wsi.errors import PulmoscopeError, UsageError
 from wsi.files.writing import write_file
 from wsi.text import plain
 
@@ -128,16 +128,11 @@ class Queue:
             self._wake.clear()
 
     def _work_off(self) -> None:
-        for job in read_jobs(self.folder):
-            if job.state is JobState.RUNNING:  # of a viewer that is gone
-                replace(job, state=JobState.QUEUED).write(self.folder)
+        for left in read_jobs(self.folder):
+            if left.state is JobState.RUNNING:  # of a viewer that is gone
+                replace(left, state=JobState.QUEUED).write(self.folder)
         while not self._stop.is_set():
-            with self._lock:
-                job = next((one for one in read_jobs(self.folder) if one.state is JobState.QUEUED), None)
-                if job is not None:
-                    job = replace(job, state=JobState.RUNNING, tries=job.tries + 1, done=0, failed=0)
-                    self._live[job.job_id] = job
-            if job is None:
+            if (job := self._next()) is None:
                 self._wake.wait(_LOOK_EVERY_S)
                 self._wake.clear()
                 continue
@@ -146,6 +141,15 @@ class Queue:
                 self._run(job)
             finally:
                 self._live.pop(job.job_id, None)
+
+    def _next(self) -> Job | None:
+        with self._lock:
+            job = next((one for one in read_jobs(self.folder) if one.state is JobState.QUEUED), None)
+            if job is None:
+                return None
+            job = replace(job, state=JobState.RUNNING, tries=job.tries + 1, done=0, failed=0)
+            self._live[job.job_id] = job
+            return job
 
     def _run(self, job: Job) -> None:
         try:
@@ -163,7 +167,9 @@ class Queue:
         elif self._stop.is_set() and code not in (exit_codes.OK, exit_codes.FAILURES):
             replace(job, state=JobState.QUEUED, tries=job.tries - 1).write(self.folder)
         elif code == exit_codes.HELD and job.tries < _TRIES:
-            replace(job, state=JobState.QUEUED, message="Another run is at these slides; waits for it.").write(self.folder)
+            replace(job, state=JobState.QUEUED, message="Another run is at these slides; waits for it.").write(
+                self.folder
+            )
             self._stop.wait(_WAITS_S)
         else:
             self._end(job, *_ending(job, code, running.complaint()))
@@ -224,7 +230,7 @@ class _Running:
         running._aside.start()
         return running
 
-    def events(self, is_wanted: Any) -> Iterator[dict[str, Any]]:
+    def events(self, is_wanted: Callable[[], bool]) -> Generator[dict[str, Any], None, None]:
         """What the run tells, until it ends; it is asked to end as soon as it is not wanted any more."""
         watch = threading.Thread(target=self._watch, args=(is_wanted,), daemon=True)
         watch.start()
@@ -253,7 +259,7 @@ class _Running:
     def _listen(self, stream: IO[str]) -> None:
         self._complaints.extend(iter(stream.readline, ""))
 
-    def _watch(self, is_wanted: Any) -> None:
+    def _watch(self, is_wanted: Callable[[], bool]) -> None:
         while self.process.poll() is None:
             if not is_wanted():
                 self.process.terminate()

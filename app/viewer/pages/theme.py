@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.viewer.uploads.stored import MAX_UPLOAD_MB
-
 PRIMARY = "#1F5F8B"
 INK = "#1D2733"
 
@@ -28,7 +26,7 @@ _PRIVATE: dict[str, Any] = {
     "server.enableXsrfProtection": True,
     "server.fileWatcherType": "none",
     "server.headless": True,
-    "server.maxUploadSize": MAX_UPLOAD_MB,
+    "server.maxUploadSize": 1,
     "server.runOnSave": False,
     "server.showEmailPrompt": False,
     "server.xsrfCookieSameSite": "strict",
@@ -99,6 +97,9 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-slide { margin: .5rem 0 .1rem; color: #5B6776; font-size: .95rem; font-weight: 600; overflow-wrap: anywhere; }
 .ps-section { margin: .5rem 0 .1rem; font-size: .8rem; font-weight: 700; letter-spacing: .06em; color: #5B6776;
   text-transform: uppercase; }
+.ps-running { background: #E0ECF8; color: #14446B; }
+.ps-queued { background: #E9EDF1; color: #3D4957; }
+.ps-job { display: flex; flex-wrap: wrap; gap: .3rem .7rem; align-items: baseline; font-size: .92rem; }
 .ps-note { margin: 0; max-width: 1200px; color: #4A5664; font-size: .88rem; line-height: 1.5; }
 .ps-counts { display: flex; gap: .6rem; flex-wrap: wrap; align-items: center; font-size: .95rem; }
 [data-testid="stFileUploaderFileName"] { display: none; }

@@ -83,7 +83,10 @@ def _make_ready(folder: Path, part: Path, head: bytes, max_bytes: int) -> tuple[
 
 
 def check_picture(source: Path | bytes, kind: str) -> None:
-    """Reads a picture's header, decodes no pixel. Raises UnsupportedSlideError, SlideTooLargeError, CorruptSlideError."""
+    """Reads a picture's header, decodes no pixel.
+
+    Raises UnsupportedSlideError, SlideTooLargeError, CorruptSlideError.
+    """
     from wsi.picture import open_picture
 
     # A camera's JPEG may hold further pictures (MPO); the first one counts.

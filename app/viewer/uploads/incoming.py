@@ -1,6 +1,6 @@
 """A slide on its way from a browser: chunk by chunk to disk, each with its digest; resumable, bounded, nameless.
 
-`/viewer/incoming/<token>`: POST {bytes, mark} begins or resumes; PUT .../<id>?at=N adds a chunk; DELETE .../<id> ends it.
+`/viewer/incoming/<token>`: POST {bytes, mark} begins or resumes; PUT .../<id>?at=N adds a chunk; DELETE .../<id> ends.
 `mark` is a digest of the file's ends that the browser makes: the same file goes on where it stopped. No name is sent.
 Not Streamlit's uploader: it holds files in memory, takes any number from any session, and shows their names.
 """
@@ -89,10 +89,17 @@ class Incoming:
         shutil.rmtree(folder, ignore_errors=True)
         return True
 
+    def folder(self, upload_id: str) -> Path:
+        """Where an upload that `arrived` told of lies."""
+        return self.uploads / INCOMING / upload_id
+
     # --- coming in
 
     def begin(self, size: int, mark: str, owner: str) -> Coming:
-        """A new upload, or the one of this file that was broken off. Raises SlideTooLargeError, OutputUnwritableError."""
+        """A new upload, or the one of this file that was broken off.
+
+        Raises UsageError, SlideTooLargeError, OutputUnwritableError.
+        """
         if not _MARK.fullmatch(mark) or size < 1:
             raise UsageError("the upload does not say what it is")
         if size > self.max_bytes:
@@ -107,7 +114,9 @@ class Incoming:
             self._write(coming, make=True)
             return coming
 
-    async def add(self, upload_id: str, owner: str, at: int, digest: str, body: AsyncIterator[bytes]) -> Coming | Arrived:
+    async def add(
+        self, upload_id: str, owner: str, at: int, digest: str, body: AsyncIterator[bytes]
+    ) -> Coming | Arrived:
         """Adds a chunk that begins at byte `at`. Nothing of it stays unless all of it came as its digest says.
 
         Raises UsageError, SlideError for what the whole file turned out to be.

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError, UnsafeArchiveError
+from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsafeArchiveError, UnsupportedSlideError
 from wsi.files.reading import open_regular
 from wsi.parts import slides_of
 
@@ -104,7 +104,7 @@ def _unpack_mirax(
 
 def _unpack_dicom(packed: zipfile.ZipFile, entries: Entries, folder: Path, stem: str, budget: _Budget) -> Path:
     """The instances under names of ours; the one that stands for the slide is the one to open."""
-    written = []
+    written: list[Path] = []
     for entry in entries.values():
         with packed.open(entry) as source:
             head = source.read(132)

@@ -39,22 +39,25 @@ from app.viewer.site import Site
 results, port, program, key = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), LaunchKey(sys.argv[4])
 make_server(Site(results, program=(sys.executable, str(program)), key=key), port).run()
 """
-# Stands in for `pulmoscope run`: whatever is uploaded gets a stored result and a row.
+# Stands in for `pulmoscope run`: whatever a job names gets a stored result and a row.
 PREDICT = """
-import json, sys, time
+import csv, json, sys, time
 from pathlib import Path
 from aggregate import store
-from app.ledger.records import SlideRow, write_rows
+from app.ledger.records import SlideRow, read_rows, write_rows
 from tests.results import CLASSES, make_result
-file, out = Path(sys.argv[2]), Path(sys.argv[6])
-for done in range(1, 4):
-    print(json.dumps({"event": "progress", "slide_id": file.stem, "tiles_done": done, "tiles": 3}), flush=True)
-    time.sleep(0.3)
-store.save(make_result(file.stem, cells="2", cell_px=224, probabilities=(0.02, 0.03, 0.95),
-                       call="squamous_cell_carcinoma", file=file.name, mpp=float(sys.argv[4])), out)
-row = SlideRow(file.stem, str(file), "done", "squamous_cell_carcinoma")
-write_rows(out / "slides.csv", [row], CLASSES)
-print(json.dumps({"event": "slide", "fate": "ran", "changed": [], **row.to_json()}), flush=True)
+words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+out = Path(words["--out"])
+for line in csv.DictReader(open(words["--manifest"])):
+    file = Path(line["slide"])
+    for done in range(1, 4):
+        print(json.dumps({"event": "progress", "slide_id": file.stem, "tiles_done": done, "tiles": 3}), flush=True)
+        time.sleep(0.3)
+    store.save(make_result(file.stem, cells="2", cell_px=224, probabilities=(0.02, 0.03, 0.95),
+                           call="squamous_cell_carcinoma", file=file.name, mpp=float(line["mpp"] or 0.5)), out)
+    row = SlideRow(file.stem, str(file), "done", "squamous_cell_carcinoma")
+    write_rows(out / "slides.csv", [*read_rows(out / "slides.csv"), row], CLASSES)
+    print(json.dumps({"event": "slide", "fate": "ran", "changed": [], **row.to_json()}), flush=True)
 print(json.dumps({"event": "end", "exit_code": 0}), flush=True)
 """
 

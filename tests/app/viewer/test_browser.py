@@ -1,63 +1,18 @@
-"""The viewer in headless Chromium: who gets in, upload, and no word to outside."""
+"""The viewer in headless Chromium: who gets in, and no word to outside."""
 
 import socket
 import urllib.error
 import urllib.request
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.app.viewer.browser import CHROMIUM, KEY, asked, shown_ids
+from tests.app.viewer.browser import CHROMIUM, KEY, asked
 
 pytest.importorskip("playwright.sync_api")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's Chromium"),
 ]
-
-
-def choose_image(page, path):
-    page.goto("/?page=analyse")
-    page.locator("input[type=file]").set_input_files(path)
-    page.get_by_text("is chosen").wait_for()
-    page.get_by_role("radiogroup").get_by_text("10x", exact=False).click()
-
-
-def test_an_upload_gets_its_pie_chart_and_can_be_deleted(page, results, tmp_path):
-    picture = tmp_path / "Jane Doe 1961.jpg"
-    Image.fromarray(np.random.default_rng(1).integers(90, 255, (224, 224, 3), dtype=np.uint8)).save(picture)
-    told = []
-    page.on("request", lambda request: told.append(f"{request.url} {request.headers} {request.post_data_buffer}"))
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(str(frame))))
-    choose_image(page, picture)
-    assert "Jane" not in page.content()
-    page.get_by_role("button", name="Run prediction").click()
-    page.wait_for_url("**/?slide=upload-*")
-    page.locator(".frame[data-loaded]").wait_for()
-    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
-    assert page.locator("[data-testid=call]").inner_text() == "Squamous cell carcinoma"
-    assert not [path for path in results.rglob("*") if "Jane" in path.name]
-    assert "Jane" not in page.content() and not [text for text in told if "Jane" in text]
-    assert len(list((results / "uploads").iterdir())) == 1
-    page.get_by_text("Delete the image and all").click()
-    page.get_by_role("button", name="Delete this upload").click()
-    page.wait_for_url(lambda address: "slide=" not in address)
-    assert not [slide_id for slide_id in shown_ids(page) if slide_id.startswith("upload-")]
-    assert list((results / "uploads").iterdir()) == []
-
-
-def test_a_damaged_upload_is_one_line_and_leaves_nothing(page, results, tmp_path):
-    picture = tmp_path / "x.png"
-    picture.write_bytes(b"no image")
-    choose_image(page, picture)
-    page.get_by_role("button", name="Run prediction").click()
-    page.get_by_text("unsupported-format: the upload is no JPEG, PNG or TIFF image").wait_for()
-    assert "Traceback" not in page.content()
-    page.get_by_role("button", name="Remove the image").click()
-    page.get_by_text("is chosen").wait_for(state="hidden")
-    page.locator("button:disabled").filter(has_text="Run prediction").wait_for()
-    assert not list((results / "uploads").glob("*"))
 
 
 def test_the_uploads_of_streamlit_are_closed(server):

@@ -57,7 +57,9 @@ def charts(test):
     return len(test.get("vega_lite_chart")) + len(test.get("arrow_vega_lite_chart"))
 
 
-@pytest.mark.parametrize("query", [{}, {"page": "upload"}, {"slide": "called"}, {"slide": "nothing"}, {"page": "?"}])
+@pytest.mark.parametrize(
+    "query", [{}, {"page": "analyse"}, {"page": "upload"}, {"slide": "called"}, {"slide": "nothing"}, {"page": "?"}]
+)
 def test_every_page_states_its_use_and_raises_nothing(results, query):
     test = page(**query)
     assert not test.exception
@@ -144,13 +146,6 @@ def test_a_forged_click_harms_nothing(results, spot):
     test = page(slide="called")
     test.session_state["slide-called"] = {"spot": spot}
     assert not test.run().exception
-
-
-def test_a_prediction_needs_image_and_pixel_size(results):
-    test = page(page="upload")
-    assert test.button(key="predict").disabled
-    test.session_state["preset"] = "20x"
-    assert test.run().button(key="predict").disabled
 
 
 def test_key_figures_are_the_results_own():

@@ -1,83 +1,41 @@
-"""Uploads are hostile until checked: what they hold counts, their names are never used, a prediction is watched."""
+"""Uploads are stored once, under names of ours, alone in their folders; archives are hostile until proved."""
 
 import io
-import json
-import sys
-import zlib
+import stat
+import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from aggregate import store
-from app.viewer.uploads import stored
-from app.viewer.uploads.stored import (
-    Outcome,
-    Progress,
-    Upload,
-    check_image,
-    check_mpp,
-    delete_upload,
-    discard_failed,
-    predict,
-    store_upload,
-    upload_folders,
-)
+from app.viewer.uploads import stored, unpack
+from app.viewer.uploads.arrived import check_picture
+from app.viewer.uploads.stored import check_mpp, delete_upload, discard_failed, store_upload, upload_folders
+from app.viewer.uploads.unpack import unpack_slide
+from tests.app.viewer.test_incoming import Browser, left, picture
 from tests.results import make_result
 from wsi.errors import (
     CorruptSlideError,
-    EmptyFileError,
     MppImplausibleError,
     MppMissingError,
     OutputUnwritableError,
     SlideTooLargeError,
+    UnsafeArchiveError,
     UnsupportedSlideError,
 )
 
 
-def image(kind="PNG", size=(30, 20)):
-    file = io.BytesIO()
-    Image.fromarray(np.full((size[1], size[0], 3), 128, np.uint8)).save(file, kind)
-    return file.getvalue()
+def came(folder, name="0" * 16, file="slide.png"):
+    """An upload that came whole, as a folder."""
+    place = folder / ".incoming" / name
+    place.mkdir(parents=True)
+    (place / file).write_bytes(b"pixels")
+    return place
 
 
-@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", ".jpg"), ("PNG", ".png"), ("TIFF", ".tif")])
-def test_the_suffix_follows_the_content(kind, suffix):
-    assert check_image(image(kind)) == suffix
-
-
-@pytest.mark.parametrize(
-    ("content", "error"),
-    [
-        (b"", EmptyFileError),
-        (b"<svg onload=alert(1)>", UnsupportedSlideError),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", UnsupportedSlideError),
-        (image("GIF"), UnsupportedSlideError),
-        (image("BMP"), UnsupportedSlideError),
-        (image("PNG")[:20], UnsupportedSlideError),
-        (b"II*\0\x08\0\0\0" + b"\0" * 64, UnsupportedSlideError),
-    ],
-)
-def test_anything_but_an_image_is_refused(content, error):
-    with pytest.raises((error, CorruptSlideError)):
-        check_image(content)
-
-
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_a_bomb_is_refused_by_its_header():
-    header = image("PNG", (8, 8))
-    for side in (11_000, 60_000):
-        size = side.to_bytes(4, "big")
-        chunk = b"IHDR" + size + size + header[24:29]
-        bomb = header[:12] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + header[33:]
-        with pytest.raises(SlideTooLargeError):
-            check_image(bomb)
-
-
-def test_too_many_bytes_are_refused(monkeypatch):
-    monkeypatch.setattr(stored, "MAX_UPLOAD_MB", 0)
-    with pytest.raises(SlideTooLargeError, match="0 MB"):
-        check_image(image())
+def kept(tmp_path, mpp, sha256="ab" * 32, name="0" * 16):
+    return store_upload(came(tmp_path, name), "slide.png", sha256, mpp, tmp_path)
 
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, 0.01, 50.0, float("nan"), float("inf")])
@@ -89,32 +47,34 @@ def test_the_pixel_size_must_be_stated_and_plausible(mpp):
     assert check_mpp(0.5) == 0.5
 
 
+def test_a_bomb_of_a_picture_is_refused_by_its_header():
+    import zlib
+
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(file, "PNG")
+    header = file.getvalue()
+    size = (60_000).to_bytes(4, "big")
+    chunk = b"IHDR" + size + size + header[24:29]
+    with pytest.raises(SlideTooLargeError):
+        check_picture(header[:12] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + header[33:], "PNG")
+
+
 def test_an_upload_is_stored_once_in_a_folder_of_its_own_under_a_name_of_our_own(tmp_path):
-    first, again = (store_upload(image("JPEG"), 0.5, tmp_path) for _ in range(2))
-    other = store_upload(image("JPEG"), 1.0, tmp_path)
-    assert first == again and first.slide_id != other.slide_id
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.slide_id, other.slide_id])
-    assert first.path == tmp_path / first.slide_id / f"{first.slide_id}.jpg" and first.slide_id.startswith("upload-")
-    assert first.path.read_bytes() == image("JPEG")
+    first, again = kept(tmp_path, 0.5), kept(tmp_path, 0.5, name="1" * 16)
+    other, own = kept(tmp_path, 1.0), kept(tmp_path, None)
+    assert first == again and len({first.slide_id, other.slide_id, own.slide_id}) == 3 and own.mpp is None
+    assert first.path == tmp_path / first.slide_id / f"{first.slide_id}.png" and first.slide_id.startswith("upload-")
+    assert first.path.read_bytes() == b"pixels" and list((tmp_path / ".incoming").iterdir()) == []
 
 
-@pytest.mark.parametrize(("bound", "value"), [("MAX_STORED", 2), ("MAX_STORED_BYTES", 2 * len(image()))])
-def test_stored_uploads_are_bounded_in_all_and_deletion_makes_room(tmp_path, monkeypatch, bound, value):
-    monkeypatch.setattr(stored, bound, value)
-    one, _ = (store_upload(image(), mpp, tmp_path) for mpp in (0.25, 0.5))
+def test_stored_uploads_are_bounded_and_deletion_makes_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "MAX_STORED", 2)
+    one, _ = kept(tmp_path, 0.25), kept(tmp_path, 0.5)
     with pytest.raises(OutputUnwritableError, match="delete"):
-        store_upload(image(), 1.0, tmp_path)
-    assert store_upload(image(), 0.25, tmp_path) == one
+        kept(tmp_path, 1.0)
+    assert kept(tmp_path, 0.25, name="1" * 16) == one
     assert delete_upload(tmp_path, one.slide_id)
-    store_upload(image(), 1.0, tmp_path)
-
-
-def test_an_upload_is_deleted_with_all_that_was_made_of_it(tmp_path):
-    kept = store_upload(image(), 0.5, tmp_path)
-    gone = store_upload(image(), 0.25, tmp_path)
-    (gone.path.parent / "slides.csv").write_text("a row")
-    assert delete_upload(tmp_path, gone.slide_id) and not delete_upload(tmp_path, gone.slide_id)
-    assert upload_folders(tmp_path) == [kept.path.parent]
+    kept(tmp_path, 2.0, name="2" * 16)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../case", "case", "upload-", "upload-0123456789ab/..", "upload-xyz"])
@@ -129,67 +89,98 @@ def test_nothing_but_an_upload_is_deleted(tmp_path, name):
 
 
 def test_what_failed_goes_and_what_has_a_result_stays(tmp_path):
-    failed, done = store_upload(image(), 0.5, tmp_path), store_upload(image(), 0.25, tmp_path)
+    failed, done = kept(tmp_path, 0.5), kept(tmp_path, 0.25)
     store.save(make_result(done.slide_id), done.path.parent)
     for one in (failed, done):
-        discard_failed(one)
+        discard_failed(tmp_path, one.slide_id)
     assert upload_folders(tmp_path) == [done.path.parent]
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "taken").write_text("a file")
-    with pytest.raises(OutputUnwritableError, match="cannot write the upload"):
-        store_upload(image(), 0.5, tmp_path / "taken")
+def zipped(*entries, **more):
+    """An archive of (name, content) or (name, content, mode)."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", more.get("method", zipfile.ZIP_DEFLATED)) as archive:
+        for name, content, *mode in entries:
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (mode[0] if mode else stat.S_IFREG | 0o644) << 16
+            entry.compress_type = more.get("method", zipfile.ZIP_DEFLATED)
+            archive.writestr(entry, content)
+    return file.getvalue()
 
 
-def program(tmp_path, *lines, then="", exit_code=0):
-    script = tmp_path / "program.py"
-    told = [line if isinstance(line, str) else repr(json.dumps(line)) for line in lines]
-    body = "\n".join(f"print({line}, flush=True)" for line in told)
-    script.write_text(f"import json, sys, time\n{body}\n{then}\nsys.exit({exit_code})\n")
-    return (sys.executable, str(script))
+def unpacked(tmp_path, content, max_bytes=1 << 26):
+    place = tmp_path / "in"
+    place.mkdir()
+    (place / "part").write_bytes(content)
+    return unpack_slide(place / "part", place, "slide", max_bytes)
 
 
-def events(tmp_path, *lines, **more):
-    what = Upload("upload-1", tmp_path / "upload-1.png", 0.5)
-    return list(predict(what, tmp_path, program(tmp_path, *lines, **more)))
+INI = ("a/Slidedat.ini", b"[GENERAL]\n")
+MIRAX = [("a.mrxs", b"index"), INI, ("a/Data0000.dat", b"x" * 50)]
 
 
-def test_progress_and_outcome_are_told(tmp_path):
-    progress = {"event": "progress", "slide_id": "upload-1", "tiles_done": 3, "tiles": 12}
-    slide = {"event": "slide", "slide_id": "upload-1", "status": "review"}
-    told = events(tmp_path, progress, slide, {"event": "end", "exit_code": 0})
-    assert told == [Progress(3, 12), Outcome("upload-1")]
-    assert told[0].fraction == 0.25
+def test_a_mirax_slide_comes_under_names_of_ours(tmp_path):
+    kind, slide = unpacked(tmp_path, zipped(*((f"Jane Doe/{name}", content) for name, content in MIRAX)))
+    assert kind == "MIRAX" and slide == tmp_path / "in" / "slide.mrxs" and slide.read_bytes() == b"index"
+    assert sorted(path.name for path in (tmp_path / "in" / "slide").iterdir()) == ["Data0000.dat", "Slidedat.ini"]
+    (tmp_path / "uploads").mkdir()
+    upload = store_upload(tmp_path / "in", slide.name, "ab" * 32, None, tmp_path / "uploads")
+    assert upload.path.name == f"{upload.slide_id}.mrxs" and (upload.path.with_suffix("") / "Slidedat.ini").is_file()
 
 
-def test_a_failed_slide_tells_its_line(tmp_path):
-    slide = {"event": "slide", "slide_id": "x", "status": "failed", "error_code": "no-tissue", "message": "all glass"}
-    assert events(tmp_path, slide, exit_code=1) == [Outcome(None, "no-tissue: all glass")]
+def bomb(times):
+    return zipped(*MIRAX, ("a/Data0001.dat", b"\0" * times))
 
 
-def test_noise_and_a_crash_end_in_one_line(tmp_path):
-    (outcome,) = events(tmp_path, "'not json'", [1, 2], {"event": "progress"}, exit_code=139)
-    assert outcome.slide_id is None and "exit code 139" in outcome.problem
+NESTED = zipped(("x.mrxs", b""))
+HOSTILE = {
+    "traversal": (zipped(*MIRAX, ("../../evil.dat", b"x")), UnsafeArchiveError),
+    "absolute": (zipped(*MIRAX, ("/etc/cron.d/evil", b"x")), UnsafeArchiveError),
+    "backslash": (zipped(*MIRAX, ("..\\evil", b"x")), UnsafeArchiveError),
+    "drive": (zipped(*MIRAX, ("C:evil", b"x")), UnsafeArchiveError),
+    "link": (zipped(*MIRAX, ("a/Data0001.dat", b"/etc/passwd", stat.S_IFLNK | 0o777)), UnsafeArchiveError),
+    "device": (zipped(*MIRAX, ("a/Data0001.dat", b"", stat.S_IFCHR | 0o777)), UnsafeArchiveError),
+    "twice": (zipped(*MIRAX, ("a/Data0000.dat", b"other")), UnsafeArchiveError),
+    "nested": (zipped(*MIRAX, ("a/Data0001.dat", NESTED)), UnsafeArchiveError),
+    "nested-beside": (zipped(("inner.zip", NESTED)), UnsafeArchiveError),
+    "odd-name": (zipped(*MIRAX, ("a/=cmd|calc.dat", b"x")), UnsafeArchiveError),
+    "html-name": (zipped(*MIRAX, ("a/<img src=x onerror=alert(1)>", b"x")), UnsafeArchiveError),
+    "packed-oddly": (zipped(*MIRAX, method=zipfile.ZIP_LZMA), UnsafeArchiveError),
+    "two-slides": (zipped(*MIRAX, ("b.mrxs", b"x")), UnsupportedSlideError),
+    "no-folder": (zipped(("a.mrxs", b"x")), UnsupportedSlideError),
+    "no-slide": (zipped(("readme.txt", b"hello")), UnsupportedSlideError),
+    "declares-much": (bomb(80 << 20), SlideTooLargeError),
+    "bomb": (bomb(40 << 20), SlideTooLargeError),
+    "cut-off": (zipped(*MIRAX)[:-30], CorruptSlideError),
+    "damaged": (zipped(*MIRAX).replace(b"PK\x01\x02", b"PK\x01\x03", 1), CorruptSlideError),
+}  # fmt: skip
 
 
-def test_the_program_is_told_file_mpp_and_folder(tmp_path):
-    shown = events(tmp_path, "json.dumps({'event': 'slide', 'status': 'done', 'slide_id': ' '.join(sys.argv[1:])})")
-    arguments = f"run {tmp_path}/upload-1.png --mpp-override 0.5 --out {tmp_path} --slide-timeout 600 --json"
-    assert shown == [Outcome(arguments)]
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_hostile_archives_are_refused_in_plain_words(tmp_path, name):
+    content, error = HOSTILE[name]
+    with pytest.raises(error) as told:
+        unpacked(tmp_path, content)
+    assert str(tmp_path) not in str(told.value) and "evil" not in str(told.value) and "<img" not in str(told.value)
+    outside = {path.name for path in tmp_path.rglob("*")} - {"in", "part", "slide", "slide.mrxs", "Slidedat.ini"}
+    assert outside <= {"Data0000.dat", "Data0001.dat"}
 
 
-def test_closing_early_ends_the_program(tmp_path):
-    mark = tmp_path / "mark"
-    running = predict(
-        Upload("upload-1", tmp_path / "u.png", 0.5),
-        tmp_path,
-        program(
-            tmp_path,
-            {"event": "progress", "tiles_done": 1, "tiles": 2},
-            then=f"time.sleep(60)\nopen({str(mark)!r}, 'w')",
-        ),
-    )
-    assert next(running) == Progress(1, 2)
-    running.close()
-    assert not mark.exists()
+@pytest.mark.parametrize("name", ["traversal", "bomb", "link", "cut-off"])
+def test_of_a_hostile_upload_nothing_stays(tmp_path, name):
+    status, told = Browser(tmp_path).whole(HOSTILE[name][0])[1]
+    assert status == 422 and left(tmp_path) == [] and told
+
+
+def test_too_many_entries_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack, "MAX_ENTRIES", 2)
+    with pytest.raises(UnsafeArchiveError, match="more than 2"):
+        unpacked(tmp_path, zipped(*MIRAX))
+
+
+def test_the_same_picture_is_one_upload_however_it_is_called(tmp_path):
+    browser = Browser(tmp_path)
+    assert browser.whole(picture(64))[1][0] == 200
+    [arrived] = browser.site.incoming.arrived("")
+    assert arrived.file == "slide.png" and arrived.upload_id in str(browser.site.incoming.folder(arrived.upload_id))

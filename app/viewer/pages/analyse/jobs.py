@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.viewer.catalog import find_entry
 from app.viewer.jobs.job import Job, JobState
@@ -52,7 +53,7 @@ def _show_job(site: Site, job: Job) -> None:
         _show_ways(site, job, first, second)
 
 
-def _show_ways(site: Site, job: Job, first: st.delta_generator.DeltaGenerator, second: st.delta_generator.DeltaGenerator) -> None:  # type: ignore[name-defined]  # fmt: skip
+def _show_ways(site: Site, job: Job, first: DeltaGenerator, second: DeltaGenerator) -> None:
     try:
         if not job.state.is_over:
             if first.button("Cancel", key=f"cancel-{job.job_id}", width="stretch"):

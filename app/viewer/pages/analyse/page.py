@@ -12,14 +12,14 @@ from app.viewer.pages import parts
 from app.viewer.pages.analyse import choose, elements
 from app.viewer.pages.analyse.jobs import show_jobs
 from app.viewer.site import Site, upload_size
-from classifier.model import DEFAULT_MODEL
+from classifier.model_folder.find import DEFAULT_MODEL
 from wsi.errors import PulmoscopeError
 
 _NO_SITE = "none"
 _KEPT = (
-    "Whole slides as SVS, NDPI or TIFF; MRXS with its folder, or one DICOM series, as a zip; JPEG or PNG for a field of "
-    "view. Up to {most}. The name of the file never leaves the browser. What is kept: the slide, under a name of ours, "
-    "and what is made of it, until it is deleted on its page. What fails is removed at once."
+    "Whole slides as SVS, NDPI or TIFF; MRXS with its folder, or one DICOM series, as a zip; JPEG or PNG for a field "
+    "of view. Up to {most}. The name of the file never leaves the browser. What is kept: the slide, under a name of "
+    "ours, and what is made of it, until it is deleted on its page. What fails is removed at once."
 )
 
 
@@ -66,7 +66,9 @@ def _ask_how(site: Site) -> None:
 
 def _usual_model(site: Site) -> str:
     """The model that made the results that are here: one table, one model."""
-    made = Counter(entry.row.model.partition(" ")[0] for entry in look(site.results).entries.values() if entry.row.model)
+    made = Counter(
+        entry.row.model.partition(" ")[0] for entry in look(site.results).entries.values() if entry.row.model
+    )
     names = [name for name, _ in _models(site)]
     return next((name for name, _ in made.most_common() if name in names), DEFAULT_MODEL)
 
