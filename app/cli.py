@@ -169,14 +169,7 @@ def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **o
 @click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True)
 @click.option("--model", "models", type=_PATH, multiple=True, help="A model folder to offer beside the packaged ones.")
 @click.option("--site", "profiles", type=_PATH, multiple=True, help="A site profile to offer.")
-@click.option(
-    "--max-upload",
-    "max_upload_gb",
-    type=click.FloatRange(0.001, 1000),
-    default=20.0,
-    show_default=True,
-    help="GB that one uploaded slide may have.",
-)
+@click.option("--max-upload", "max_upload_gb", type=click.FloatRange(0.001), default=20.0, help="GB of one upload.")
 def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_gb: float, **more: Any) -> None:
     """Browse results: the heatmap over the slide, next to the pie chart. Listens on this machine only."""
     if not results.is_dir():
