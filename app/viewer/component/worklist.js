@@ -259,7 +259,7 @@ class List {
       const box = text("span", kind === "number" ? "wl-number" : "", "");
       box.setAttribute("role", "columnheader");
       if (kind === "picture") {
-        box.setAttribute("aria-label", title);
+        box.append(text("span", "wl-unseen", title));
         return box;
       }
       const own = name === sorted;

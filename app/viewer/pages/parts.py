@@ -24,7 +24,7 @@ def safe_lines(text: str) -> str:
     return "<br>".join(html.escape(plain(line, max_length=len(text) + 1)) for line in text.splitlines())
 
 
-_PAGES = {"list": "Slides", "analyse": "Analyse"}
+_PAGES = {"list": "Slides", "analyse": "Analyse", "model": "Model", "about": "About"}
 _LIST_VIEW = "list-view"
 
 

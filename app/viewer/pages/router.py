@@ -9,27 +9,36 @@ import streamlit as st
 from app.viewer.pages import parts
 from app.viewer.pages.analyse import page as upload_page
 from app.viewer.pages.assets import COMPONENT_DIR
+from app.viewer.pages.facts import about as about_page
+from app.viewer.pages.facts import model as model_page
 from app.viewer.pages.slide import page as slide_page
 from app.viewer.pages.worklist import page as list_page
+from app.viewer.pages.worklist import under_way
 from app.viewer.site import current
 from wsi.errors import PulmoscopeError
 
 # "upload" was the name of the page once.
-_NAMES = {"analyse": "analyse", "upload": "analyse"}
+_NAMES = {"analyse": "analyse", "upload": "analyse", "model": "model", "about": "about"}
 
 
 def show() -> None:
-    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>`` or ``/?page=analyse``."""
+    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>``, ``/?page=analyse``, ``model``, ``about``."""
     slide_id = st.query_params.get("slide")
     asked = str(st.query_params.get("page"))
     page = "slide" if slide_id else _NAMES.get(asked, "list")
     st.set_page_config(page_title="pulmoscope", page_icon=str(COMPONENT_DIR / "icon.png"), layout="wide", menu_items={})
     parts.show_header(page)
     try:
-        if slide_id:
+        if slide_id and under_way.is_busy(current(), slide_id):
+            under_way.show(current(), slide_id)
+        elif slide_id:
             slide_page.show(current(), slide_id)
         elif page == "analyse":
             upload_page.show(current())
+        elif page == "model":
+            model_page.show(current())
+        elif page == "about":
+            about_page.show()
         else:
             list_page.show(current())
     except PulmoscopeError as error:

@@ -100,6 +100,8 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-running { background: #E0ECF8; color: #14446B; }
 .ps-queued { background: #E9EDF1; color: #3D4957; }
 .ps-job { display: flex; flex-wrap: wrap; gap: .3rem .7rem; align-items: baseline; font-size: .92rem; }
+.ps-lead { margin: .2rem 0; color: #1D2733; line-height: 1.5; }
+.ps-list { margin: .2rem 0 .6rem; padding-left: 1.2rem; font-size: .92rem; line-height: 1.5; }
 .ps-note { margin: 0; max-width: 1200px; color: #4A5664; font-size: .88rem; line-height: 1.5; }
 .ps-counts { display: flex; gap: .6rem; flex-wrap: wrap; align-items: center; font-size: .95rem; }
 [data-testid="stFileUploaderFileName"] { display: none; }

@@ -4,12 +4,15 @@ import gzip
 import html
 import json
 import time
+from importlib import metadata
 
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from aggregate import store
+from app.batch.run_log import RunLog
+from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow, write_rows
 from app.presentation import words
 from app.viewer import site as viewer_site
@@ -18,7 +21,10 @@ from app.viewer.pages.theme import streamlit_options
 from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
 from app.viewer.server import SCRIPT, security_headers
 from app.viewer.site import Site
+from classifier.model_folder.files import read_card
+from classifier.model_folder.find import find_model
 from tests.results import CLASSES, make_result
+from wsi import __version__
 
 NAN = float("nan")
 
@@ -58,7 +64,17 @@ def charts(test):
 
 
 @pytest.mark.parametrize(
-    "query", [{}, {"page": "analyse"}, {"page": "upload"}, {"slide": "called"}, {"slide": "nothing"}, {"page": "?"}]
+    "query",
+    [
+        {},
+        {"page": "analyse"},
+        {"page": "model"},
+        {"page": "about"},
+        {"page": "upload"},
+        {"slide": "called"},
+        {"slide": "nothing"},
+        {"page": "?"},
+    ],
 )
 def test_every_page_states_its_use_and_raises_nothing(results, query):
     test = page(**query)
@@ -169,3 +185,32 @@ def test_the_policy_lets_nothing_in_from_elsewhere():
 
 def test_the_icon_is_ours_and_local():
     assert Image.open(SCRIPT.parent.parent / "component" / "icon.png").size == (64, 64)
+
+
+def test_the_model_page_tells_card_figures_and_limits(results):
+    text = said(page(page="model"))
+    card = read_card(find_model("lung-v2"))
+    accuracy = card.metrics["val"]["figures"]["accuracy"]
+    for part in (card.intended_use[:60], card.limits[0][:40], card.never_shown[0][:40], card.digest,
+                 f"{accuracy['value']:.3f}", f"{accuracy['low']:.3f} to {accuracy['high']:.3f}", "Squamous cell"):  # fmt: skip
+        assert html.escape(part) in text
+    test = page(page="model")
+    test.selectbox(key="card").set_value("demo-synthetic")
+    assert "SYNTHETIC" in said(test.run())
+
+
+def test_the_about_page_tells_versions_licences_and_use(results):
+    text = said(page(page="about"))
+    for part in (__version__, "Apache-2.0", "streamlit", metadata.version("zarr"), "OpenSeadragon", "BSD-3-Clause"):
+        assert part in text
+    assert "see its package" not in text
+
+
+def test_a_slide_that_is_being_run_has_a_page(results):
+    prepare_output(results)
+    log = RunLog(results, "r1")
+    log.write("run-started", slides=1)
+    log.write("slide-started", slide_id="coming")
+    assert "being analysed" in said(page(slide="coming"))
+    log.write("slide", slide_id="coming", fate="ran", status="done")
+    assert "being analysed" not in said(page(slide="coming"))
