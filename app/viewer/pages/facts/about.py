@@ -52,9 +52,7 @@ def _libraries() -> list[tuple[str, str]]:
             told = metadata.distribution(name).metadata
         except metadata.PackageNotFoundError:
             continue
-        licence = (
-            told.get("License-Expression") or _short(told.get("License")) or _classified(told) or "see its package"
-        )
+        licence = told["License-Expression"] or _short(told["License"]) or _classified(told) or "see its package"
         found.append((name, f"{told['Version']}, {licence}"))
     return found
 
