@@ -17,42 +17,11 @@ from typing import Any, NoReturn
 import click
 
 from app import exit_codes
+from app.commands.options import AUDIT_KEY, DATABASE, JSON, MODEL, PATH, WORD
+from app.commands.review.group import review
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
 from wsi.text import escape, visible
-
-_EMPTY_HINT = "leave it out; or is a shell variable not set?"
-
-
-class _NotEmpty(click.Path):
-    """A path. An empty one would be the current folder: all slides below it would be run, results land in it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            raise UsageError(f"{_named(param)} is empty", hint=_EMPTY_HINT)
-        return super().convert(value, param, ctx)
-
-
-class _Word(click.types.StringParamType):
-    """A word. An empty one would pass for an option that was not given."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            raise UsageError(f"{_named(param)} is empty", hint=_EMPTY_HINT)
-        return super().convert(value, param, ctx)
-
-
-def _named(param: click.Parameter | None) -> str:
-    return param.opts[0] if isinstance(param, click.Option) else "an argument"
-
-
-_PATH = _NotEmpty(path_type=Path)
-_WORD = _Word()
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_AUDIT_KEY = click.option(
-    "--audit-key", type=_PATH, metavar="FILE", help="Seal and check the audit log with this key (32 bytes or more)."
-)
-_MODEL = click.option("--model", type=_WORD, default=None, metavar="NAME|DIR", help="Packaged model or model folder.")
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -103,8 +72,8 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--out", type=_PATH, default=Path("pulmoscope-demo"), show_default=True, help="Folder to write to.")
-@_JSON
+@click.option("--out", type=PATH, default=Path("pulmoscope-demo"), show_default=True, help="Folder to write to.")
+@JSON
 def demo(out: Path, as_json: bool) -> None:
     """Draw a synthetic slide, run the whole pipeline on it, write its report."""
     from app.commands.demo import run_demo
@@ -114,26 +83,26 @@ def demo(out: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("inputs", nargs=-1, type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Folder for the results and slides.csv.")
-@click.option("--manifest", type=_PATH, help="CSV with the columns slide[,mpp,label].")
-@_MODEL
-@click.option("--site", type=_WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
+@click.argument("inputs", nargs=-1, type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder for the results and slides.csv.")
+@click.option("--manifest", type=PATH, help="CSV with the columns slide[,mpp,label].")
+@MODEL
+@click.option("--site", type=WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
 @click.option("--mpp", type=float, help="um per px of level 0, for slides that state none.")
 @click.option("--mpp-override", type=float, help="um per px of level 0, whatever slides state.")
 @click.option("--overlap", type=float, default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
 @click.option(
-    "--reader", type=_WORD, default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`."
+    "--reader", type=WORD, default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`."
 )
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
 @click.option(
-    "--scheduler", type=_WORD, metavar="ADDRESS", help="Join this Dask cluster: tcp://host:8786 or tls://host:8786."
+    "--scheduler", type=WORD, metavar="ADDRESS", help="Join this Dask cluster: tcp://host:8786 or tls://host:8786."
 )
-@click.option("--tls-ca", type=_PATH, help="PEM files for tls://: the authority,")
-@click.option("--tls-cert", type=_PATH, help="... our certificate,")
-@click.option("--tls-key", type=_PATH, help="... and its key.")
+@click.option("--tls-ca", type=PATH, help="PEM files for tls://: the authority,")
+@click.option("--tls-cert", type=PATH, help="... our certificate,")
+@click.option("--tls-key", type=PATH, help="... and its key.")
 @click.option(
-    "--resource", "resources", type=_WORD, multiple=True, metavar="NAME=N", help="Dask workers must offer it: GPU=1."
+    "--resource", "resources", type=WORD, multiple=True, metavar="NAME=N", help="Dask workers must offer it: GPU=1."
 )
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
 @click.option("--memory", "memory_gb", type=click.FloatRange(0.5), default=4.0, show_default=True, help="GB a worker.")
@@ -145,12 +114,12 @@ def demo(out: Path, as_json: bool) -> None:
     show_default=True,
     help="Seconds a slide.",
 )
-@click.option("--shard", type=_WORD, metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
+@click.option("--shard", type=WORD, metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
-@click.option("--pseudonymize", "key_file", type=_PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
-@_AUDIT_KEY
-@_JSON
+@click.option("--pseudonymize", "key_file", type=PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
+@AUDIT_KEY
+@JSON
 def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
     _use_audit_key(audit_key)
@@ -164,12 +133,14 @@ def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **o
 
 
 @cli.command("app")
-@click.option("--results", type=_PATH, default=Path(), show_default=True, help="A folder that `run` wrote.")
-@click.option("--slides", type=_PATH, multiple=True, help="Where the slides lie, if they were moved since.")
+@click.option("--results", type=PATH, default=Path(), show_default=True, help="A folder that `run` wrote.")
+@click.option("--slides", type=PATH, multiple=True, help="Where the slides lie, if they were moved since.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True)
-@click.option("--model", "models", type=_PATH, multiple=True, help="A model folder to offer beside the packaged ones.")
-@click.option("--site", "profiles", type=_PATH, multiple=True, help="A site profile to offer.")
+@click.option("--model", "models", type=PATH, multiple=True, help="A model folder to offer beside the packaged ones.")
+@click.option("--site", "profiles", type=PATH, multiple=True, help="A site profile to offer.")
 @click.option("--max-upload", "max_upload_gb", type=click.FloatRange(0.001), default=20.0, help="GB of one upload.")
+@DATABASE
+@click.option("--second-reading", is_flag=True, help="Two people read each slide, the second blind to the first.")
 def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_gb: float, **more: Any) -> None:
     """Browse results: the heatmap over the slide, next to the pie chart. Listens on this machine only."""
     if not results.is_dir():
@@ -180,21 +151,22 @@ def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_g
 
 
 @cli.command()
-@click.argument("results", type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Folder for the reports.")
-@click.option("--format", "formats", type=_WORD, default="html,json,csv", show_default=True, help="Comma-separated.")
+@click.argument("results", type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder for the reports.")
+@click.option("--format", "formats", type=WORD, default="html,json,csv", show_default=True, help="Comma-separated.")
 @click.option(
     "--whole-canvas",
     is_flag=True,
     help="GeoJSON: count from the corner of the slide's canvas; default: of its scanned part, as QuPath shows it.",
 )
-@_JSON
-def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: bool) -> int:
+@DATABASE
+@JSON
+def report(results: Path, out: Path, formats: str, whole_canvas: bool, database: str | None, as_json: bool) -> int:
     """Write slide-level reports of one result or of a folder of them, and the cohort table."""
     from app.commands.report import write_reports
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    written, problems = write_reports(results, out, names, whole_canvas=whole_canvas)
+    written, problems = write_reports(results, out, names, whole_canvas=whole_canvas, database=database)
     if as_json:
         click.echo(json.dumps({"written": [escape(str(path)) for path in written], "problems": problems}))
     else:
@@ -206,13 +178,13 @@ def report(results: Path, out: Path, formats: str, whole_canvas: bool, as_json: 
 
 
 @cli.command()
-@click.argument("tiles", type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Model folder to write.")
-@click.option("--name", type=_WORD, default=None, help="Name on the card; default: the folder's name.")
-@click.option("--background", type=_WORD, default=None, help="The class that is no tumour; default: normal.")
-@click.option("--tissue", "tissues", type=_WORD, multiple=True, help="Another class that is none: stroma. Repeatable.")
-@click.option("--base", type=_WORD, default=None, help="Start from efficientnet-lite0 (ImageNet), or from a model.")
-@click.option("--encoder", type=_PATH, default=None, help="Train a head on an encoder that import-model brought.")
+@click.argument("tiles", type=PATH)
+@click.option("--out", required=True, type=PATH, help="Model folder to write.")
+@click.option("--name", type=WORD, default=None, help="Name on the card; default: the folder's name.")
+@click.option("--background", type=WORD, default=None, help="The class that is no tumour; default: normal.")
+@click.option("--tissue", "tissues", type=WORD, multiple=True, help="Another class that is none: stroma. Repeatable.")
+@click.option("--base", type=WORD, default=None, help="Start from efficientnet-lite0 (ImageNet), or from a model.")
+@click.option("--encoder", type=PATH, default=None, help="Train a head on an encoder that import-model brought.")
 @click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as the recipe says.")
 @click.option("--seed", type=int, default=None, help="Default: 7.")
 def train(tiles: Path, out: Path, **options: Any) -> None:
@@ -227,22 +199,22 @@ def train(tiles: Path, out: Path, **options: Any) -> None:
 
 
 @cli.command("import-model")
-@click.argument("source", type=_WORD)
-@click.option("--out", required=True, type=_PATH, help="Folder to write: an encoder, or with --classes a model.")
+@click.argument("source", type=WORD)
+@click.option("--out", required=True, type=PATH, help="Folder to write: an encoder, or with --classes a model.")
 @click.option("--mpp", required=True, type=float, help="um per px that the network was trained at.")
 @click.option("--size", "size_px", type=int, default=None, help="Px a side of its tiles, where any will do.")
-@click.option("--mean", type=_WORD, default=None, help="R,G,B of 0 to 1; default: as its maker says, or ImageNet's.")
-@click.option("--std", type=_WORD, default=None, help="R,G,B; likewise.")
-@click.option("--licence", type=_WORD, default=None, help="As the card is to say it.")
-@click.option("--name", type=_WORD, default=None, help="Name on the card; default: the folder's name.")
-@click.option("--classes", type=_WORD, default=None, metavar="A,B,...", help="It is a classifier: what it gives.")
-@click.option("--background", type=_WORD, default=None, help="The class that is no tumour; default: normal.")
-@click.option("--gives", type=_WORD, default=None, metavar="logits|probabilities", help="To be checked.")
-@click.option("--output", type=_WORD, default=None, help="Tensor to take, where there are several, or an inner one.")
-@click.option("--pool", type=_WORD, default=None, metavar="cls|mean|cls+mean", help="Of an output that is tokens.")
+@click.option("--mean", type=WORD, default=None, help="R,G,B of 0 to 1; default: as its maker says, or ImageNet's.")
+@click.option("--std", type=WORD, default=None, help="R,G,B; likewise.")
+@click.option("--licence", type=WORD, default=None, help="As the card is to say it.")
+@click.option("--name", type=WORD, default=None, help="Name on the card; default: the folder's name.")
+@click.option("--classes", type=WORD, default=None, metavar="A,B,...", help="It is a classifier: what it gives.")
+@click.option("--background", type=WORD, default=None, help="The class that is no tumour; default: normal.")
+@click.option("--gives", type=WORD, default=None, metavar="logits|probabilities", help="To be checked.")
+@click.option("--output", type=WORD, default=None, help="Tensor to take, where there are several, or an inner one.")
+@click.option("--pool", type=WORD, default=None, metavar="cls|mean|cls+mean", help="Of an output that is tokens.")
 @click.option("--prefix-tokens", type=int, default=None, help="Tokens before those of the image; default: 1.")
 @click.option("--merge-external", is_flag=True, help="Take in weights that lie in a file beside SOURCE.")
-@click.option("--sha256", type=_WORD, default=None, metavar="HEX", help="What SOURCE must have.")
+@click.option("--sha256", type=WORD, default=None, metavar="HEX", help="What SOURCE must have.")
 @click.option(
     "--memory",
     "memory_gb",
@@ -263,12 +235,12 @@ def import_model(source: str, out: Path, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("tiles", type=_PATH)
-@_MODEL
-@click.option("--out", required=True, type=_PATH, help="Folder for predictions.csv, metrics.json and the report.")
-@click.option("--split", type=_WORD, default=None, help="Only the rows of this split; default: val where there is one.")
-@click.option("--readers", type=_PATH, metavar="CSV", help="People's calls on the same tiles: case,reader,call.")
-@click.option("--foreign", type=_PATH, metavar="DIR", help="Images it should not recognise; a row a subfolder.")
+@click.argument("tiles", type=PATH)
+@MODEL
+@click.option("--out", required=True, type=PATH, help="Folder for predictions.csv, metrics.json and the report.")
+@click.option("--split", type=WORD, default=None, help="Only the rows of this split; default: val where there is one.")
+@click.option("--readers", type=PATH, metavar="CSV", help="People's calls on the same tiles: case,reader,call.")
+@click.option("--foreign", type=PATH, metavar="DIR", help="Images it should not recognise; a row a subfolder.")
 @click.option(
     "--interval-over",
     type=click.Choice(["source_group", "patient", "site"]),
@@ -277,7 +249,7 @@ def import_model(source: str, out: Path, **options: Any) -> None:
     help="What intervals are drawn over: a column of TILES.",
 )
 @click.option("--shifts/--no-shifts", default=True, show_default=True, help="Measure under changed stain and scanner.")
-@_JSON
+@JSON
 def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: Any) -> None:
     """Measure a model on labelled TILES: figures with intervals, robustness, readers beside it; writes a report."""
     from app.commands.train import evaluate_model
@@ -287,17 +259,19 @@ def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: A
 
 
 @cli.command()
-@click.argument("results", type=_PATH)
+@click.argument("results", type=PATH)
 @click.option("--repair", is_flag=True, help="Set aside what is broken, so that `run` redoes it.")
 @click.option("--head", default="", metavar="SHA256", help="A head of the audit log that was noted before.")
-@_AUDIT_KEY
-@_JSON
-def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_json: bool) -> int:
-    """Prove each stored result whole and unaltered, and the table and the audit log true to them."""
+@AUDIT_KEY
+@DATABASE
+@JSON
+def verify(results: Path, repair: bool, head: str, audit_key: Path | None, database: str | None, as_json: bool) -> int:
+    """Prove each stored result and signed record whole and unaltered, and the table and the audit log true to them."""
     _use_audit_key(audit_key)
-    from app.ledger.verify import report_of, verify_results
+    from app.commands.review.verify import verify_all
+    from app.ledger.verify import report_of
 
-    found = verify_results(results, head.strip().lower())
+    found = verify_all(results, head.strip().lower(), database)
     repairs: list[str] = []
     if repair:
         from app.ledger.repair import repair_results
@@ -308,9 +282,9 @@ def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_js
 
 
 @cli.command()
-@click.argument("inputs", nargs=-1, required=True, type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Folder of the site profile to write.")
-@_MODEL
+@click.argument("inputs", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder of the site profile to write.")
+@MODEL
 @click.option("--mpp", type=float, help="um per px of level 0, for slides that state none.")
 @click.option(
     "--known-share",
@@ -319,7 +293,7 @@ def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_js
     show_default=True,
     help="Of the tissue, how much is taken to be of kinds that the model has learned.",
 )
-@_JSON
+@JSON
 def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool, **options: Any) -> int:
     """Make a site profile from a handful of your laboratory's slides, without labels; `run --site` applies it."""
     from app.commands.adapt import adapt_site, describe_site
@@ -333,9 +307,9 @@ def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool,
 
 
 @cli.command()
-@click.argument("slide", type=_PATH)
+@click.argument("slide", type=PATH)
 @click.option("--mpp", type=float, help="um per px of level 0, if the slide does not say.")
-@_JSON
+@JSON
 def info(slide: Path, mpp: float | None, as_json: bool) -> None:
     """What the tool sees of a slide (or of a site profile), and nothing that it must not tell."""
     from app.commands.fact_lines import as_lines
@@ -346,7 +320,7 @@ def info(slide: Path, mpp: float | None, as_json: bool) -> None:
 
 
 @cli.command()
-@_JSON
+@JSON
 def models(as_json: bool) -> None:
     """The packaged models and what their cards say."""
     from app.commands.fact_lines import as_lines
@@ -360,7 +334,7 @@ def models(as_json: bool) -> None:
 
 
 @cli.command()
-@_JSON
+@JSON
 def doctor(as_json: bool) -> int:
     """Check this machine: Python, libraries, models, memory, disk, browser."""
     from app.commands.doctor import examine_machine
@@ -372,6 +346,9 @@ def doctor(as_json: bool) -> int:
         for check in checks:
             click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
     return 0 if all(check.ok for check in checks) else 1
+
+
+cli.add_command(review)
 
 
 def _use_audit_key(file: Path | None) -> None:

@@ -37,9 +37,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "RE
 
 
 def test_every_option_in_the_documents_exists():
-    known = {
-        option for command in cli.commands.values() for p in command.params for option in (*p.opts, *p.secondary_opts)
-    }
+    commands = [*cli.commands.values(), *cli.commands["review"].commands.values()]
+    known = {option for command in commands for p in command.params for option in (*p.opts, *p.secondary_opts)}
     for page in PAGES:
         told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+(?![.\w-])", page.read_text(encoding="utf-8")))
         assert told - known - FOREIGN_OPTIONS == set(), page.name

@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregate.result import SlideResult, SlideStatus
-from aggregate.result_folder import SUFFIX, is_complete, result_path, stored_results
+from aggregate.result_folder import SUFFIX, committed_digests, is_complete, result_path, stored_results
 from aggregate.store import load
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
 from app.reports import FORMATS, write_cohort, write_report
+from app.review.records import ReviewState, SlideRecord
+from app.review.reviews import Reviews, open_reviews
 from wsi.errors import StoreError, UsageError
 from wsi.text import plain, visible
 
 
 def write_reports(
-    results: Path, out: Path, formats: Sequence[str], *, whole_canvas: bool = False
+    results: Path, out: Path, formats: Sequence[str], *, whole_canvas: bool = False, database: str | None = None
 ) -> tuple[list[Path], list[str]]:
     """The files written, and a line for each result that could not be read: it ends no other's report.
 
-    Raises UsageError for an unknown format or a place without results, OutputUnwritableError.
+    Raises UsageError for an unknown format or a place without results, OutputUnwritableError, ReviewError where what
+    people decided cannot be read: a report must not call a signed result unsigned.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
@@ -29,20 +32,34 @@ def write_reports(
     written: list[Path] = []
     listed, problems = _table(results)
     rows: dict[str, SlideRow] = {row.slide_id: row for row in listed}
+    reviews = open_reviews(results.absolute().parent if results.suffix == SUFFIX else results, database)
+    states = reviews.states()
     for path in stored:
         try:
             result = load(path)
             if results.suffix != SUFFIX:
                 _check_id(result, path)
+            record = _record(reviews, states, result, path)
         except StoreError as error:
             problems.append(str(error))
             continue
         # Outside: an output that takes nothing more ends the command, it is no result's fault.
-        written += write_report(result, out, formats, whole_canvas=whole_canvas)
+        written += write_report(result, out, formats, record, whole_canvas=whole_canvas)
         rows.setdefault(result.slide_id, SlideRow.of_result(result))
     if results.suffix != SUFFIX:
-        written += write_cohort(rows.values(), out, formats)
+        written += write_cohort(rows.values(), out, formats, states)
     return written, problems
+
+
+def _record(reviews: Reviews, states: dict[str, ReviewState], result: SlideResult, path: Path) -> SlideRecord | None:
+    """What people decided on this very result; of a slide that was run anew since, the state is taken back."""
+    state = states.get(result.slide_id)
+    if state is None:
+        return None
+    digest = committed_digests(path)["result_sha256"]
+    if state.result_sha256 != digest:
+        states.pop(result.slide_id)
+    return reviews.record(result.slide_id, digest)
 
 
 def _check_id(result: SlideResult, path: Path) -> None:

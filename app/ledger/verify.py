@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from aggregate.result import SlideStatus
 from aggregate.result_folder import SUFFIX, committed_digests, load_summary, result_path
@@ -28,7 +29,8 @@ class Verification:
     """`results`: result name -> its problems, empty where it is whole. `audit`, `table`: what is wrong with the audit
     log, and with rows of slides that have no result. `notes` are told and are no fault. `head`: of the audit log.
     `mixed`: where results of several models or settings stand side by side, how many of each. `missing`: slides that
-    runs here were asked for and that have no row yet, as those of a part that was not run."""
+    runs here were asked for and that have no row yet, as those of a part that was not run. `reviews`: what is wrong
+    with the `signed` records of people, which are not of this room; `people` is whether the log knows of any."""
 
     results: dict[str, list[str]]
     audit: list[str]
@@ -37,6 +39,9 @@ class Verification:
     head: str = ""
     missing: tuple[str, ...] = ()
     mixed: dict[str, int] = field(default_factory=dict)
+    reviews: list[str] = field(default_factory=list)
+    signed: int = 0
+    people: bool = False
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -44,7 +49,7 @@ class Verification:
 
     @property
     def is_whole(self) -> bool:
-        return not (self.broken or self.audit or self.table)
+        return not (self.broken or self.audit or self.table or self.reviews)
 
 
 def verify_results(folder: Path, head: str = "") -> Verification:
@@ -72,20 +77,34 @@ def verify_results(folder: Path, head: str = "") -> Verification:
             problems += _unvouched(folder / name, chain)
     table = stored.flaws + _unaccounted(stored, chain)
     return Verification(
-        checked, chain.problems, chain.notes, table, chain.head, _missing(folder, stored), _mixed(stored)
+        checked,
+        chain.problems,
+        chain.notes,
+        table,
+        chain.head,
+        _missing(folder, stored),
+        _mixed(stored),
+        people=bool(chain.sealing or chain.sealed),
     )
 
 
 def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
     """What was found and repaired, as lines or as one JSON object."""
     if as_json:
-        facts = {"broken": found.broken, "table": found.table, "audit": found.audit, "notes": found.notes}
+        facts: dict[str, Any] = {
+            "broken": found.broken,
+            "table": found.table,
+            "audit": found.audit,
+            "notes": found.notes,
+        }
         facts["missing"], facts["mixed"] = list(found.missing), found.mixed
+        facts["reviews"], facts["signed"] = found.reviews, found.signed
         return json.dumps({"results": len(found.results), **facts, "repairs": repairs, "head": found.head})
     lines = [f"{name}: {problem}" for name, problems in found.broken.items() for problem in problems]
     lines += found.table
     lines += [f"{AUDIT}: {problem}" for problem in found.audit]
     lines += [f"{AUDIT}: note: {note}" for note in found.notes]
+    lines += found.reviews
     lines += [f"repaired: {repair}" for repair in repairs]
     if found.missing:
         named = ", ".join(found.missing[:_NAMED]) + (", ..." if len(found.missing) > _NAMED else "")
@@ -95,6 +114,9 @@ def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
         lines.append(f"note: {SLIDES_CSV} holds results of several models or settings: {parts}")
     whole = len(found.results) - len(found.broken)
     lines.append(f"{len(found.results)} results: {whole} whole and unaltered, {len(found.broken)} broken")
+    if found.signed or found.reviews:
+        state = "not as they were signed" if found.reviews else "whole and unaltered"
+        lines.append(f"{found.signed} signed records: {state}")
     if found.head:
         lines.append(f"head of {AUDIT}: {found.head}")
     return "\n".join(map(visible, lines))

@@ -1,8 +1,9 @@
-"""Reports of stored results: one module a format, and the table of a cohort. They read a SlideResult, nothing else."""
+"""Reports of stored results: one module a format, and the table of a cohort. They read a
+SlideResult and what people decided on it, nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aggregate.result import SlideResult
@@ -14,17 +15,18 @@ from app.reports.html_report import render_html
 from app.reports.json_report import render_json
 from app.reports.names import report_stem
 from app.reports.pdf_report import render_pdf
+from app.review.records import ReviewState, SlideRecord
 from wsi.errors import UsageError
 from wsi.files.writing import unwritable, write_file
 from wsi.text import plain
 
 __all__ = ["FORMATS", "MEDIA_TYPES", "render", "write_cohort", "write_report"]
 
-_RENDERERS: dict[str, Callable[[SlideResult], bytes]] = {
+_RENDERERS: dict[str, Callable[[SlideResult, SlideRecord | None], bytes]] = {
     "html": render_html,
     "pdf": render_pdf,
     "json": render_json,
-    "csv": render_csv,
+    "csv": lambda result, _record: render_csv(result),
     "geojson": render_geojson,
 }
 FORMATS: tuple[str, ...] = tuple(_RENDERERS)
@@ -37,34 +39,52 @@ MEDIA_TYPES: dict[str, str] = {
 }
 
 
-def render(result: SlideResult, fmt: str, *, whole_canvas: bool = False) -> bytes:
-    """One report, as the bytes of its file; `whole_canvas` is for GeoJSON. Raises UsageError for an unknown format."""
+def render(result: SlideResult, fmt: str, record: SlideRecord | None = None, *, whole_canvas: bool = False) -> bytes:
+    """One report, as the bytes of its file; `record` is what people decided, `whole_canvas` is for GeoJSON.
+
+    Raises UsageError for an unknown format.
+    """
     if fmt not in _RENDERERS:
         raise UsageError(f"there is no report format {plain(fmt)!r}", hint=f"choose from {', '.join(FORMATS)}")
-    return render_geojson(result, whole_canvas=whole_canvas) if fmt == "geojson" else _RENDERERS[fmt](result)
+    if fmt == "geojson":
+        return render_geojson(result, record, whole_canvas=whole_canvas)
+    return _RENDERERS[fmt](result, record)
 
 
 def write_report(
-    result: SlideResult, out_dir: Path, formats: Sequence[str] = FORMATS, *, whole_canvas: bool = False
+    result: SlideResult,
+    out_dir: Path,
+    formats: Sequence[str] = FORMATS,
+    record: SlideRecord | None = None,
+    *,
+    whole_canvas: bool = False,
 ) -> list[Path]:
     """Writes `<slide_id>.<format>` for each format and returns the files; `names.report_stem` tells the exceptions.
+    `record` is what people decided on the result.
 
     Each file appears whole or not at all. Raises UsageError (format), StoreError (a slide id that is no file name),
     OutputUnwritableError.
     """
     stem = report_stem(result.slide_id)
-    return [_write(out_dir / f"{stem}.{fmt}", render(result, fmt, whole_canvas=whole_canvas)) for fmt in formats]
+    rendered = ((fmt, render(result, fmt, record, whole_canvas=whole_canvas)) for fmt in formats)
+    return [_write(out_dir / f"{stem}.{fmt}", content) for fmt, content in rendered]
 
 
-def write_cohort(slides: Iterable[SlideResult | SlideRow], out_dir: Path, formats: Sequence[str] = ()) -> list[Path]:
+def write_cohort(
+    slides: Iterable[SlideResult | SlideRow],
+    out_dir: Path,
+    formats: Sequence[str] = (),
+    states: Mapping[str, ReviewState] | None = None,
+) -> list[Path]:
     """Writes `cohort.csv` and `cohort.html`; the page links to reports of `formats` in the same folder.
 
-    Takes results or rows (rows also tell of slides that failed). Raises OutputUnwritableError.
+    Takes results or rows (rows also tell of slides that failed); `states` is how far people are, by slide id. Raises
+    OutputUnwritableError.
     """
     rows = [SlideRow.of_result(slide) if isinstance(slide, SlideResult) else slide for slide in slides]
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        return write_cohort_table(rows, out_dir, formats)
+        return write_cohort_table(rows, out_dir, formats, states or {})
     except OSError as error:
         raise unwritable(out_dir.name, error) from error
 

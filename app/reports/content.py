@@ -17,6 +17,8 @@ from app.presentation import figures, words
 from app.presentation.colours import class_colours
 from app.presentation.tissue import TissueShare, tissue_shares
 from app.presentation.words import ConfidenceLevel, Reason
+from app.reports.reviewed import ReviewContent, describe_review
+from app.review.records import SlideRecord
 from wsi.text import plain
 
 _DRAWN_SLIDE = "This slide was drawn by a program."
@@ -60,11 +62,12 @@ class ReportContent:
     digests: Section
     limits: tuple[str, ...]
     never_shown: tuple[str, ...]
+    review: ReviewContent
     research_use: str = words.RESEARCH_USE
 
 
-def describe(result: SlideResult) -> ReportContent:
-    """The content of one slide's report."""
+def describe(result: SlideResult, record: SlideRecord | None = None) -> ReportContent:
+    """The content of one slide's report; `record` is what people decided on it."""
     decision = result.decision
     undetermined = decision.call == UNDETERMINED
     model = result.provenance.model
@@ -87,6 +90,7 @@ def describe(result: SlideResult) -> ReportContent:
         digests=_digests(result),
         limits=_listed(model.limits),
         never_shown=_listed(model.never_shown),
+        review=describe_review(record),
     )
 
 

@@ -21,16 +21,20 @@ from aggregate.result import SlideResult
 from app.presentation.colours import NOT_RECOGNISED, class_colours, rgb
 from app.presentation.words import class_title
 from app.reports.regions import Region, connected_regions
+from app.review.geojson import drawn_features
+from app.review.records import SlideRecord
 from wsi.spacing import area_mm2
 
 WITHOUT_CALL = "Tissue without a call"
 _NAMESPACE = uuid.UUID("6d3c61f5-5be2-4a53-9f4b-9d5f0cf1c7a4")
 
 
-def render_geojson(result: SlideResult, *, whole_canvas: bool = False) -> bytes:
-    """The regions of one slide as an ASCII GeoJSON feature collection, counted from the corner of the scanned part, or
-    with `whole_canvas` from that of the slide's canvas, as OpenSlide counts."""
+def render_geojson(result: SlideResult, record: SlideRecord | None = None, *, whole_canvas: bool = False) -> bytes:
+    """The regions of one slide as an ASCII GeoJSON feature collection, those that people drew last; counted from the
+    corner of the scanned part, or with `whole_canvas` from that of the slide's canvas, as OpenSlide counts."""
     x, y, width, height = scanned_part(result)
+    corner_px = (0, 0) if whole_canvas else (x, y)
+    palette = class_colours(result.classes, result.background, result.tissues)
     collection = {
         "type": "FeatureCollection",
         "pulmoscope": {
@@ -38,7 +42,7 @@ def render_geojson(result: SlideResult, *, whole_canvas: bool = False) -> bytes:
             "scanned_part_px": {"x": x, "y": y, "width": width, "height": height},
             "canvas_px": result.slide.size_px,
         },
-        "features": list(_features(result, (0, 0) if whole_canvas else (x, y))),
+        "features": [*_features(result, corner_px), *drawn_features(record, corner_px, result.slide.mpp, palette)],
     }
     return (json.dumps(collection, allow_nan=False) + "\n").encode("ascii")
 

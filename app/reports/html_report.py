@@ -9,6 +9,7 @@ from aggregate.result import SlideResult
 from app.presentation import charts, figures
 from app.reports.content import describe
 from app.reports.heatmap_picture import draw_heatmap
+from app.review.records import SlideRecord
 
 if TYPE_CHECKING:
     import jinja2
@@ -17,11 +18,11 @@ _BAR_PX = 850
 _PICTURE_MAX_HEIGHT_PX = 470
 
 
-def render_html(result: SlideResult) -> bytes:
-    """The report of one slide as UTF-8 HTML."""
+def render_html(result: SlideResult, record: SlideRecord | None = None) -> bytes:
+    """The report of one slide as UTF-8 HTML; `record` is what people decided on it."""
     import markupsafe
 
-    content = describe(result)
+    content = describe(result, record)
     picture = draw_heatmap(result)
     pie = (
         ""

@@ -12,14 +12,18 @@ import numpy as np
 from aggregate.result import SlideResult
 from app.presentation import words
 from app.presentation.tissue import tissue_shares
+from app.reports.reviewed import review_facts
+from app.review.records import SlideRecord
 
 SCHEMA = "pulmoscope-slide-report"
 SCHEMA_VERSION = 1
 
 
-def render_json(result: SlideResult) -> bytes:
-    """The report of one slide as ASCII JSON; any other character is escaped, invisible marks included."""
-    return (json.dumps(_jsonable(_document(result)), indent=2, allow_nan=False) + "\n").encode("ascii")
+def render_json(result: SlideResult, record: SlideRecord | None = None) -> bytes:
+    """The report of one slide as ASCII JSON; any other character is escaped, invisible marks included. `record` is what
+    people decided on it."""
+    document = {**_document(result), "review": review_facts(record)}
+    return (json.dumps(_jsonable(document), indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
 def _document(result: SlideResult) -> dict[str, Any]:

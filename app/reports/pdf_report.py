@@ -14,6 +14,7 @@ from app.presentation.colours import INK
 from app.reports.content import ReportContent, Section, describe
 from app.reports.heatmap_picture import HeatmapPicture, draw_heatmap
 from app.reports.pdf_text import marked
+from app.review.records import SlideRecord
 
 if TYPE_CHECKING:
     from reportlab.platypus import Flowable, Table
@@ -27,14 +28,15 @@ _PICTURE_MAX_HEIGHT = 76 * _MM
 _DETAILS_HEIGHT = 150 * _MM  # the tables start on a page of their own where less than this is left
 _LABEL_SHARE = 0.36
 _ACCENT, _SOFT, _LINE, _WASH = "#1F5F7A", "#5B6675", "#DFE3E8", "#F5F7F9"
+_GREEN = "#1C5C46"
 _AMBER, _AMBER_WASH = "#D99A1C", "#FFFAF0"
 
 
-def render_pdf(result: SlideResult) -> bytes:
-    """The report of one slide as PDF; the same result gives the same bytes."""
+def render_pdf(result: SlideResult, record: SlideRecord | None = None) -> bytes:
+    """The report of one slide as PDF; the same result and record (what people decided on it) give the same bytes."""
     from reportlab.platypus import SimpleDocTemplate
 
-    content = describe(result)
+    content = describe(result, record)
     buffer = io.BytesIO()
     document = SimpleDocTemplate(
         buffer,
@@ -60,7 +62,13 @@ def _story(content: ReportContent, result: SlideResult) -> list[Flowable]:
 
     story = _masthead(content) + _call(content)
     story += [_pictures(content, result), _key(content), Spacer(1, 4 * _MM)]
-    story += [*_reasons(content), *_tissue(content), _sign_off(), Spacer(1, 5 * _MM), CondPageBreak(_DETAILS_HEIGHT)]
+    story += [
+        *_reasons(content),
+        *_tissue(content),
+        *_sign_off(content),
+        Spacer(1, 5 * _MM),
+        CondPageBreak(_DETAILS_HEIGHT),
+    ]
     never_shown = ("; ".join(content.never_shown),) if content.never_shown else ()
     lists = _list("Limits of the model", content.limits) + _list("What the model was never shown", never_shown)
     return story + _tables(content) + lists
@@ -98,6 +106,7 @@ def _call(content: ReportContent) -> list[Flowable]:
             leading=27,
         ),
         _text(marked(content.confidence), size=9.5),
+        _text(f"<b>{marked(content.review.status)}</b>", size=9.5, color=_GREEN if content.review.signed else INK),
         Spacer(1, 5 * _MM),
     ]
 
@@ -198,12 +207,16 @@ def _list(title: str, items: tuple[str, ...]) -> list[Flowable]:
     return [KeepTogether([_heading(title), *lines]), Spacer(1, 4 * _MM)]
 
 
-def _sign_off() -> Flowable:
+def _sign_off(content: ReportContent) -> list[Flowable]:
+    """What people decided; where nobody signed, room to write in."""
     from reportlab.platypus import KeepTogether
 
+    parts = [part for title, rows in content.review.readings for part in _table(Section(title, rows))]
+    if content.review.signed:
+        return parts
     reading = _line_to_fill(["Own reading of the slide"], [_WIDTH])
     signature = _line_to_fill(["Name and signature", "", "Date"], [_WIDTH * 0.62, _GAP, _WIDTH * 0.38 - _GAP])
-    return KeepTogether([_heading("The person who decides"), reading, signature])
+    return [*parts, KeepTogether([_heading("The person who decides"), reading, signature])]
 
 
 def _line_to_fill(labels: list[str], widths: list[float]) -> Table:

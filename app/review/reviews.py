@@ -15,11 +15,14 @@ from sqlalchemy import Connection, insert
 from app.ledger.audit import AuditEvent, AuditLog, current_user
 from app.ledger.locks import prepare_locks
 from app.presentation import words
-from app.review import seals, tables
-from app.review.address import database_url
+from app.review import seals
 from app.review.canonical import canonical, comment, now, text_digest
-from app.review.database import REVIEWS, Database
 from app.review.drawing import Points, fitted
+from app.review.kept import tables
+from app.review.kept.address import database_url
+from app.review.kept.database import REVIEWS, Database
+from app.review.kept.rows import last_link, load_record, person_columns, signature_number, written_rings
+from app.review.kept.states import load_states
 from app.review.people import Person, check_may_decide
 from app.review.records import (
     Addendum,
@@ -35,8 +38,6 @@ from app.review.records import (
     Verdict,
     called,
 )
-from app.review.rows import last_link, load_record, person_columns, signature_number, written_rings
-from app.review.states import load_states
 from app.review.turns import is_blind, progress, seen_by, turn_of
 from wsi.errors import ReviewConflictError, SignedError, UsageError
 from wsi.text import plain
@@ -58,6 +59,13 @@ class Reviews:
         self.results = results
         self.database = database
         self.second_reading = second_reading
+
+    def check(self) -> None:
+        """Raises ReviewError where a server does not answer. A file that cannot be read is told beside the slides: they
+        can be looked at without it."""
+        if self.database.is_server:
+            with self.database.reading():
+                pass
 
     def states(
         self, slide_ids: Collection[str] | None = None, *, seen_by: Person | None = None
@@ -172,7 +180,8 @@ class Reviews:
     ) -> Region:
         with self._turn(case, by) as (connection, reading):
             before = next((one for one in reading.regions if one.region_id == region_id), None)
-            if region_id is not None and (before.version if before else 0) != seen:
+            known = max((one.version for one in reading.drawn if one.region_id == region_id), default=0)
+            if region_id is not None and (before.version if before else known) != seen:
                 raise ReviewConflictError("this region was changed or removed meanwhile", hint="look again")
             if before is None and (told is None or len(reading.regions) >= MAX_REGIONS):
                 raise UsageError("there is no such region, or there are too many", hint=f"{MAX_REGIONS} are kept")

@@ -35,11 +35,12 @@ def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBA
     `more` are further fields of `Site`. Prints one line that holds the address, the key of this launch in it: nobody
     gets in without.
 
-    Raises OutputBusyError where the port is taken.
+    Raises OutputBusyError where the port is taken, UsageError and ReviewError for a database that cannot be used.
     """
     with listen(host, port) as listening:
         port = listening.getsockname()[1]
         site = default_site(results, slides, **more)
+        site.reviews.check()
         server = make_server(site, port, host)
         print(f"pulmoscope is at {site.key.address(host, port)} (stop it with Ctrl+C)", flush=True)
         server.run(sockets=[listening])

@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from app.review.address import connect_arguments, shown
+from app.review.kept.address import connect_arguments, shown
 from wsi.errors import OutputUnwritableError, ReviewError
 from wsi.files.reading import is_regular
 from wsi.files.writing import unwritable
@@ -27,7 +27,7 @@ from wsi.text import plain
 
 REVIEWS = "reviews.sqlite"
 HEAD = "0001"
-_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATIONS = Path(__file__).parent.parent / "migrations"
 _PATIENCE_S = 15
 _WRITES = "pulmoscope_writes"
 # Any number that nobody else uses: who writes holds it until the transaction ends.
@@ -53,6 +53,11 @@ class Database:
     def told(self) -> str:
         """How to name it to a person: never with its password."""
         return self._where.name if isinstance(self._where, Path) else shown(self._where)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is PostgreSQL."""
+        return not isinstance(self._where, Path)
 
     @property
     def is_there(self) -> bool:

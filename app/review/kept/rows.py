@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from app.review import tables
+from app.review.kept import tables
 from app.review.people import Identity, Person, Role
 from app.review.records import (
     Addendum,

@@ -1,0 +1,49 @@
+"""Words and options that several commands take, and what no word may be: empty."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wsi.errors import UsageError
+
+_EMPTY_HINT = "leave it out; or is a shell variable not set?"
+
+
+class _NotEmpty(click.Path):
+    """A path. An empty one would be the current folder: all slides below it would be run, results land in it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            raise UsageError(f"{_named(param)} is empty", hint=_EMPTY_HINT)
+        return super().convert(value, param, ctx)
+
+
+class _Word(click.types.StringParamType):
+    """A word. An empty one would pass for an option that was not given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            raise UsageError(f"{_named(param)} is empty", hint=_EMPTY_HINT)
+        return super().convert(value, param, ctx)
+
+
+def _named(param: click.Parameter | None) -> str:
+    return param.opts[0] if isinstance(param, click.Option) else "an argument"
+
+
+PATH = _NotEmpty(path_type=Path)
+WORD = _Word()
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+AUDIT_KEY = click.option(
+    "--audit-key", type=PATH, metavar="FILE", help="Seal and check the audit log with this key (32 bytes or more)."
+)
+DATABASE = click.option(
+    "--database",
+    type=WORD,
+    metavar="URL",
+    help="PostgreSQL that holds what people decide (or PULMOSCOPE_DATABASE); default: a file beside the results.",
+)
+MODEL = click.option("--model", type=WORD, default=None, metavar="NAME|DIR", help="Packaged model or model folder.")

@@ -1,0 +1,1 @@
+"""What commands do with what people decided; the words of `pulmoscope review` are in `group`."""

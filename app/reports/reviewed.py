@@ -1,0 +1,101 @@
+"""What people decided, as reports tell it: one line on who signed, a table a reading, and the same for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from app.review import words
+from app.review.records import Reading, Region, SlideRecord, person_facts
+from wsi.text import plain
+
+_MAX_COMMENT = 2000
+
+
+@dataclass(frozen=True)
+class ReviewContent:
+    """`status` is one line; `readings` are (title, rows of name and text), plain text, empty where nobody decided."""
+
+    status: str
+    signed: bool
+    readings: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+def describe_review(record: SlideRecord | None) -> ReviewContent:
+    """The words on a record; None: nobody decided."""
+    told = [one for one in record.readings if one.decision] if record else []
+    final = record.final if record else None
+    status = words.status_in_words(final)
+    if final is not None and record is not None and record.differ and final.signature is None:
+        status = "unsigned: two signed readings differ, and there is no consensus yet"
+    tables = tuple((words.reading_title(one.name), _rows(one)) for one in told)
+    return ReviewContent(status[0].upper() + status[1:] + ".", bool(final and final.signature), tables)
+
+
+def review_facts(record: SlideRecord | None) -> dict[str, Any]:
+    """The record for programs: every version, every digest."""
+    if record is None or record.final is None:
+        return {"status": "unreviewed", "in_words": describe_review(record).status, "readings": []}
+    final = record.final
+    return {
+        "status": str(final.status),
+        "in_words": describe_review(record).status,
+        "call": final.call,
+        "readings": [_reading_facts(one) for one in record.readings],
+        "signed_for_earlier_results": [one.digest for one in record.earlier],
+    }
+
+
+def _rows(reading: Reading) -> tuple[tuple[str, str], ...]:
+    decision = reading.decision
+    assert decision is not None
+    rows = [("Decision", words.decision_in_words(decision)), ("Comment", plain(decision.comment, _MAX_COMMENT))]
+    rows.append(("Regions", _regions_in_words(reading.regions)))
+    if signature := reading.signature:
+        signed = words.signed_in_words(signature).removeprefix("signed ")
+        rows += [("Signed", signed), ("Record, SHA-256", signature.digest)]
+    else:
+        rows.append(("Signed", "not signed"))
+    rows += [("Addendum", words.addendum_in_words(one)) for one in reading.addenda]
+    return tuple(row for row in rows if row[1])
+
+
+def _regions_in_words(regions: tuple[Region, ...]) -> str:
+    """``3 drawn: Tumour 2, without a class 1``."""
+    if not regions:
+        return ""
+    counts = Counter(plain(one.class_name) or "without a class" for one in regions)
+    return f"{len(regions)} drawn: " + ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+def _reading_facts(reading: Reading) -> dict[str, Any]:
+    return {
+        "reading": str(reading.name),
+        "status": str(reading.status),
+        "call": reading.call,
+        "decisions": [one.content() for one in reading.decisions],
+        "regions": [one.content() for one in reading.regions],
+        "signature": _signature_facts(reading),
+        "addenda": [
+            {"text": one.text, "call": one.call, "by": person_facts(one.by), "at": one.at, "sha256": one.digest}
+            for one in reading.addenda
+        ],
+    }
+
+
+def _signature_facts(reading: Reading) -> dict[str, Any] | None:
+    if (made := reading.signature) is None:
+        return None
+    return {
+        "by": person_facts(made.by),
+        "at": made.at,
+        "sha256": made.digest,
+        "previous_sha256": made.previous,
+        "decision_sha256": made.content_sha256,
+        "slide_sha256": made.slide_sha256,
+        "result_sha256": made.result_sha256,
+        "model_sha256": made.model_sha256,
+        "screen_sha256": made.screen_sha256,
+        "screen": made.screen,
+    }
