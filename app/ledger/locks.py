@@ -15,6 +15,7 @@ from pathlib import Path
 from app.ledger.aside import set_aside
 from wsi.errors import OutputUnwritableError
 from wsi.files.reading import is_folder, is_regular
+from wsi.files.writing import unwritable
 from wsi.process.waits import tell_wait
 
 LOCKS = ".locks"
@@ -199,6 +200,4 @@ def _open_in(folder: int, name: str) -> int | None:
 
 
 def _unwritable(out_dir: Path, error: OSError) -> OutputUnwritableError:
-    return OutputUnwritableError(
-        f"cannot write to {out_dir}: {error.strerror}", hint="free space, bring it back, or choose another --out"
-    )
+    return unwritable(f"to {out_dir}", error, "free space, bring it back, or choose another --out")

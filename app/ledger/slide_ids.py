@@ -4,14 +4,13 @@ tells no name; the last line of an id counts, since a slide may move."""
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.ledger.lines import append_line
-from wsi.errors import OutputUnwritableError
+from wsi.files.reading import parse_json, read_regular
+from wsi.files.writing import unwritable
 
 SLIDE_IDS = ".ids.jsonl"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -32,26 +31,20 @@ def add_slide_ids(out: Path, entries: Iterable[tuple[str, str]]) -> None:
     try:
         append_line(out / SLIDE_IDS, "\n".join(lines), durable=True)
     except OSError as error:
-        raise OutputUnwritableError(
-            f"cannot write {out / SLIDE_IDS}: {error.strerror}", hint="free space or choose another --out"
-        ) from error
+        raise unwritable(str(out / SLIDE_IDS), error) from error
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path) -> list[bytes]:
     try:
-        # A link or a pipe in its place is none of ours.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_regular(path, _MAX_BYTES).splitlines()
     except FileNotFoundError:
-        return
-    with os.fdopen(handle, "rb") as file:
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            yield from file.read(_MAX_BYTES).splitlines()
+        return []
 
 
 def _entry(line: bytes) -> Iterator[tuple[str, str]]:
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
+        entry = parse_json(line)
+    except ValueError:
         return
     if isinstance(entry, dict):
         slide_id, key = entry.get("slide_id"), entry.get("path_sha256")

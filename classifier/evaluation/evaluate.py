@@ -29,9 +29,9 @@ from classifier.familiarity import not_turned_away
 from classifier.model import TileModel, TilePredictions
 from classifier.model_folder.card import ModelCard
 from classifier.progress import ProgressCallback, quiet
-from wsi.errors import DatasetError, OutputUnwritableError
+from wsi.errors import DatasetError
 from wsi.files.csv_cells import csv_line, inert
-from wsi.files.writing import replace_file, write_file
+from wsi.files.writing import replace_file, unwritable, write_file
 
 PREDICTIONS_FILE = "predictions.csv"
 METRICS_FILE = "metrics.json"
@@ -203,7 +203,7 @@ def _write(out: Path, evaluation: Evaluation, tiles: TileSet, predictions: TileP
         _write_predictions(out / PREDICTIONS_FILE, tiles, predictions)
         write_file(out / METRICS_FILE, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
     except OSError as error:
-        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
+        raise unwritable(f"to {out}", error, "choose another --out") from error
 
 
 def _write_predictions(path: Path, tiles: TileSet, predictions: TilePredictions) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from classifier.model_folder.card import (
     CARD_FILE,
@@ -21,6 +19,7 @@ from classifier.model_folder.card import (
     ModelCard,
 )
 from wsi.errors import ModelDigestError, ModelError, ModelNotFoundError, UsageError
+from wsi.files.reading import parse_json, read_regular
 from wsi.files.writing import write_file
 
 MIB = 2**20
@@ -83,8 +82,8 @@ def read_values(folder: Path, name: str) -> tuple[Any, str]:
     """What a card's JSON says, and its SHA-256. Raises ModelError."""
     content = _read_file(folder, name)
     try:
-        values = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        values = parse_json(content)
+    except ValueError as error:
         raise ModelError(f"{name} is not JSON", hint="get the model again from its maker") from error
     return values, hashlib.sha256(content).hexdigest()
 
@@ -137,19 +136,12 @@ def _refuse_strangers(folder: Path, known: set[str]) -> None:
 def _read_file(folder: Path, name: str) -> bytes:
     """A regular file's bytes, links not followed, size bounded before a byte is read."""
     try:
-        handle = os.open(folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        return read_regular(folder / name, MAX_BYTES[name])
     except FileNotFoundError as error:
         raise ModelError(f"{name} is missing", hint="get the model again from its maker") from error
     except OSError as error:
-        raise ModelError(f"{name} is a link or cannot be read", hint="copy the file itself there") from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{name} is not a regular file")
-        if status.st_size > MAX_BYTES[name]:
-            raise ModelError(f"{name} is larger than {MAX_BYTES[name] // MIB} MiB")
-        return file.read(MAX_BYTES[name] + 1)
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number")
+        if error.errno == errno.EFBIG:
+            raise ModelError(f"{name} is larger than {MAX_BYTES[name] // MIB} MiB") from error
+        raise ModelError(
+            f"{name} is a link, not a regular file, or cannot be read", hint="copy the file itself there"
+        ) from error

@@ -29,7 +29,8 @@ from classifier.training.package import Origin, Packaged, package
 from classifier.training.probe import probe
 from classifier.training.recipe import TrainConfig
 from classifier.training.request import TrainRequest
-from wsi.errors import DatasetError, OutputUnwritableError, UsageError
+from wsi.errors import DatasetError, UsageError
+from wsi.files.writing import unwritable
 
 WORK_FOLDER = ".training"
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -101,7 +102,7 @@ def train(
         card = write_folder(out, card, packaged.contents)
         shutil.rmtree(work)
     except OSError as error:
-        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
+        raise unwritable(f"to {out}", error, "choose another --out") from error
     return card
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from app.reports.evaluation.page import report_html
 from classifier.evaluation.findings import Evaluation
-from wsi.errors import OutputUnwritableError
-from wsi.files.writing import write_file
+from wsi.files.writing import unwritable, write_file
 
 REPORT_FILE = "report.html"
 
@@ -19,5 +18,5 @@ def write_evaluation(evaluation: Evaluation, out: Path) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         write_file(path, report_html(evaluation).encode())
     except OSError as error:
-        raise OutputUnwritableError(f"cannot write to {out}: {error.strerror}", hint="choose another --out") from error
+        raise unwritable(f"to {out}", error, "choose another --out") from error
     return path

@@ -31,7 +31,8 @@ from classifier.training.encoder.request import ImportRequest
 from classifier.training.encoder.source import Source, read_source
 from classifier.training.encoder.timm_door import export_timm, is_timm
 from tiler.spec import TileSpec
-from wsi.errors import ModelError, OutputUnwritableError, UsageError
+from wsi.errors import ModelError, UsageError
+from wsi.files.writing import unwritable
 
 Warn = Callable[[str], None]
 
@@ -64,9 +65,7 @@ def import_model(request: ImportRequest, warn: Warn) -> EncoderCard | ModelCard:
             return write_folder(request.out, card, {NETWORK_FILE: taken.content})
         return write_encoder(request.out, _encoder_card(taken, source, request), taken.content)
     except OSError as error:
-        raise OutputUnwritableError(
-            f"cannot write to {request.out}: {error.strerror}", hint="choose another"
-        ) from error
+        raise unwritable(f"to {request.out}", error, "choose another --out") from error
 
 
 def _taken(source: Source, request: ImportRequest, limits: TrialLimits) -> _Taken:
