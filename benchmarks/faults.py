@@ -23,7 +23,17 @@ from tests.faults.writes import fail_each_write
 
 # What commands and pages load when they come to need it.
 _LOADED = (
-    *("zarr", "altair", "jinja2", "vl_convert", "streamlit.testing.v1", "app.cli", "app.commands.report"),
+    *(
+        "zarr",
+        "pandas",
+        "pyarrow",
+        "altair",
+        "jinja2",
+        "vl_convert",
+        "streamlit.testing.v1",
+        "app.cli",
+        "app.commands.report",
+    ),
     *("app.commands.run", "app.ledger.repair", "app.viewer.server", "app.viewer.pages.router"),
     *("app.viewer.pages.slide.page", "app.viewer.pages.worklist.page", "app.viewer.pages.analyse.page"),
 )

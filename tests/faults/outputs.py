@@ -377,7 +377,7 @@ def _commands(place: Place, slides: Path, *, whole: bool) -> Iterator[tuple[str,
         ("verify", ["verify", out, "--repair"]),
         ("run", run),
     ):
-        yield name, (lambda argv=argv: main(argv)) if argv else (lambda: _look_around(place.out))
+        yield name, (lambda argv=argv: main(argv)) if argv else (lambda: _look_around(place.out, guarded=whole))
 
 
 def _main(argv: list[str]) -> None:
@@ -396,12 +396,16 @@ def _main_without_workers(argv: list[str]) -> None:
     _main(argv)
 
 
-def _look_around(out: Path) -> None:
-    """The viewer's list and the page and tiles of every slide in it, without a browser."""
+def _look_around(out: Path, *, guarded: bool) -> None:
+    """The viewer's list and the page and tiles of every slide in it, without a browser; the slides themselves, which
+    nobody changed, are opened here unless `guarded`."""
     import logging
 
+    from streamlit.components.v2 import component_manager
     from streamlit.testing.v1 import AppTest
 
+    from app.slides.guarded import GuardedSlides
+    from app.slides.looking import Shelf
     from app.viewer import site as viewer_site
     from app.viewer.catalog import list_entries
     from app.viewer.server import SCRIPT
@@ -409,6 +413,11 @@ def _look_around(out: Path) -> None:
     from app.viewer.tiles.tokens import Grant
 
     logging.disable(logging.CRITICAL)
+    # Whether any installed package brings components is asked anew for each page, for longer than all else takes.
+    component_manager.scan_component_manifests = list
+    if not guarded:
+        shelf = Shelf()
+        GuardedSlides.ask = lambda _, work, slide, *words: work(shelf.take(slide), *words)  # type: ignore[method-assign]
     site = Site(out)
     viewer_site.install(site)
     for query in [{}, *({"slide": entry.row.slide_id} for entry in list_entries(out))]:
