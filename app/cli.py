@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from app import exit_codes
-from app.commands.options import AUDIT_KEY, DATABASE, JSON, MODEL, PATH, WORD
+from app.commands.options import AUDIT_KEY, DATABASE, JSON, MODEL, PATH, SEED, WORD, Number
 from app.commands.review.group import review
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
@@ -88,9 +88,9 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--manifest", type=PATH, help="CSV with the columns slide[,mpp,label].")
 @MODEL
 @click.option("--site", type=WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
-@click.option("--mpp", type=float, help="um per px of level 0, for slides that state none.")
-@click.option("--mpp-override", type=float, help="um per px of level 0, whatever slides state.")
-@click.option("--overlap", type=float, default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
+@click.option("--mpp", type=Number(), help="um per px of level 0, for slides that state none.")
+@click.option("--mpp-override", type=Number(), help="um per px of level 0, whatever slides state.")
+@click.option("--overlap", type=Number(), default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
 @click.option(
     "--reader", type=WORD, default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`."
 )
@@ -105,11 +105,11 @@ def demo(out: Path, as_json: bool) -> None:
     "--resource", "resources", type=WORD, multiple=True, metavar="NAME=N", help="Dask workers must offer it: GPU=1."
 )
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
-@click.option("--memory", "memory_gb", type=click.FloatRange(0.5), default=4.0, show_default=True, help="GB a worker.")
+@click.option("--memory", "memory_gb", type=Number(0.5), default=4.0, show_default=True, help="GB a worker.")
 @click.option(
     "--slide-timeout",
     "slide_timeout_s",
-    type=click.FloatRange(1),
+    type=Number(1),
     default=3600.0,
     show_default=True,
     help="Seconds a slide.",
@@ -138,7 +138,7 @@ def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **o
 @click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True)
 @click.option("--model", "models", type=PATH, multiple=True, help="A model folder to offer beside the packaged ones.")
 @click.option("--site", "profiles", type=PATH, multiple=True, help="A site profile to offer.")
-@click.option("--max-upload", "max_upload_gb", type=click.FloatRange(0.001), default=20.0, help="GB of one upload.")
+@click.option("--max-upload", "max_upload_gb", type=Number(0.001), default=20.0, help="GB of one upload.")
 @DATABASE
 @click.option("--second-reading", is_flag=True, help="Two people read each slide, the second blind to the first.")
 def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_gb: float, **more: Any) -> None:
@@ -186,7 +186,7 @@ def report(results: Path, out: Path, formats: str, whole_canvas: bool, database:
 @click.option("--base", type=WORD, default=None, help="Start from efficientnet-lite0 (ImageNet), or from a model.")
 @click.option("--encoder", type=PATH, default=None, help="Train a head on an encoder that import-model brought.")
 @click.option("--epochs", type=click.IntRange(1, 1000), default=None, help="Default: as the recipe says.")
-@click.option("--seed", type=int, default=None, help="Default: 7.")
+@click.option("--seed", type=SEED, default=None, help="Default: 7.")
 def train(tiles: Path, out: Path, **options: Any) -> None:
     """Train a tile model on TILES: one folder a class, or a CSV.
 
@@ -201,8 +201,10 @@ def train(tiles: Path, out: Path, **options: Any) -> None:
 @cli.command("import-model")
 @click.argument("source", type=WORD)
 @click.option("--out", required=True, type=PATH, help="Folder to write: an encoder, or with --classes a model.")
-@click.option("--mpp", required=True, type=float, help="um per px that the network was trained at.")
-@click.option("--size", "size_px", type=int, default=None, help="Px a side of its tiles, where any will do.")
+@click.option("--mpp", required=True, type=Number(), help="um per px that the network was trained at.")
+@click.option(
+    "--size", "size_px", type=click.IntRange(1, 4096), default=None, help="Px a side of its tiles, where any will do."
+)
 @click.option("--mean", type=WORD, default=None, help="R,G,B of 0 to 1; default: as its maker says, or ImageNet's.")
 @click.option("--std", type=WORD, default=None, help="R,G,B; likewise.")
 @click.option("--licence", type=WORD, default=None, help="As the card is to say it.")
@@ -212,13 +214,15 @@ def train(tiles: Path, out: Path, **options: Any) -> None:
 @click.option("--gives", type=WORD, default=None, metavar="logits|probabilities", help="To be checked.")
 @click.option("--output", type=WORD, default=None, help="Tensor to take, where there are several, or an inner one.")
 @click.option("--pool", type=WORD, default=None, metavar="cls|mean|cls+mean", help="Of an output that is tokens.")
-@click.option("--prefix-tokens", type=int, default=None, help="Tokens before those of the image; default: 1.")
+@click.option(
+    "--prefix-tokens", type=click.IntRange(0, 1024), default=None, help="Tokens before those of the image; default: 1."
+)
 @click.option("--merge-external", is_flag=True, help="Take in weights that lie in a file beside SOURCE.")
 @click.option("--sha256", type=WORD, default=None, metavar="HEX", help="What SOURCE must have.")
 @click.option(
     "--memory",
     "memory_gb",
-    type=click.FloatRange(0.1),
+    type=Number(0.1),
     default=None,
     help="GB it may take; default: 4, and more for large files.",
 )
@@ -285,10 +289,10 @@ def verify(results: Path, repair: bool, head: str, audit_key: Path | None, datab
 @click.argument("inputs", nargs=-1, required=True, type=PATH)
 @click.option("--out", required=True, type=PATH, help="Folder of the site profile to write.")
 @MODEL
-@click.option("--mpp", type=float, help="um per px of level 0, for slides that state none.")
+@click.option("--mpp", type=Number(), help="um per px of level 0, for slides that state none.")
 @click.option(
     "--known-share",
-    type=click.FloatRange(0.05, 1.0),
+    type=Number(0.05, 1.0),
     default=0.5,
     show_default=True,
     help="Of the tissue, how much is taken to be of kinds that the model has learned.",
@@ -308,7 +312,7 @@ def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool,
 
 @cli.command()
 @click.argument("slide", type=PATH)
-@click.option("--mpp", type=float, help="um per px of level 0, if the slide does not say.")
+@click.option("--mpp", type=Number(), help="um per px of level 0, if the slide does not say.")
 @JSON
 def info(slide: Path, mpp: float | None, as_json: bool) -> None:
     """What the tool sees of a slide (or of a site profile), and nothing that it must not tell."""

@@ -35,9 +35,9 @@ _MAX_QUALITY = 100
 
 
 def number(text: str | None, low: float = -math.inf, high: float = math.inf) -> float | None:
-    """`text` as a finite number from `low` to `high`, else None."""
+    """`text` as a finite number from `low` to `high`, else None. `1_0`, which Python takes for 10, is none."""
     try:
-        value = float(text) if text is not None else math.nan
+        value = float(text) if text is not None and "_" not in text else math.nan
     except ValueError:
         return None
     return value if math.isfinite(value) and low <= value <= high else None

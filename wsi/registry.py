@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from wsi.readers import tiled_jpeg as tiff_reader
 from wsi.readers.examine import Advice, examine
 from wsi.readers.tiff_directory import FastPathDoubtError
 from wsi.slide import OTHER_IMAGES, Slide
+
+# What is left of `s3://` and its like in a path.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,10 @@ def check_file(path: Path) -> None:
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        if any(_SCHEME.fullmatch(part) for part in path.parts):
+            raise NotAFileError(
+                f"{path.name} is an address, not a file here", hint="copy the slide here first"
+            ) from error
         raise NotAFileError(f"{path.name} does not exist", hint="check the path") from error
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path.name} cannot be reached ({_reason(error)})") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from app.batch.job import SlideJob, absolute
 from app.batch.search import make_job
 from wsi.errors import UsageError
+from wsi.metadata import number
 from wsi.text import unescape
 
 _COLUMNS = ("slide", "mpp", "label")
@@ -38,7 +39,9 @@ def read_manifest(manifest: Path) -> list[SlideJob]:
 def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """(line, cells by column) of each row that says anything."""
     # Not splitlines(): a quoted cell may hold line ends, and U+2028, U+0085 and form feeds end no row.
-    rows = csv.reader(io.StringIO(_text(manifest), newline=""))
+    # Strict: a quote that is never closed would take all further lines into one cell.
+    rows = csv.reader(io.StringIO(_text(manifest), newline=""), strict=True)
+    line = 1
     try:
         header = _header(manifest, next(rows, []))
         line = rows.line_num + 1
@@ -50,7 +53,17 @@ def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 yield line, dict(zip(header, (cell.strip(" \t") for cell in cells), strict=False))
             line = rows.line_num + 1
     except csv.Error as error:
-        raise UsageError(f"manifest {manifest}, line {rows.line_num}: {error}", hint=_HINT) from error
+        raise _malformed(manifest, line, error) from error
+
+
+def _malformed(manifest: Path, line: int, error: csv.Error) -> UsageError:
+    """`line` is where the row begins: that of an open quote, not of the file's end."""
+    if "unexpected end of data" in str(error) or "expected after" in str(error):
+        return UsageError(
+            f"manifest {manifest}, line {line}: a quote that is not closed, or stands inside a cell",
+            hint='write a cell with quotes as "6"" x 4""", or without any',
+        )
+    return UsageError(f"manifest {manifest}, line {line}: {error}", hint=_HINT)
 
 
 def _text(manifest: Path) -> str:
@@ -101,11 +114,8 @@ def _path(folder: Path, slide: str) -> Path:
 def _mpp(manifest: Path, line: int, text: str) -> float | None:
     if not text:
         return None
-    try:
-        mpp = float(text)
-    except ValueError:
-        mpp = float("nan")
-    if not 0 < mpp < _MAX_MPP:
+    mpp = number(text)
+    if mpp is None or not 0 < mpp < _MAX_MPP:
         raise UsageError(
             f"manifest {manifest}, line {line}: mpp {text[:40]!r} is no pixel size in um", hint="write it as 0.25"
         )

@@ -1,4 +1,4 @@
-"""Words and options that several commands take, and what no word may be: empty."""
+"""Words, numbers and options that several commands take, and what is wrong usage in any of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import click
 
 from wsi.errors import UsageError
+from wsi.metadata import number
+from wsi.text import visible
 
+_MOST = 1e7
 _EMPTY_HINT = "leave it out; or is a shell variable not set?"
 
 
@@ -30,12 +33,26 @@ class _Word(click.types.StringParamType):
         return super().convert(value, param, ctx)
 
 
+class Number(click.FloatRange):
+    """A plain number in a range. Python also takes `nan`, which is in every range, and `1_0`, which looks like 1.0;
+    and nothing that is asked for here comes near ten million."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        given = number(str(value), -_MOST, _MOST)
+        if given is None:
+            raise UsageError(
+                f"{_named(param)} {visible(str(value))[:40]!r} is no number that can be meant", hint="write it as 0.25"
+            )
+        return super().convert(given, param, ctx)
+
+
 def _named(param: click.Parameter | None) -> str:
     return param.opts[0] if isinstance(param, click.Option) else "an argument"
 
 
 PATH = _NotEmpty(path_type=Path)
 WORD = _Word()
+SEED = click.IntRange(0, 2**31 - 1)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 AUDIT_KEY = click.option(
     "--audit-key", type=PATH, metavar="FILE", help="Seal and check the audit log with this key (32 bytes or more)."

@@ -25,6 +25,7 @@ from app.config import RunConfig
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import UsageError
+from wsi.metadata import number
 from wsi.process.cores import threads_within
 from wsi.spacing import FillIn
 from wsi.text import escape
@@ -188,10 +189,10 @@ def _amounts(resources: tuple[str, ...]) -> dict[str, float]:
     amounts = {}
     for text in resources:
         name, _, amount = text.partition("=")
-        try:
-            amounts[name] = float(amount)
-        except ValueError:
-            raise UsageError(f"--resource {text} is not NAME=NUMBER") from None
+        offered = number(amount, 0)
+        if not name or offered is None:
+            raise UsageError(f"--resource {text} is not NAME=NUMBER")
+        amounts[name] = offered
     return amounts
 
 

@@ -22,6 +22,7 @@ from classifier.dataset.split import SPLITS, TRAIN, VALIDATION, VALIDATION_SHARE
 from classifier.model_folder.card import is_class_name
 from tiler.spec import TileSpec
 from wsi.errors import DatasetError, SlideError, SlideTooLargeError
+from wsi.metadata import number
 from wsi.picture import read_picture
 from wsi.spacing import PLAUSIBLE_MPP
 from wsi.text import plain
@@ -196,9 +197,10 @@ def _read_rgb(record: TileRecord) -> NDArray[np.uint8]:
 
 
 def _from_csv(path: Path) -> TileSet:
+    row = 1
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
+            rows = csv.reader(file, strict=True)  # an open quote would take all further rows into one cell
             columns = _header(path.name, next(rows, []))
             root = path.parent.resolve()
             records = []
@@ -207,7 +209,9 @@ def _from_csv(path: Path) -> TileSet:
                 if any(cell.strip() for cell in cells):  # a spreadsheet leaves rows of commas
                     records.append(_csv_record(root, row, _by_column(columns, cells, row)))
                 row = rows.line_num + 1
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise DatasetError(f"{path.name}, row {row}: {error}", hint="is a quote not closed? save it again") from error
+    except UnicodeDecodeError as error:
         raise DatasetError(f"{path.name} is not a CSV in UTF-8", hint="save it as CSV again") from error
     except OSError as error:
         raise DatasetError(f"{path.name} cannot be read: {error.strerror}") from error
@@ -284,11 +288,8 @@ def _class_name(name: str, where: str) -> str:
 def _mpp(text: str, row: int) -> float | None:
     if not text:
         return None
-    try:
-        mpp = float(text)
-    except ValueError:
-        mpp = math.nan
-    if not PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1]:
+    mpp = number(text, *PLAUSIBLE_MPP)
+    if mpp is None:
         raise DatasetError(f"row {row} has the mpp {text!r}", hint="mpp is um per px, about 0.25 at 40x")
     return mpp
 

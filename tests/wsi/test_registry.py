@@ -43,6 +43,13 @@ def test_missing_path(tmp_path: Path, name: str) -> None:
         open_slide(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["s3://bucket/x.svs", "https://host/x.svs", "file:///data/x.svs"])
+def test_an_address_is_no_file(tmp_path: Path, name: str) -> None:
+    for path in (Path(name), tmp_path / name):
+        with pytest.raises(NotAFileError, match=r"^not-a-file: x\.svs is an address, not a file here; copy"):
+            open_slide(path)
+
+
 def test_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.svs")
     with pytest.raises(NotAFileError, match="pipe or device"):

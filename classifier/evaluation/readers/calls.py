@@ -81,14 +81,18 @@ def _rows(path: Path, classes: tuple[str, ...]) -> Iterator[_Row]:
         if path.stat().st_size > MAX_BYTES:
             raise DatasetError(f"{path.name} is larger than a table of calls can be")
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            reader = csv.DictReader(file, strict=True)
+            columns = list(reader.fieldnames or ())
+            if twice := [name for name in _COLUMNS if columns.count(name) > 1]:
+                raise DatasetError(f"{path.name} has the column {twice[0]} twice", hint="keep one of them")
+            missing = [name for name in _COLUMNS if name not in columns]
             if missing:
                 raise DatasetError(
                     f"{path.name} has no column {missing[0]}", hint=f"the columns are {','.join(_COLUMNS)}"
                 )
             for number, cells in enumerate(reader, start=2):
-                yield _row(path.name, number, cells, classes)
+                if any(cell.strip() for cell in cells.values() if isinstance(cell, str)):  # else left by a spreadsheet
+                    yield _row(path.name, number, cells, classes)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path.name} is not a CSV in UTF-8", hint="save it as CSV again") from error
     except OSError as error:

@@ -198,6 +198,19 @@ def test_a_column_twice_is_refused_before_labels_swap(tmp_path, header):
         listed(tmp_path, f"{header}\na.png,x,y\n", "a.png")
 
 
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('file,class\n"a.png,x\na.png,y\na.png,z\n', 2),
+        ('file,class\na.png,x\na.png,"y\na.png,z\n', 3),
+        ('"file,class\na.png,x\n', 1),
+    ],
+)
+def test_an_open_quote_is_told_with_its_row_and_takes_no_rows_along(tmp_path, text, row):
+    with pytest.raises(DatasetError, match=rf", row {row}: .*is a quote not closed"):
+        listed(tmp_path, text, "a.png")
+
+
 @pytest.mark.parametrize("name", ["é", "_x", "-x", "x/y", "x" * 61, "x\u200by"])
 def test_a_class_name_that_no_card_carries_is_refused_before_training(tmp_path, name):
     with pytest.raises(DatasetError, match="row 2 has a class name"):

@@ -170,3 +170,19 @@ def test_a_group_of_two_classes_has_no_right_call(tmp_path):
     path = write_csv(tmp_path / "readers.csv", HEADER, [("group 0", "R1", "adeno")])
     with pytest.raises(DatasetError, match="tiles of several classes"):
         read_readings(path, mixed)
+
+
+@pytest.mark.parametrize("header", ["case,reader,call,call", "case,case,reader,call", "case,reader,reader,call"])
+def test_a_column_twice_is_refused_before_calls_are_swapped(tmp_path, header):
+    (tmp_path / "r.csv").write_text(f"{header}\ngroup 0,R1,normal,adeno\n")
+    with pytest.raises(DatasetError, match="twice"):
+        read_readings(tmp_path / "r.csv", tile_set())
+
+
+def test_rows_of_commas_are_passed_over_and_an_open_quote_is_refused(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("case,reader,call\ngroup 0,R1,normal\n,,\n,,\n")
+    assert read_readings(path, tile_set()).readers == ("R1",)
+    path.write_text('case,reader,call\n"group 0,R1,normal\ngroup 1,R1,normal\n')
+    with pytest.raises(DatasetError, match="CSV"):
+        read_readings(path, tile_set())
