@@ -79,6 +79,15 @@ def pool(
     )
 
 
+def outvoted(
+    probabilities: NDArray[np.floating], cells: NDArray[np.integer], *, background: int, cells_per_side: int = 1
+) -> NDArray[np.bool_]:
+    """(n,): the tiles that `Pooled.disagreeing_tiles` counts; arguments as in `pool`, of one tile at least."""
+    tile_p = probabilities.astype(np.float64)
+    around, _ = _neighbourhood_means(tile_p, cells, cells_per_side)
+    return _disagreement(tile_p, around, background)[0]
+
+
 def normalised_entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Shannon entropy over the last axis, divided by that of equal probabilities: 0 certain, 1 undecided.
 

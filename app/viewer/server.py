@@ -83,10 +83,10 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     set_streamlit(theme.streamlit_options(host, port))
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.routing import Mount, Route
+    from starlette.routing import Mount
     from streamlit import App
 
-    from app.viewer.pages.assets import ASSETS, LIBRARY
+    from app.viewer.pages import assets
     from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
     from app.viewer.tiles.pictures import Pictures
     from app.viewer.tiles.route import TileServer
@@ -97,7 +97,7 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
         Pictures(site.signer, LIST_GRANT, site.results, site.slides).route(),
         Feed(site, site.batches, site.queue.waiting).route(),
         *site.incoming.routes(),
-        Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"]),
+        *assets.routes(),
     ]
     guards = [
         Middleware(SecurityHeaders),
@@ -157,16 +157,6 @@ def _inline_scripts() -> list[str]:
     page = (Path(package) / "static" / "index.html").read_text(encoding="utf-8")
     scripts: list[str] = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     return [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-
-
-async def _library(request: Any) -> Any:
-    from starlette.responses import FileResponse
-
-    from app.viewer.pages.assets import COMPONENT_DIR, LIBRARY
-
-    return FileResponse(
-        COMPONENT_DIR / LIBRARY, media_type="text/javascript", headers={"Cache-Control": "max-age=3600"}
-    )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -46,3 +48,12 @@ def _ramp(strength: NDArray[np.float32]) -> NDArray[np.float32]:
     stops = np.array([colours.rgb(colour) for colour in RAMP], np.float32)
     at = np.linspace(0.0, 1.0, len(stops))
     return np.stack([np.interp(strength, at, stops[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """uint8 RGB (height, width, 3) as PNG, lossless."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()

@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from app.viewer.explain.ask import Answer, TileQuestion
-from app.viewer.explain.picture import paint_evidence
-from app.viewer.reading.overlay import encode_png
+from app.viewer.explain.picture import encode_png, paint_evidence
 from classifier.colour.white import set_white
 from classifier.explain import explain
 from classifier.model import TileModel, load_model

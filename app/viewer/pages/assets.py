@@ -1,13 +1,19 @@
-"""The files of `component/`: what a browser runs, given as text or served by a route of ours."""
+"""The files of `component/`: what a browser runs, given as text or served by routes of ours."""
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
 
 COMPONENT_DIR = Path(__file__).parent.parent / "component"
 ASSETS = "/assets"
 LIBRARY = "openseadragon.min.js"
+_ROOM, _ENTRANCE = "slide", "main.js"
 
 
 @lru_cache
@@ -15,3 +21,48 @@ def asset(name: str) -> str:
     """The text of a file of `component/`. Given as text, since Streamlit finds asset folders through a distribution's
     list of files, which an editable install does not have."""
     return (COMPONENT_DIR / name).read_text(encoding="utf-8")
+
+
+@lru_cache
+def slide_modules() -> dict[str, bytes]:
+    """Name -> text of the modules of `component/slide/`, which import each other by name."""
+    return {path.name: path.read_bytes() for path in sorted((COMPONENT_DIR / _ROOM).glob("*.js"))}
+
+
+@lru_cache
+def slide_module() -> str:
+    """The address of the module that draws a slide, below the mount. It changes with any of them, so that a browser
+    never mixes those of two versions."""
+    return f"{ASSETS}/{_version()}/{_ENTRANCE}"
+
+
+def routes() -> list[Route]:
+    """The library and the modules, to be kept by the browser."""
+    from starlette.routing import Route
+
+    return [
+        Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"]),
+        Route(ASSETS + "/{version}/{name}", _module, methods=["GET"]),
+    ]
+
+
+@lru_cache
+def _version() -> str:
+    whole = hashlib.sha256(b"\n".join(name.encode() + text for name, text in slide_modules().items()))
+    return whole.hexdigest()[:16]
+
+
+async def _library(request: Any) -> Any:
+    from starlette.responses import FileResponse
+
+    kept = {"Cache-Control": "max-age=3600"}
+    return FileResponse(COMPONENT_DIR / LIBRARY, media_type="text/javascript", headers=kept)
+
+
+async def _module(request: Any) -> Any:
+    from starlette.responses import Response
+
+    text = slide_modules().get(request.path_params["name"])
+    if text is None or request.path_params["version"] != _version():
+        return Response(status_code=404)
+    return Response(text, media_type="text/javascript", headers={"Cache-Control": "private, max-age=86400, immutable"})

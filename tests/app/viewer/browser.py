@@ -1,5 +1,6 @@
 """What the tests of the viewer in headless Chromium share: its address, its key, and how a person reads a page."""
 
+import json
 import time
 import urllib.request
 from pathlib import Path
@@ -69,8 +70,13 @@ def edges(box):
     return np.concatenate([box[:2], box[:2] + box[2:]])
 
 
+def prefer(page, **preferences):
+    """As if a person had chosen these on an earlier visit."""
+    page.add_init_script(f"localStorage['pulmoscope-reading'] = {json.dumps(json.dumps(preferences))}")
+
+
 def choose(page, layer):
-    page.get_by_role("radiogroup").get_by_text(layer, exact=True).click()
+    page.get_by_test_id("layer").get_by_text(layer, exact=True).click()
 
 
 def rows_of(page):

@@ -76,7 +76,9 @@ def test_what_is_pressed_without_a_name_waits_for_it(site):
 
 
 def test_agreeing_and_signing_takes_two_presses(site):
-    test = press(page(), "decide-agree")
+    test = page()
+    test.query_params.update({"layer": "call", "opacity": "40", "x": "12.5"})
+    test = press(test, "decide-agree")
     assert [(one.verdict, one.call, one.by.name) for one in kept(site).decisions] == [
         (Verdict.AGREE, "adenocarcinoma", "Anna Reader")
     ]
@@ -84,7 +86,7 @@ def test_agreeing_and_signing_takes_two_presses(site):
     test = press(test, "sign")
     signature = kept(site).signature
     assert signature.by == Person("Anna Reader") and signature.by.identity == "stated"
-    assert '"layer":"call"' in signature.screen and '"opacity":40' in signature.screen
+    assert '"layer":"call"' in signature.screen and '"x":"12.5"' in signature.screen
     assert "signed by Anna Reader (reviewer; name stated, not checked by a login) on" in said(test)
     assert not [button for button in test.button if button.key in ("sign", "decide-agree")]
 

@@ -3,6 +3,7 @@
 import gzip
 import html
 import json
+import shutil
 import time
 from importlib import metadata
 
@@ -106,6 +107,33 @@ def test_a_called_slide_has_its_pie_reasons_and_figures(results):
     assert "SYNTHETIC" not in text
 
 
+def watching(path, shown):
+    from app.viewer.pages.slide.page import _watch
+
+    _watch(path, shown)
+
+
+def test_a_result_that_is_written_anew_or_goes_is_told(results):
+    path = results / "called.zarr"
+
+    def told(shown):
+        test = AppTest.from_function(watching, args=(path, shown)).run()
+        assert not test.exception
+        return [one.value for one in (*test.warning, *test.error)]
+
+    now = store.stamp(path)
+    assert told(now) == []
+    assert "run again meanwhile" in told(now - 1)[0]
+    shutil.rmtree(path)
+    assert "gone from the results folder" in told(now)[0]
+
+
+def test_a_failed_slide_leads_on_to_the_next(results):
+    test = page(slide="broken")
+    buttons = {button.key: button for button in test.button}
+    assert not (buttons["previous-slide"].disabled and buttons["next-slide"].disabled)
+
+
 def test_a_slide_that_is_there_and_does_not_open_is_told(results):
     (results / "damaged.svs").write_bytes(b"II*\0" + b"\0" * 400)
     store.save(make_result("damaged"), results)
@@ -141,13 +169,6 @@ def test_an_altered_result_is_one_line(results):
     target.write_bytes(b"altered" + target.read_bytes())
     (error,) = page(slide="called").error
     assert "result-altered" in error.value.replace("\\", "")
-
-
-def test_layer_and_opacity_are_chosen(results):
-    test = page(slide="called")
-    test.slider(key="opacity").set_value(80)
-    test.session_state["layer"] = "class-2"
-    assert not test.run().exception
 
 
 def test_a_click_is_read_on_the_next_run(results):

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from app.presentation import colours
-from tests.app.viewer.browser import CHROMIUM, MARK_PX, choose, edges, forgive_refusals, open_slide_page, seen, settle
+from tests.app.viewer.browser import (
+    CHROMIUM,
+    MARK_PX,
+    choose,
+    edges,
+    forgive_refusals,
+    open_slide_page,
+    prefer,
+    seen,
+    settle,
+)
 from tests.results import CLASSES
 
 pytest.importorskip("playwright.sync_api")
@@ -21,7 +31,7 @@ def test_slide_heatmap_and_pie_stand_side_by_side(page):
     pie = page.locator("[data-testid=stVegaLiteChart]").bounding_box()
     call = page.locator("[data-testid=call]")
     assert slide["x"] + slide["width"] < pie["x"] and pie["x"] + pie["width"] <= 1400
-    assert pie["y"] + pie["height"] < 900 and slide["y"] + slide["height"] < 900
+    assert pie["y"] + pie["height"] < 900 and slide["y"] + slide["height"] <= 900
     assert call.inner_text() == "Adenocarcinoma"
     assert page.get_by_text("For research use only").is_visible()
     assert page.get_by_text("Little tissue", exact=True).is_visible()
@@ -43,10 +53,9 @@ def test_the_pie_is_whole_and_beside_its_legend_at_every_width(page, width):
 
 
 def test_neither_glass_nor_what_lies_beyond_the_slide_is_hatched(page):
+    prefer(page, outlines="never", opacity=100, overview="hidden")
     page.goto("/?slide=hatched")
     page.locator(".frame[data-loaded]").wait_for()
-    page.get_by_role("slider").focus()
-    page.keyboard.press("End")
 
     def shot():
         settle(page)
@@ -58,7 +67,8 @@ def test_neither_glass_nor_what_lies_beyond_the_slide_is_hatched(page):
     tissue = seen(page, (200, 120, 160))
     left, top, right, bottom = edges(tissue)
     changed = np.abs(hatched - shot()).max(axis=2) > 25
-    changed[:, -160:] = False  # the overview in the corner
+    # The legend and the panes of tools lie over the slide, and go with the layer.
+    changed[:50], changed[-60:], changed[:, :60] = False, False, False
     inside = changed[top:bottom, left:right]
     assert inside.mean() > 0.9
     outside = changed.copy()
@@ -68,6 +78,7 @@ def test_neither_glass_nor_what_lies_beyond_the_slide_is_hatched(page):
 
 @pytest.mark.parametrize("zooms", [0, 4])
 def test_the_heatmap_lies_on_the_slide_at_every_zoom_and_the_view_survives(page, zooms):
+    prefer(page, outlines="never", opacity=100)
     open_slide_page(page, "marked")
     for _ in range(zooms):
         page.get_by_role("button", name="Zoom in", exact=True).click()
@@ -75,14 +86,12 @@ def test_the_heatmap_lies_on_the_slide_at_every_zoom_and_the_view_survives(page,
     page.get_by_text("Adenocarcinoma, probability").wait_for(state="hidden")
     painted = seen(page, (40, 60, 200))
     choose(page, "Call map")
-    page.get_by_role("slider").focus()
-    page.keyboard.press("End")
     page.locator(".legend").get_by_text("Adenocarcinoma").wait_for()
-    page.wait_for_timeout(500)
     cell = seen(page, colours.rgb(colours.class_colours(CLASSES, "normal")["adenocarcinoma"]))
     screen_px = painted[2] / MARK_PX[2]
-    # The cell begins half a slide px right of the mark and half a px above it; edges on the screen are 1 px soft.
-    assert np.abs(edges(cell) - edges(painted)).max() <= 1 + screen_px
+    # The cell begins half a slide px right of the mark and half a px above it; edges on the screen are 1 px soft, and
+    # the glass beside it is told 3 px at a time.
+    assert np.abs(edges(cell) - edges(painted)).max() <= 2 + screen_px
     assert painted[2] > 50 * (1 + zooms)
 
 
@@ -128,7 +137,7 @@ def test_without_its_slide_the_heatmap_stands_alone(page):
     open_slide_page(page, "alone")
     assert page.get_by_text("The slide file is not at hand").is_visible()
     choose(page, "Call map")
-    page.get_by_role("slider").focus()
+    page.get_by_role("slider", name="Opacity").focus()
     page.keyboard.press("End")
     page.wait_for_timeout(500)
     assert seen(page, colours.rgb(colours.BACKGROUND_CLASS))[2] > 100
@@ -172,6 +181,8 @@ def test_tiles_whose_leave_ran_out_are_renewed(page):
     [(404, "its file is gone, was"), (403, "was started again"), (422, "shown: <b>why</b> (crashed)")],
 )
 def test_a_picture_that_stays_incomplete_is_told(page, status, told):
+    # In a small window the whole slide needs none of the finest tiles.
+    page.set_viewport_size({"width": 1000, "height": 640})
     page.goto("/?slide=tissue")
     page.locator(".frame[data-loaded]").wait_for()
     # 403 throughout: as after another launch on the same port, where nothing of the old one is let in.

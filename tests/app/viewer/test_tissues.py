@@ -5,13 +5,13 @@ import io
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from app.presentation.tissue import tissue_shares
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
-from app.viewer.pages.slide.page import LayerChoice, _told, picture
+from app.viewer.pages.slide.deep_zoom import _Same, drawn
+from app.viewer.pages.slide.page import _told
 from tests.results import make_result
 
 FIVE = ("adenocarcinoma", "normal", "squamous_cell_carcinoma", "lymphoid", "stroma")
@@ -28,10 +28,13 @@ def result():
     return replace(drawn, classes=FIVE[:3], tissues=FIVE[3:], decision=decision)
 
 
-def test_the_legend_names_the_classes_and_the_tissues_that_are_shown():
-    titles = [item.title for item in picture(result(), LayerChoice("call", 0.4)).legend]
-    assert titles[:4] == ["Adenocarcinoma", "Normal", "Squamous cell carcinoma", "Stroma"]
-    assert "Lymphoid" not in titles
+def test_the_page_knows_the_classes_and_which_tissues_are_shown():
+    outputs = drawn(_Same(result()))["outputs"]
+    assert [(one["title"], one["kind"]) for one in outputs][2:] == [
+        ("Squamous cell carcinoma", "class"), ("Lymphoid", "tissue"), ("Stroma", "tissue")
+    ]  # fmt: skip
+    assert [one["shown"] for one in outputs if one["kind"] == "tissue"] == [False, True]
+    assert len({one["colour"] for one in outputs}) == 5
 
 
 def test_a_spot_tells_the_classes_and_the_likely_tissues():
@@ -51,10 +54,3 @@ def test_reports_tell_tissues_by_name():
     assert {"p_stroma", "p_lymphoid"} <= set(rows[0]) and [row["call"] for row in rows].count("stroma") == 2
     names = {one["properties"]["classification"]["name"] for one in json.loads(render_geojson(result()))["features"]}
     assert names == {"Adenocarcinoma", "Normal", "Stroma", "Tissue without a call"}
-
-
-def test_the_layer_of_cells_has_the_colours_of_the_legend():
-    shown = picture(result(), LayerChoice("call", 0.4))
-    stroma = next(item.colour for item in shown.legend if item.title == "Stroma")
-    assert tuple(shown.layer[0, 4, :3]) == tuple(int(stroma[i : i + 2], 16) for i in (1, 3, 5))
-    assert np.all(shown.layer[1, 3, 3] == 0)

@@ -50,7 +50,7 @@ class _Desk:
 
 
 def show(site: Site, result: SlideResult, entry: Entry, screen: Screen | None = None) -> None:
-    """Draws the panel. Without a `screen`, a signature keeps what the address and the choice of layers tell."""
+    """Draws the panel. Without a `screen`, a signature keeps what the address tells."""
     try:
         case = Case.of(result, committed_digests(entry.result_path)["result_sha256"])
     except PulmoscopeError as error:
@@ -253,6 +253,6 @@ def _comment_key(case: Case) -> str:
 
 
 def _screen() -> dict[str, Any]:
-    """What the address and the widgets of the page tell of the view."""
+    """What the address tells of the view: the browser keeps place, magnification, rotation, layer and opacity in it."""
     told = {name: st.query_params[name] for name in sorted(st.query_params) if name != "slide"}
-    return {"layer": st.session_state.get("layer"), "opacity": st.session_state.get("opacity"), "address": told}
+    return {"layer": told.get("layer"), "opacity": told.get("opacity"), "address": told}

@@ -1,61 +1,63 @@
-"""The slide-with-heatmap element: what it is given, what a click gives back. The drawing is `component/viewer.js`."""
+"""The slide-with-heatmap element: what it is given, what a person's acts in it give back.
+
+The drawing is `component/slide/`; layers, opacity and the like are chosen there and ask nobody.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from aggregate.result import SlideResult
-from app.viewer.pages.assets import ASSETS, LIBRARY, asset
-from app.viewer.reading.overlay import Placement, Rgba, encode_png, placement
+from app.presentation import colours, figures, words
+from app.viewer.pages.assets import ASSETS, LIBRARY, asset, slide_module
+from app.viewer.pages.slide.around import Around
+from app.viewer.reading.cells import Silence, packed, silences
+from app.viewer.reading.overlay import Placement, placement
 from app.viewer.reading.slide_files import SlideFile
+from app.viewer.reading.telling import Telling, reason_cells, telling_regions
 from app.viewer.site import MOUNT
 from app.viewer.tiles.pyramid import TILE_PX, lay_pyramid
 from wsi.spacing import Level
+from wsi.text import plain
 
-
-@dataclass(frozen=True)
-class LegendItem:
-    """`look` is ``solid``, ``ramp`` (from pale to `colour`) or ``hatched``."""
-
-    title: str
-    colour: str
-    look: str = "solid"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What lies over the slide: a layer of cells, the cells that said nothing, and the legend to both."""
-
-    layer: Rgba | None
-    silent: Rgba | None
-    legend: Sequence[LegendItem]
-    opacity: float
+# Title, and the name of a pattern in `component/slide/looks.js`: each silence has a look of its own.
+_SILENCES = {
+    Silence.NOT_RECOGNISED: ("Not recognised", "hatched"),
+    Silence.BLUR: ("Out of focus", "dots"),
+    Silence.PEN: ("Under pen", "crossed"),
+    Silence.DARK: ("Very dark", "upright"),
+    Silence.EDGE: ("Cut off, or mostly glass", "level"),
+}
 
 
 def clicked_point(slide_id: str) -> tuple[int, int] | None:
     """(x, y), level-0 px, of the last click in this slide, None before the first."""
-    state = st.session_state.get(_key(slide_id))
-    spot = None if state is None else dict(state).get("spot")
+    spot = _state(slide_id).get("spot")
     try:
         return None if spot is None or spot["view"] != slide_id else (int(spot["x"]), int(spot["y"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
+def wanted_slide(slide_id: str, around: Around) -> str | None:
+    """The neighbour that a person just asked for, else None."""
+    return {"next": around.next, "previous": around.previous}.get(str(_state(slide_id).get("go")))
+
+
 def show_slide(
-    result: SlideResult, file: SlideFile | None, tiles_path: str | None, picture: Picture, spot: Placement | None
+    result: SlideResult, file: SlideFile | None, tiles_path: str | None, around: Around, spot: Placement | None
 ) -> None:
     """Mounts the element; a neutral ground of the slide's size where its file is not at hand."""
-    levels = file.levels if file else (Level(result.slide.size_px, 1.0),)
-    pyramid = lay_pyramid(levels)
+    pyramid = lay_pyramid(file.levels if file else (Level(result.slide.size_px, 1.0),))
     data: dict[str, Any] = {
         "library": f"{MOUNT}{ASSETS}/{LIBRARY}",
+        "module": f"{MOUNT}{slide_module()}",
         "view": result.slide_id,
         "width": result.slide.size_px[0],
         "height": result.slide.size_px[1],
@@ -64,12 +66,9 @@ def show_slide(
         "tile_px": TILE_PX,
         "min_level": pyramid.min_level,
         "max_level": pyramid.max_level,
-        "placement": asdict(placement(result.heatmap)),
-        "layer": _data_address(picture.layer),
-        "silent": _data_address(picture.silent),
-        "opacity": picture.opacity,
-        "legend": [asdict(item) for item in picture.legend],
+        "around": asdict(around),
         "spot": asdict(spot) if spot else None,
+        **drawn(_Same(result)),
     }
     # `renew` has no value that counts: the page is drawn again, and that gives new leave for the tiles.
     _renderer()(
@@ -78,7 +77,84 @@ def show_slide(
         default={"spot": None},
         on_spot_change=lambda: None,
         on_renew_change=lambda: None,
+        on_go_change=lambda: None,
     )
+
+
+class _Same:
+    """A result by its identity: the catalog keeps those that are looked at, and nothing changes them."""
+
+    def __init__(self, result: SlideResult) -> None:
+        self.result = result
+
+    def __hash__(self) -> int:
+        return id(self.result)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.result is other.result
+
+
+@lru_cache(maxsize=4)
+def drawn(same: _Same) -> Mapping[str, Any]:
+    """What the browser draws of a result alone: its cells, outputs, silences, regions, reasons, words."""
+    result = same.result
+    silence = silences(result)
+    marks = reason_cells(result, silence)
+    rows, columns = result.heatmap.call.shape
+    return {
+        "placement": asdict(placement(result.heatmap)),
+        "cells": {"packed": packed(result, silence, marks), "rows": rows, "columns": columns, "marks": list(marks)},
+        "outputs": _outputs(result),
+        "silences": [
+            {"code": int(code), "title": title, "look": look}
+            for code, (title, look) in _SILENCES.items()
+            if (silence == code).any()
+        ],
+        "regions": [_region(result, region) for region in telling_regions(result)],
+        "reasons": {code: words.reason(code).title for code in marks},
+        "told": _told(result),
+    }
+
+
+def _outputs(result: SlideResult) -> list[dict[str, Any]]:
+    """Classes, then kinds of tissue; of these the page shows those that the map holds."""
+    palette = colours.class_colours(result.classes, result.background, result.tissues)
+    called = set(np.unique(result.heatmap.call).tolist())
+    return [
+        {
+            "title": words.class_title(name),
+            "colour": palette[name],
+            "kind": "class" if name in result.classes else "tissue",
+            "shown": rank in called,
+        }
+        for rank, name in enumerate(result.outputs, 1)
+    ]
+
+
+def _region(result: SlideResult, region: Telling) -> dict[str, Any]:
+    palette = colours.class_colours(result.classes, result.background, result.tissues)
+    tumour = region.name in result.classes and region.name != result.background
+    score = "" if region.tumour is None else words.confidence_figure(region.tumour)
+    title = words.class_title(region.name) if region.name else "Not judged"
+    return {
+        "x": region.x,
+        "y": region.y,
+        "title": title if tumour or not score else f"{title}; tumour",
+        "score": score,
+        "area": figures.area(region.area_mm2),
+        "colour": palette.get(region.name, colours.NOT_RECOGNISED),
+    }
+
+
+def _told(result: SlideResult) -> str:
+    """What a screen reader says of a slide that was opened."""
+    reasons = "; ".join(words.reason(code).title for code in result.decision.review_reasons)
+    status = f"To review: {reasons}." if reasons else "Done: no reason to look again."
+    return f"Slide {plain(result.slide_id)}. {words.call_in_words(result.decision)} {status}"
+
+
+def _state(slide_id: str) -> dict[str, Any]:
+    return dict(st.session_state.get(_key(slide_id)) or {})
 
 
 @lru_cache
@@ -93,7 +169,3 @@ def _renderer() -> Any:
 
 def _key(slide_id: str) -> str:
     return f"slide-{slide_id}"
-
-
-def _data_address(layer: Rgba | None) -> str | None:
-    return None if layer is None else "data:image/png;base64," + base64.b64encode(encode_png(layer)).decode()

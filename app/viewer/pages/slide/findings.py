@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideResult
 from app.presentation import charts, colours, figures, words
 from app.viewer.pages import parts
+from app.viewer.reading.cells import silences
+from app.viewer.reading.telling import reason_cells
 from wsi.errors import PulmoscopeError
 from wsi.text import plain
 
@@ -82,15 +84,23 @@ def _pie_legend(result: SlideResult) -> str:
 def _show_reasons(result: SlideResult) -> None:
     if not result.decision.review_reasons:
         return
-    reasons = [words.reason(code) for code in result.decision.review_reasons]
+    reasons = {code: words.reason(code) for code in result.decision.review_reasons}
+    placed = reason_cells(result, silences(result))
     st.html(
         parts.section("Please look again, because")
         + "".join(
             f'<div class="ps-reason"><b>{parts.safe(reason.title)}</b>{parts.safe(reason.explanation)}'
-            f"<em>{parts.safe(reason.what_to_do)}</em></div>"
-            for reason in reasons
+            f"<em>{parts.safe(reason.what_to_do)}</em>{_way_to(code, placed)}</div>"
+            for code, reason in reasons.items()
         )
     )
+
+
+def _way_to(code: str, placed: Collection[str]) -> str:
+    """A button that the script of the slide obeys: it outlines the tiles of a reason and goes through them."""
+    if code not in placed:
+        return ""
+    return f'<button type="button" class="ps-tiles" data-ps-reason="{parts.safe(code)}">Show these tiles</button>'
 
 
 def _show_figures(result: SlideResult) -> None:

@@ -45,10 +45,16 @@ def severity(row: SlideRow, background: str) -> int:
     return _TUMOUR if tumour else _NORMAL
 
 
-def listed(entry: Entry, background: str, review: ReviewState) -> dict[str, Any]:
-    """A slide as one line of the list; what is not known is null. `rank` is severity before confidence."""
-    row, signed = entry.row, _is_signed(entry, review)
+def rank(row: SlideRow, background: str, signed: bool) -> float:
+    """The place of a slide in the list, smallest first: severity before confidence."""
+    confidence = _confidence(row)
     level = severity(row, background) + _SIGNED * signed
+    return level + (0.0 if confidence is None else min(0.999, max(0.0, confidence)))
+
+
+def listed(entry: Entry, background: str, review: ReviewState) -> dict[str, Any]:
+    """A slide as one line of the list; what is not known is null."""
+    row, signed = entry.row, is_signed(entry, review)
     confidence, stamp = _confidence(row), store.stamp(entry.result_path)
     return {
         "id": row.slide_id,
@@ -62,7 +68,7 @@ def listed(entry: Entry, background: str, review: ReviewState) -> dict[str, Any]
         "tissue": _finite(row.tissue_mm2),
         "mpp": _finite(row.mpp),
         "upload": entry.uploaded,
-        "rank": level + (0.0 if confidence is None else min(0.999, max(0.0, confidence))),
+        "rank": rank(row, background, signed),
         "picture": f"{stamp:x}" if stamp else "",
         "words": " ".join((row.call, str(row.status), *row.review_reasons)),
     }
@@ -94,7 +100,7 @@ def backgrounds(entries: Mapping[str, Entry], known: dict[str, str]) -> dict[str
     return known
 
 
-def _is_signed(entry: Entry, review: ReviewState) -> bool:
+def is_signed(entry: Entry, review: ReviewState) -> bool:
     """Whether all that is wanted was signed, and of the result that is stored now."""
     if review.status is not ReviewStatus.SIGNED or review.awaits:
         return False
