@@ -1,4 +1,4 @@
-"""How the page of a slide is laid: the slide fills the window, the panel beside it can be put away, the rest is thin."""
+"""How the page of a slide is laid: the slide fills the window, the panel beside it can go away, the rest is thin."""
 
 PANEL_PX = 370  # the card of a click stands 12 px beside it
 
