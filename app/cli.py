@@ -118,6 +118,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
 @click.option("--pseudonymize", "key_file", type=PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
+@click.option("--require-deidentified", is_flag=True, help="Refuse slides that tell what may identify a person.")
 @AUDIT_KEY
 @JSON
 def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **options: Any) -> int:
@@ -130,6 +131,33 @@ def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **o
         from app.commands.run import RunRequest, run_slides
 
         return run_slides(RunRequest.from_options(inputs, model=_model_name(model), **options), workers)
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder for the copies and their reports.")
+@click.option(
+    "--pseudonymize",
+    "key_file",
+    type=PATH,
+    metavar="KEYFILE",
+    help="The key that names and identifiers are made with; default: OUT.key, beside the folder.",
+)
+@click.option("--overwrite", is_flag=True, help="Copy again what was copied before.")
+@JSON
+def deidentify(inputs: tuple[Path, ...], out: Path, key_file: Path | None, overwrite: bool, as_json: bool) -> int:
+    """Copy slides without what identifies a person, search the copies for it, and report what was left out.
+
+    Label, macro and thumbnail are left out; the pixels of the levels stay as they are, and so does what is written on
+    the glass there. A file that is not understood is refused.
+    """
+    from app.commands import deidentify as command
+
+    say = (lambda line: None) if as_json else click.echo
+    copies = command.deidentify_slides(inputs, out, key_file, overwrite=overwrite, say=say)
+    key_file = key_file or command.key_beside(out)
+    click.echo(command.as_json(copies, key_file) if as_json else command.traced_by(key_file))
+    return exit_codes.FAILURES if any(copy.status == "failed" for copy in copies) else exit_codes.OK
 
 
 @cli.command("app")

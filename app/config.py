@@ -20,7 +20,7 @@ from app.ledger.audit import current_user
 # label is only told in the result, and told anew where it is another one now (`app.batch.kept`).
 CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256")
 ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
-ONLY_THIS_RUN = ("out", "overwrite", "model_sha256", "site", "who", "run_id")
+ONLY_THIS_RUN = ("out", "overwrite", "require_deidentified", "model_sha256", "site", "who", "run_id")
 
 # What this program does with a slide, by number. Raised by whoever changes what comes out of the same slide, model and
 # options: which pixels are read, what is tissue and a usable tile, how a call is reached. Stored results of other
@@ -43,6 +43,7 @@ class RunConfig:
     runtime: str = "auto"
     rules: DecisionRules = field(default_factory=DecisionRules)
     overwrite: bool = False
+    require_deidentified: bool = False
     threads: int = 2
     memory_gb: float = 4.0
     slide_timeout_s: float = 3600.0

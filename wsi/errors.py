@@ -17,6 +17,7 @@
     |   |-- MppTooCoarseError      mpp-too-coarse
     |   |-- NoTissueError          no-tissue
     |   |-- NoColourError          no-colour             (a grey picture)
+    |   |-- IdentifyingMetadataError  identifying-metadata  (a field may tell who the patient is)
     |   |-- SlideCrashedError      crashed               (the reading process died)
     |   `-- SlideTimeoutError      timed-out
     |-- ModelError                 model-invalid         (exit code 2)
@@ -128,6 +129,10 @@ class NoTissueError(SlideError):
 
 class NoColourError(SlideError):
     code = "no-colour"
+
+
+class IdentifyingMetadataError(SlideError):
+    code = "identifying-metadata"
 
 
 class SlideCrashedError(SlideError):

@@ -13,7 +13,7 @@ from app.batch.manifest import read_manifest
 from app.batch.search import PassedOver, slides_of_input
 from wsi.errors import UsageError
 from wsi.files.kinds import SLIDE_SUFFIXES
-from wsi.parts import slides_of
+from wsi.files.parts import slides_of
 from wsi.text import escape
 
 

@@ -41,7 +41,7 @@ def pseudonymize(jobs: Sequence[SlideJob], key_file: Path, out: Path) -> list[Sl
     """
     if key_file.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"--pseudonymize {key_file} lies in the output", hint="keep the key apart from the results")
-    key = _read_or_make_key(key_file)
+    key = read_key(key_file)
     path = map_path(key_file)
     try:
         with _open_map(path) as file:
@@ -120,7 +120,8 @@ def _hidden(job: SlideJob, slide_id: str) -> SlideJob:
     return replace(job, slide_id=slide_id, file=f"{slide_id}{suffix}", pseudonymous=True)
 
 
-def _read_or_make_key(path: Path) -> bytes:
+def read_key(path: Path) -> bytes:
+    """The key at `path`, made where there is none. Raises UsageError."""
     try:
         with contextlib.suppress(FileExistsError):
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

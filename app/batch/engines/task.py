@@ -20,6 +20,7 @@ from app.ledger.records import SlideRow
 from app.pipeline import Progress, run_slide
 from classifier.model import TileModel, load_model
 from wsi.errors import (
+    IdentifyingMetadataError,
     ModelDigestError,
     ModelError,
     NotAFileError,
@@ -63,8 +64,8 @@ def _lacks_memory(error: Exception) -> bool:
 
 
 def failed_row(job: SlideJob, code: str, message: str) -> SlideRow:
-    """The row of a slide that failed. Under a pseudonym the message is ours alone: the original one names the file."""
-    if job.pseudonymous:
+    """The row of a slide that failed. Under a pseudonym the message is ours alone: most original ones name the file."""
+    if job.pseudonymous and code != IdentifyingMetadataError.code:
         message = f"{job.file} failed; `pulmoscope info` on the original says more"
     return SlideRow(job.slide_id, job.file, SlideStatus.FAILED, error_code=code, message=message)
 
@@ -106,6 +107,10 @@ class ModelCache:
 def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progress | None) -> SlideOutcome:
     if job.problem:
         raise NotAFileError(f"{job.path.name} {job.problem}")
+    if config.require_deidentified:
+        from wsi.deidentify.formats import refuse_identifying  # most runs do not ask
+
+        refuse_identifying(job.path, Path(job.file).name)
     target = store.result_path(config.out, job.slide_id)
     store.clear_staging(config.out, job.slide_id)
     changed = ("overwrite",) if config.overwrite and target.exists() else what_changed(target, job, config, model)

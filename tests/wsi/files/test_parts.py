@@ -12,7 +12,7 @@ from app.batch.inputs import collect_jobs
 from tests.dicoms import drawn, write_concatenation, write_instance, write_series, write_vms
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
-from wsi.parts import slides_of
+from wsi.files.parts import slides_of
 from wsi.readers import dicom_series
 from wsi.readers.slide_files import slide_files
 

@@ -1,0 +1,1 @@
+"""DICOM whole-slide instances: the Basic Application Level Confidentiality Profile of PS3.15, by an allow-list."""
