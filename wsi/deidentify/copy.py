@@ -143,9 +143,9 @@ def _compare_slides(path: Path, copy: Path, plan: SlidePlan) -> tuple[int, float
         if not same or before.spacing.mpp != after.spacing.mpp or before.spacing.source != after.spacing.source:
             raise CorruptSlideError("the copy would be read at other sizes", hint="please report this")
         found = len(after.levels), None if after.spacing.source == "given" else after.spacing.mpp
-    told = [_as_openslide_sees(one) for one in (path, copy)]
-    levels = all(told) and _same_levels(told[0][0], told[1][0], plan) and told[0][1:] == told[1][1:]
-    if told[0] != told[1] and not levels:
+    one, other = (_as_openslide_sees(each) for each in (path, copy))
+    levels = one is not None and other is not None and _same_levels(one[0], other[0], plan) and one[1:] == other[1:]
+    if one != other and not levels:
         raise CorruptSlideError("the copy would be read otherwise by OpenSlide", hint="please report this")
     return found
 

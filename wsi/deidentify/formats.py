@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wsi.deidentify import pictures
 from wsi.deidentify.dicom.plan import is_dicom, plan_dicom
+from wsi.deidentify.mirax.plan import is_mirax, plan_mirax
 from wsi.deidentify.plan import Naming, NotUnderstoodError, SlidePlan
 from wsi.deidentify.source import Source, opened_source
 from wsi.deidentify.tiff.plan import plan_tiff
@@ -55,12 +56,14 @@ def _plan(path: Path, naming: Naming) -> SlidePlan:
     check_file(path)
     try:
         with opened_source(path) as source:
-            return _planner_of(source)(path, source, naming)
+            return _planner_of(path, source)(path, source, naming)
     except OSError as error:
         raise UnreadableFileError(f"{path.name} cannot be read to the end ({error.strerror})") from error
 
 
-def _planner_of(source: Source) -> Planner:
+def _planner_of(path: Path, source: Source) -> Planner:
+    if is_mirax(path):  # its own file may be a picture of any kind
+        return plan_mirax
     if is_dicom(source):  # first: such a file may pass for a TIFF too
         return plan_dicom
     head = source.take((0, min(source.size, 8)))

@@ -82,8 +82,9 @@ def opened_source(path: Path) -> Iterator[Source]:
 
 
 def words_in(data: bytes) -> tuple[str | bytes, ...]:
-    """The readable stretches of a field whose form is not known."""
-    found = []
+    """The readable stretches of a field whose form is not known, up to a picture in it: those share tables."""
+    found, picture = [], data.find(b"\xff\xd8\xff")
+    data = data if picture < 0 else data[:picture]
     for match in _WORDS.finditer(data[:_MAX_WORDS_BYTES]):
         found.append(match[0])
         if len(found) >= _MAX_WORDS:

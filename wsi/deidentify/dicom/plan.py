@@ -58,7 +58,9 @@ def plan_dicom(path: Path, source: Source, naming: Naming) -> SlidePlan:
     from wsi.deidentify.dicom.attributes import Cleaner
 
     cleaner = Cleaner(naming)
-    files, texts, main, lost = [], [], "", []
+    files: list[FilePlan] = []
+    texts: list[str] = []
+    main, lost = "", []
     for part in series_files(path):
         with opened_source(part) as source:
             instance = _read(part, source)
@@ -185,11 +187,11 @@ def _written(made: Any, syntax: str) -> bytes:
     """The file up to the pixels."""
     from pydicom import dcmwrite
     from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
+    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = made.SOPClassUID, made.SOPInstanceUID
-    meta.TransferSyntaxUID, meta.ImplementationClassUID = syntax, PYDICOM_IMPLEMENTATION_UID
+    meta.TransferSyntaxUID, meta.ImplementationClassUID = UID(syntax), PYDICOM_IMPLEMENTATION_UID
     meta.ImplementationVersionName = _OURS
     file = io.BytesIO()
     data = FileDataset(file, made, file_meta=meta, preamble=bytes(MARK_AT))
