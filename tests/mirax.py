@@ -26,6 +26,7 @@ def write_mirax(
     positions="VIMSLIDE_POSITION_BUFFER",
     comment="",
     focal=1,
+    kind="JPEG",
 ):
     """A slide of `across` x `down` pictures whose records lie in several data files, beside label and macro."""
     inside = folder / stem
@@ -43,7 +44,7 @@ def write_mirax(
             for x in range(0, across, step):
                 part = shrunk[y // step * _SIDE :, x // step * _SIDE :][:_SIDE, :_SIDE]
                 part = np.pad(part, ((0, _SIDE - part.shape[0]), (0, _SIDE - part.shape[1]), (0, 0)), mode="edge")
-                stream = _jpeg(part)
+                stream = _jpeg(part) if kind == "JPEG" else _other(part, kind)
                 if comment:
                     stream = with_comment(stream, comment)
                 rows.append((y * across + x, *_put(datas, count % files, stream)))
@@ -69,7 +70,7 @@ def write_mirax(
     for number, data in enumerate(datas):
         (inside / f"Data{number:04}.dat").write_bytes(data + canary("at the end").encode())
     (inside / "Slidedat.ini").write_text(
-        _settings(slide_id, across, down, levels, files, names, focal), encoding="utf-8-sig"
+        _settings(slide_id, across, down, levels, files, names, focal, kind), encoding="utf-8-sig"
     )
     (inside / "Annotations.xml").write_text(canary("annotation"))
     path = folder / f"{stem}.mrxs"
@@ -80,6 +81,12 @@ def write_mirax(
 def _jpeg(pixels) -> bytes:
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "JPEG", quality=85, subsampling="4:4:4")
+    return data.getvalue()
+
+
+def _other(pixels, kind) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, {"PNG": "PNG", "BMP24": "BMP"}[kind])
     return data.getvalue()
 
 
@@ -112,7 +119,7 @@ def _index(slide_id, levels, others) -> bytes:
     return head + struct.pack(f"<{2 + len(pointers)}i", table, beside, *pointers) + body
 
 
-def _settings(slide_id, across, down, levels, files, names, focal) -> str:
+def _settings(slide_id, across, down, levels, files, names, focal, kind) -> str:
     lines = [
         *("[GENERAL]", "SLIDE_VERSION = 01.09", f"SLIDE_ID = {slide_id}", f"SLIDE_NAME = {canary('slide name')}"),
         *(
@@ -149,7 +156,7 @@ def _settings(slide_id, across, down, levels, files, names, focal) -> str:
     ]
     for level in range(levels):
         lines += [
-            *(f"[LAYER_0_LEVEL_{level}_SECTION]", "OVERLAP_X = 0", "OVERLAP_Y = 0", "IMAGE_FORMAT = JPEG"),
+            *(f"[LAYER_0_LEVEL_{level}_SECTION]", "OVERLAP_X = 0", "OVERLAP_Y = 0", f"IMAGE_FORMAT = {kind}"),
             *(f"MICROMETER_PER_PIXEL_X = {0.25 * 2**level}", f"MICROMETER_PER_PIXEL_Y = {0.25 * 2**level}"),
             *("IMAGE_FILL_COLOR_BGR = 16777215", f"DIGITIZER_WIDTH = {_SIDE}", f"DIGITIZER_HEIGHT = {_SIDE}"),
             *(f"IMAGE_CONCAT_FACTOR = {int(level > 0)}", f"SCANNER = {canary('scanner')}"),

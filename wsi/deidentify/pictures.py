@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from wsi.deidentify.plan import FilePlan, Kept, Naming, NotUnderstoodError, Removed, SlidePlan, Span
@@ -27,23 +28,35 @@ def plan_jpeg(path: Path, source: Source, naming: Naming) -> SlidePlan:
 
 def plan_png(path: Path, source: Source, naming: Naming) -> SlidePlan:
     """Chunks that are not the picture's are left out. Raises NotUnderstoodError."""
-    name = f"{naming.stem}.png"
-    place, size, kept, removed = len(PNG_START), len(PNG_START), [Kept((0, len(PNG_START)), 0)], []
-    kind, count = b"", 0
-    while kind != b"IEND":
-        head = source.take((place, place + 8))
-        kind, count = head[4:], count + 1
-        span: Span = (place, place + 12 + int.from_bytes(head[:4], "big"))
-        if span[1] > source.size or count > _MAX_CHUNKS:
-            raise NotUnderstoodError("it is cut short")
+    size, kept, removed = len(PNG_START), [Kept((0, len(PNG_START)), 0)], []
+    for kind, span in png_parts(source, (0, source.size)):
         if kind in _OF_THE_PICTURE:
             kept.append(Kept(span, size, pixels=kind == b"IDAT"))
             size += span[1] - span[0]
         else:
-            name_of = kind.decode("ascii") if kind in _KNOWN else "of another name"
-            words = words_in(source.take((place + 8, min(span[1] - 4, place + (1 << 16)))))
-            removed.append(Removed(f"PNG chunk {name_of}", words))
-        place = span[1]
-    if not source.is_empty((place, source.size)):
-        removed.append(Removed("bytes after a picture's end"))
-    return SlidePlan("png", (FilePlan(name, path, size, tuple(kept)),), tuple(removed), name)
+            name = kind.decode("ascii") if kind in _KNOWN else "of another name"
+            words = words_in(source.take((span[0] + 8, min(span[1], span[0] + (1 << 16)))))
+            removed.append(Removed(f"PNG chunk {name}" if kind else "bytes after a picture's end", words))
+    file = FilePlan(f"{naming.stem}.png", path, size, tuple(kept))
+    return SlidePlan("png", (file,), tuple(removed), file.name)
+
+
+def is_png_alone(source: Source, span: Span) -> bool:
+    """Whether a PNG within a file holds its pixels and nothing else. Raises NotUnderstoodError."""
+    return all(kind in _OF_THE_PICTURE for kind, _ in png_parts(source, span))
+
+
+def png_parts(source: Source, within: Span) -> Iterator[tuple[bytes, Span]]:
+    """(type, span) of each chunk; at last, of no type, what lies behind the picture if that is not empty."""
+    place, kind = within[0] + len(PNG_START), b""
+    for _ in range(_MAX_CHUNKS):
+        head = source.take((place, min(place + 8, within[1])))
+        kind, end = head[4:], place + 12 + int.from_bytes(head[:4], "big")
+        if len(head) < 8 or end > within[1]:
+            raise NotUnderstoodError("a picture in it is cut short")
+        yield kind, (place, end)
+        place = end
+        if kind == b"IEND":
+            break
+    if not source.is_empty((place, within[1])):
+        yield b"", (place, within[1])

@@ -12,7 +12,7 @@ import numpy as np
 from wsi.deidentify.plan import Removed, Span
 from wsi.deidentify.source import PIECE_BYTES, Source
 
-LEAST_BYTES, LEAST_BYTES_IN_PIXELS = 5, 6
+LEAST_BYTES, LEAST_BYTES_IN_PIXELS = 5, 7
 """Shorter values would be met by chance: among a slide's compressed pixels nearly any four bytes are."""
 _MOST_LETTERS, _MOST_BYTES, _MOST_NEEDLES = 32, 128, 1 << 18
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1")

@@ -134,3 +134,21 @@ def test_a_picture_over_the_label_is_refused(tmp_path, folder):
     index.write_bytes(spoilt)
     with pytest.raises(UnsupportedSlideError):
         copied(source, folder)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP24"])
+def test_pictures_of_other_kinds_are_kept(tmp_path, folder, kind):
+    source = write_mirax(tmp_path, kind=kind)
+    copy, _ = copied(source, folder)
+    assert found_in(everything(folder)) == []
+    assert np.array_equal(as_seen(source)[2], as_seen(copy)[2])
+
+
+def test_a_png_with_words_in_it_is_refused(tmp_path, folder):
+    source = write_mirax(tmp_path, kind="PNG")
+    part = tmp_path / CANARY / "Data0000.dat"
+    data = part.read_bytes()
+    assert data.count(b"IDAT") > 1
+    part.write_bytes(data.replace(b"IDAT", b"tEXt", 1))
+    with pytest.raises(UnsupportedSlideError, match="more than pixels"):
+        copied(source, folder)

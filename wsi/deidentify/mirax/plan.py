@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from wsi.deidentify.mirax import settings as texts
 from wsi.deidentify.mirax.index import VERSION, Index, Record
 from wsi.deidentify.mirax.index import written as written_index
 from wsi.deidentify.mirax.settings import Settings, read_settings
+from wsi.deidentify.pictures import PNG_START, is_png_alone
 from wsi.deidentify.plan import (
     FilePlan,
     Kept,
@@ -128,7 +129,7 @@ class _Planner:
             places = [_span(source, positions)] if positions is not None and positions.file == number else []
             lost = [(what, _span(source, record)) for what, record in others if record.file == number]
             for span in pictures:
-                for what, part in streams.foreign_in_jpeg(source, span):
+                for what, part in _foreign(source, span):
                     self.removed.append(
                         Removed(what, words_in(source.take((part[0], min(part[1], part[0] + (1 << 16))))))
                     )
@@ -178,6 +179,22 @@ class _Planner:
                     words = self._words(source, (0, min(source.size, 1 << 16)))
                     stack.pop_all().close()
                 self.removed.append(Removed("another file in its folder", words))
+
+
+def _foreign(source: Source, span: Span) -> Iterator[streams.Foreign]:
+    """Raises NotUnderstoodError for a PNG or BMP that holds more than its pixels."""
+    head = source.take((span[0], min(span[1], span[0] + 54)))
+    if head.startswith(PNG_START):
+        if not is_png_alone(source, span):
+            raise NotUnderstoodError("a picture in it holds more than pixels")
+    elif head.startswith(b"BM"):
+        size, _, start = struct.unpack_from("<III", head, 2)
+        if start != 54 or size > span[1] - span[0]:
+            raise NotUnderstoodError("a picture in it is damaged")
+        if not source.is_empty((span[0] + size, span[1])):
+            raise NotUnderstoodError("a picture in it holds more than pixels")
+    else:
+        yield from streams.foreign_in_jpeg(source, span)
 
 
 def _span(source: Source, record: Record) -> Span:

@@ -25,7 +25,7 @@ _GENERAL = {
 _LEVEL = {
     **dict.fromkeys(("OVERLAP_X", "OVERLAP_Y", "MICROMETER_PER_PIXEL_X", "MICROMETER_PER_PIXEL_Y"), _NUMBER),
     **dict.fromkeys(("IMAGE_FILL_COLOR_BGR", "DIGITIZER_WIDTH", "DIGITIZER_HEIGHT", "IMAGE_CONCAT_FACTOR"), _WHOLE),
-    **{"IMAGE_COMPRESSION_FACTOR": _WHOLE, "IMAGE_FORMAT": re.compile("JPEG")},
+    **{"IMAGE_COMPRESSION_FACTOR": _WHOLE, "IMAGE_FORMAT": re.compile("JPEG|PNG|BMP24")},
 }
 _NAMES = re.compile(
     "SLIDE_ID|SLIDE_NAME|SLIDE_CREATIONDATETIME|SLIDE_UTC_CREATIONDATETIME|PROJECT_NAME|SLIDE_QUALITY|SLIDE_BARCODE|"
@@ -72,8 +72,6 @@ def read_settings(data: bytes) -> Settings:
     levels = tuple(layers.get(f"HIER_0_VAL_{number}_SECTION", "") for number in range(_count(layers, "HIER_0_COUNT")))
     if not levels or any(level not in sections for level in levels) or not general.get("SLIDE_ID"):
         raise NotUnderstoodError("its settings are incomplete")
-    if any(sections[level].get("IMAGE_FORMAT") != "JPEG" for level in levels):
-        raise NotUnderstoodError("its pictures are not JPEG")
     files = sections.get("DATAFILE", {})
     return Settings(
         sections,

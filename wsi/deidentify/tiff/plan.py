@@ -102,7 +102,7 @@ class _Planner:
 
     def _kept_entry(self, directory: Directory, field: Field, levels: Sequence[Page]) -> bytes | None:
         """The field as the directory of the copy has it; None where it stays behind."""
-        if tags.is_kept(field, self.tiff.ndpi):
+        if tags.is_kept(field, self.kind == "hamamatsu"):
             if field.tag == tags.JPEG_TABLES and field.count > 8:
                 self._blank(streams.foreign_in_jpeg(self.source, field.span))
             return self._as_it_is(field)

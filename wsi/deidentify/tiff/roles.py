@@ -115,12 +115,13 @@ def _beside(kind: Kind, main: Page, page: Page) -> Role:
     if kind == "aperio" and page.subfile == _MACRO:
         return "macro"
     reduced = kind == "aperio" or page.subfile & _REDUCED
-    if page.tiled and reduced and _is_reduction(main, page):
+    # Philips pads its levels to whole tiles: the small ones have other proportions.
+    if page.tiled and reduced and (kind == "philips" or _is_reduction(main, page)):
         return "level"
+    if kind == "aperio" and not page.tiled:
+        return "label" if page.subfile == _REDUCED else "thumbnail"
     if page.pixels >= _LEAST_OTHER_SHARE * main.pixels:
         raise NotUnderstoodError("one of its pictures is neither a level nor a label, macro or thumbnail")
-    if kind == "aperio":
-        return "label" if page.subfile == _REDUCED else "thumbnail"
     return "picture"
 
 
