@@ -13,8 +13,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsafeArchiveError, UnsupportedSlideError
+from wsi.files.parts import slides_of
 from wsi.files.reading import open_regular
-from wsi.parts import slides_of
 
 MAX_ENTRIES = 5000
 # Slides hold pictures that are compressed already; only texts and indexes shrink.

@@ -19,7 +19,7 @@ from app.viewer.site import Site
 from app.viewer.uploads.arrived import Arrived
 from app.viewer.uploads.stored import check_mpp, store_upload
 from wsi.errors import UsageError
-from wsi.parts import slides_of
+from wsi.files.parts import slides_of
 from wsi.text import escape, plain
 
 # Archives are large: a folder is searched once a period.
