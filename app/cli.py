@@ -151,13 +151,13 @@ def deidentify(inputs: tuple[Path, ...], out: Path, key_file: Path | None, overw
     Label, macro and thumbnail are left out; the pixels of the levels stay as they are, and so does what is written on
     the glass there. A file that is not understood is refused.
     """
-    from app.commands import deidentify as command
+    from app.batch import copies as command
 
     say = (lambda line: None) if as_json else click.echo
-    copies = command.deidentify_slides(inputs, out, key_file, overwrite=overwrite, say=say)
+    made = command.deidentify_slides(inputs, out, key_file, overwrite=overwrite, say=say)
     key_file = key_file or command.key_beside(out)
-    click.echo(command.as_json(copies, key_file) if as_json else command.traced_by(key_file))
-    return exit_codes.FAILURES if any(copy.status == "failed" for copy in copies) else exit_codes.OK
+    click.echo(command.as_json(made, key_file) if as_json else command.traced_by(key_file))
+    return exit_codes.FAILURES if any(copy.status == "failed" for copy in made) else exit_codes.OK
 
 
 @cli.command("app")

@@ -13,9 +13,9 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from app.batch import copies
+from app.batch.copies import deidentify_slides
 from app.cli import cli
-from app.commands import deidentify
-from app.commands.deidentify import deidentify_slides
 from tests.canaries import CANARY, aperio_pages, found_in, generic_pages, write_pages
 from tests.dicoms import write_series
 from wsi.deidentify.formats import refuse_identifying
@@ -130,7 +130,7 @@ def test_a_copy_in_which_something_is_found_is_not_kept(slides, tmp_path, monkey
 def test_one_run_at_a_time(slides, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    with deidentify._alone_in(out), pytest.raises(OutputBusyError):
+    with copies._alone_in(out), pytest.raises(OutputBusyError):
         deidentify_slides([slides], out, None, overwrite=False, say=print)
 
 
