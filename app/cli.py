@@ -136,13 +136,7 @@ def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **o
 @cli.command()
 @click.argument("inputs", nargs=-1, required=True, type=PATH)
 @click.option("--out", required=True, type=PATH, help="Folder for the copies and their reports.")
-@click.option(
-    "--pseudonymize",
-    "key_file",
-    type=PATH,
-    metavar="KEYFILE",
-    help="The key that names and identifiers are made with; default: OUT.key, beside the folder.",
-)
+@click.option("--pseudonymize", "key_file", type=PATH, metavar="KEYFILE", help="Key of the names; default: OUT.key.")
 @click.option("--overwrite", is_flag=True, help="Copy again what was copied before.")
 @JSON
 def deidentify(inputs: tuple[Path, ...], out: Path, key_file: Path | None, overwrite: bool, as_json: bool) -> int:
@@ -151,13 +145,10 @@ def deidentify(inputs: tuple[Path, ...], out: Path, key_file: Path | None, overw
     Label, macro and thumbnail are left out; the pixels of the levels stay as they are, and so does what is written on
     the glass there. A file that is not understood is refused.
     """
-    from app.batch import copies as command
+    from app.batch.copies import copy_and_tell
 
-    say = (lambda line: None) if as_json else click.echo
-    made = command.deidentify_slides(inputs, out, key_file, overwrite=overwrite, say=say)
-    key_file = key_file or command.key_beside(out)
-    click.echo(command.as_json(made, key_file) if as_json else command.traced_by(key_file))
-    return exit_codes.FAILURES if any(copy.status == "failed" for copy in made) else exit_codes.OK
+    whole = copy_and_tell(inputs, out, key_file, overwrite=overwrite, as_json=as_json, say=click.echo)
+    return exit_codes.OK if whole else exit_codes.FAILURES
 
 
 @cli.command("app")

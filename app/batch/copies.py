@@ -77,13 +77,29 @@ def deidentify_slides(
     return copies
 
 
+def copy_and_tell(
+    inputs: Sequence[Path],
+    out: Path,
+    key_file: Path | None,
+    *,
+    overwrite: bool,
+    as_json: bool,
+    say: Callable[[str], object],
+) -> bool:
+    """As `deidentify_slides`; says what came of it, and gives whether all of it went well."""
+    key_file = key_file or key_beside(out)
+    copies = deidentify_slides(inputs, out, key_file, overwrite=overwrite, say=(lambda _: None) if as_json else say)
+    say(_as_json(copies, key_file) if as_json else _traced_by(key_file))
+    return all(copy.status != "failed" for copy in copies)
+
+
 def key_beside(out: Path) -> Path:
     """Where the key lies if nobody names a place: beside the copies, never among them."""
     out = out.absolute()
     return out.with_name(f"{out.name}.key")
 
 
-def traced_by(key_file: Path) -> str:
+def _traced_by(key_file: Path) -> str:
     """What a person must know of the key, in words."""
     return f"{escape(str(map_path(key_file)))} says which slide is which: keep it and the key away from the copies"
 
@@ -180,6 +196,6 @@ def _times(count: int) -> str:
     return f" ({count} times)" if count > 1 else ""
 
 
-def as_json(copies: Sequence[Copy], key_file: Path) -> str:
+def _as_json(copies: Sequence[Copy], key_file: Path) -> str:
     slides = [asdict(copy) for copy in copies]
     return json.dumps({"slides": slides, "key": escape(str(key_file)), "map": escape(str(map_path(key_file)))})
