@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import re
 import socket
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,13 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     from app.viewer.tiles.route import TileServer
 
     install(site)
+    feed = Feed(site, site.batches, site.queue.waiting)
+    # Ten thousand rows take a moment: read before the first person asks.
+    threading.Thread(target=feed.answer, args=("",), daemon=True).start()
     routes = [
         TileServer(site.signer, site.locate).route(),
         Pictures(site.signer, LIST_GRANT, site.results, site.slides).route(),
-        Feed(site, site.batches, site.queue.waiting).route(),
+        feed.route(),
         *site.incoming.routes(),
         *assets.routes(),
     ]
