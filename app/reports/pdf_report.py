@@ -13,7 +13,7 @@ from app.presentation import charts, figures
 from app.presentation.colours import INK
 from app.reports.content import ReportContent, Section, describe
 from app.reports.heatmap_picture import HeatmapPicture, draw_heatmap
-from app.reports.pdf_text import marked
+from app.reports.pdf_text import SIGN_FONT, TEXT_FONT, marked, register_fonts
 from app.review.records import SlideRecord
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ _GAP = 8 * _MM
 _FRAME_PADDING = 6  # what ReportLab adds inside a page frame
 _PICTURE_MAX_HEIGHT = 76 * _MM
 _DETAILS_HEIGHT = 150 * _MM  # the tables start on a page of their own where less than this is left
-_LABEL_SHARE = 0.36
+_COLUMNS_HEIGHT = 220 * _MM  # side by side they are no longer: a row of a table is not split
+_LABEL_SHARE, _NARROW_LABEL_SHARE = 0.24, 0.52
+_FONT_SCALE = 0.9  # the letters of Vera are that much larger than others of their size
 _ACCENT, _SOFT, _LINE, _WASH = "#1F5F7A", "#5B6675", "#DFE3E8", "#F5F7F9"
 _GREEN = "#1C5C46"
 _AMBER, _AMBER_WASH = "#D99A1C", "#FFFAF0"
@@ -36,6 +38,7 @@ def render_pdf(result: SlideResult, record: SlideRecord | None = None) -> bytes:
     """The report of one slide as PDF; the same result and record (what people decided on it) give the same bytes."""
     from reportlab.platypus import SimpleDocTemplate
 
+    register_fonts()
     content = describe(result, record)
     buffer = io.BytesIO()
     document = SimpleDocTemplate(
@@ -50,11 +53,31 @@ def render_pdf(result: SlideResult, record: SlideRecord | None = None) -> bytes:
         invariant=1,
     )
 
-    def on_page(canvas: Any, _document: Any) -> None:
-        _draw_footer(canvas, content)
-
-    document.build(_story(content, result), onFirstPage=on_page, onLaterPages=on_page)
+    document.build(_story(content, result), canvasmaker=_paged_canvas(content))
     return buffer.getvalue()
+
+
+def _paged_canvas(content: ReportContent) -> Any:
+    """A canvas that draws the foot of every page at the end, when it is known how many there are."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    class PagedCanvas(Canvas):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **{**options, "initialFontName": TEXT_FONT})
+            self._drawn: list[dict[str, Any]] = []
+
+        def showPage(self) -> None:  # noqa: N802 (ReportLab's name)
+            self._drawn.append(dict(self.__dict__))
+            self._startPage()
+
+        def save(self) -> None:
+            for number, page in enumerate(self._drawn, 1):
+                self.__dict__.update(page)
+                _draw_footer(self, content, f"page {number} of {len(self._drawn)}")
+                super().showPage()
+            super().save()
+
+    return PagedCanvas
 
 
 def _story(content: ReportContent, result: SlideResult) -> list[Flowable]:
@@ -134,7 +157,7 @@ def _heatmap(picture: HeatmapPicture, max_width: float) -> list[Flowable]:
         heights=[4],
     )
     image = _image(picture.png(), width, height_px * scale)
-    return [image, Spacer(1, 5), bar, _text(figures.length(picture.bar_um), size=8)]
+    return [image, Spacer(1, 5), bar, Spacer(1, 3), _text(figures.length(picture.bar_um), size=8)]
 
 
 def _key(content: ReportContent) -> Flowable:
@@ -145,8 +168,8 @@ def _key(content: ReportContent) -> Flowable:
 
 
 def _swatch(colour: str, title: str) -> str:
-    # A filled square of the ZapfDingbats font, which every PDF reader has.
-    return f"<font name='ZapfDingbats' color='{colour}'>n</font> {marked(title)}"
+    # The space between does not break: a swatch at the end of a line would be that of the next one's title.
+    return f"<font name='{SIGN_FONT}' color='{colour}'>\u25a0</font>\u00a0{marked(title)}"
 
 
 def _pie(content: ReportContent, result: SlideResult, width: float) -> Flowable:
@@ -179,12 +202,28 @@ def _tissue(content: ReportContent) -> list[Flowable]:
 
 
 def _tables(content: ReportContent) -> list[Flowable]:
-    sections = (*content.sections, content.digests)
-    return [part for section in sections if section.rows for part in _table(section)]
+    """The tables side by side where a page is long enough for that, and the digests below, which need the width."""
+    width = (_WIDTH - _GAP) / 2
+    sections = [section for section in content.sections if section.rows]
+    tables = [_table_parts(section, width, _NARROW_LABEL_SHARE) for section in sections]
+    heights = [sum(part.wrap(width, 1e6)[1] for part in parts) for parts in tables]
+    height, middle = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(len(tables) + 1))
+    if height > _COLUMNS_HEIGHT:
+        return [part for section in (*sections, content.digests) for part in _table(section)]
+    left, right = ([part for parts in half for part in parts] for half in (tables[:middle], tables[middle:]))
+    return [_grid([[left, "", right]], [width, _GAP, width], []), *_table(content.digests)]
 
 
 def _table(section: Section) -> list[Flowable]:
-    from reportlab.platypus import KeepTogether, Spacer
+    """Over the page's width, together with its heading."""
+    from reportlab.platypus import KeepTogether
+
+    *together, gap = _table_parts(section, _WIDTH, _LABEL_SHARE)
+    return [KeepTogether(together), gap]
+
+
+def _table_parts(section: Section, width: float, label_share: float) -> list[Flowable]:
+    from reportlab.platypus import Spacer
 
     rows = [
         [
@@ -194,8 +233,8 @@ def _table(section: Section) -> list[Flowable]:
         for label, value in section.rows
     ]
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 2)]
-    table = _grid(rows, [_WIDTH * _LABEL_SHARE, _WIDTH * (1 - _LABEL_SHARE)], style)
-    return [KeepTogether([_heading(section.title), table]), Spacer(1, 4 * _MM)]
+    table = _grid(rows, [width * label_share, width * (1 - label_share)], style)
+    return [_heading(section.title), table, Spacer(1, 4 * _MM)]
 
 
 def _list(title: str, items: tuple[str, ...]) -> list[Flowable]:
@@ -226,17 +265,17 @@ def _line_to_fill(labels: list[str], widths: list[float]) -> Table:
     return _grid([[""] * len(labels), cells], widths, rules, heights=[9 * _MM, None])
 
 
-def _draw_footer(canvas: Any, content: ReportContent) -> None:
-    """The research-use statement and the page number at the foot of every page."""
+def _draw_footer(canvas: Any, content: ReportContent, page: str) -> None:
+    """The research-use statement and the page's number at its foot."""
     canvas.saveState()
     statement = _text(marked(content.research_use), size=7.5, color=_SOFT)
     _, height = statement.wrap(_WIDTH * 0.86, 20 * _MM)
     statement.drawOn(canvas, _MARGIN, 16 * _MM - height)
     canvas.setStrokeColor(_LINE)
     canvas.line(_MARGIN, 17 * _MM, _MARGIN + _WIDTH, 17 * _MM)
-    canvas.setFont("Helvetica", 7.5)
+    canvas.setFont(TEXT_FONT, 7.5 * _FONT_SCALE)
     canvas.setFillColor(_SOFT)
-    canvas.drawRightString(_MARGIN + _WIDTH, 16 * _MM - 8, f"page {canvas.getPageNumber()}")
+    canvas.drawRightString(_MARGIN + _WIDTH, 16 * _MM - 8, page)
     canvas.restoreState()
 
 
@@ -263,8 +302,8 @@ def _text(markup: str, *, size: float = 9.5, leading: float = 0, color: str = IN
 
     style = ParagraphStyle(
         "text",
-        fontName="Helvetica",
-        fontSize=size,
+        fontName=TEXT_FONT,
+        fontSize=size * _FONT_SCALE,
         leading=leading or size * 1.38,
         textColor=color,
         alignment={"left": 0, "right": 2}[align],
@@ -281,7 +320,8 @@ def _grid(
 ) -> Table:
     from reportlab.platypus import Table
 
-    bare = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
+    bare = [("FONTNAME", (0, 0), (-1, -1), TEXT_FONT)]
+    bare += [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
     bare += [("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
     return Table(rows, widths, heights, style=[*bare, ("VALIGN", (0, 0), (-1, -1), "TOP"), *style], hAlign="LEFT")
 

@@ -1,8 +1,8 @@
 """Text from outside as ReportLab's markup: which font shows which letter. Lays nothing out.
 
-The standard PDF fonts hold Western European letters and are not embedded. Others come from two fonts that are, as far
-as they are used: DejaVu Sans (Latin, Greek, Cyrillic, Arabic, Hebrew, ...) and Droid Sans Fallback (Chinese, Japanese,
-Korean).
+All fonts are embedded, as far as they are used, so that a page looks alike everywhere and in many years: Bitstream
+Vera, which comes with ReportLab, for Western European text; DejaVu Sans, of the same drawing, for Greek, Cyrillic,
+Arabic, Hebrew, ...; Droid Sans Fallback for Chinese, Japanese and Korean.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from xml.sax.saxutils import escape
 from app.presentation.charts import FONT_FOLDER
 from app.presentation.right_to_left import as_seen
 
-_STANDARD_ENCODING = "cp1252"  # what the standard PDF fonts can show
-_EMBEDDED = ("DejaVuSans", "DroidSansFallback")  # in order of preference
+TEXT_FONT, SIGN_FONT = "Vera", "DejaVuSans"
+_TEXT_FILES = {0: "Vera.ttf", 1: "VeraBd.ttf"}  # by whether they are bold
+_FURTHER = (SIGN_FONT, "DroidSansFallback")  # in order of preference
 
 
 def marked(text: str) -> str:
@@ -33,11 +34,8 @@ def marked(text: str) -> str:
 
 
 def _is_standard(text: str) -> bool:
-    try:
-        text.encode(_STANDARD_ENCODING)
-    except UnicodeEncodeError:
-        return False
-    return True
+    glyphs = _fonts()[TEXT_FONT]
+    return all(ord(mark) in glyphs for mark in text)
 
 
 def _escaped(text: str) -> str:
@@ -56,7 +54,12 @@ def _font_of(mark: str) -> str | None:
     """The font's name, "" for the standard one, None where no font has the letter."""
     if _is_standard(mark):
         return ""
-    return next((name for name, glyphs in _fonts().items() if ord(mark) in glyphs), None)
+    return next((name for name in _FURTHER if ord(mark) in _fonts()[name]), None)
+
+
+def register_fonts() -> None:
+    """Makes the fonts known to ReportLab, by their names."""
+    _fonts()
 
 
 @functools.cache
@@ -67,7 +70,12 @@ def _fonts() -> Mapping[str, Mapping[int, Any]]:
     from reportlab.pdfbase.ttfonts import TTFont
 
     found = {}
-    for name in _EMBEDDED:
+    for bold, file in _TEXT_FILES.items():
+        font = TTFont(file.removesuffix(".ttf"), file)
+        pdfmetrics.registerFont(font)
+        addMapping(TEXT_FONT, bold, 0, font.fontName)
+        found.setdefault(TEXT_FONT, font.face.charToGlyph)
+    for name in _FURTHER:
         font = TTFont(name, str(FONT_FOLDER / f"{name}.ttf"))
         pdfmetrics.registerFont(font)
         for bold in (0, 1):

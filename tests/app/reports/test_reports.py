@@ -337,14 +337,30 @@ def test_pdf_shows_names_in_the_scripts_of_the_world(name):
     assert {mark for mark in name if mark.isalnum()} <= letters
 
 
-def test_pdf_embeds_the_letters_that_readers_may_lack():
+@pytest.mark.parametrize(
+    "result", [make_result("plain Ä"), make_result("檔案 שלום", call="腺癌", classes=("腺癌", "normal", "سرطان"))]
+)
+def test_pdf_embeds_all_fonts_that_it_uses(result):
     if shutil.which("pdffonts") is None:
         pytest.skip("pdffonts is not installed")
-    pdf = reports.render(make_result("檔案 שלום", call="腺癌", classes=("腺癌", "normal", "سرطان")), "pdf")
+    pdf = reports.render(result, "pdf")
     told = subprocess.run(["pdffonts", "-"], input=pdf, capture_output=True, check=True, text=False).stdout.decode()
-    embedded = {line.split()[0].partition("+")[2]: line.split()[-5] for line in told.splitlines() if "+" in line}
-    assert embedded == {"DejaVuSans": "yes", "DroidSansFallback": "yes"}
-    assert b"TrueType" not in reports.render(make_result("plain Ä"), "pdf")
+    fonts = {line.split()[0].partition("+")[2]: line.split()[-5] for line in told.splitlines()[2:]}
+    assert {"BitstreamVeraSans-Roman", "BitstreamVeraSans-Bold", "DejaVuSans"} <= fonts.keys()
+    assert ("DroidSansFallback" in fonts) == (result.slide_id != "plain Ä")
+    assert set(fonts.values()) == {"yes"}
+
+
+def test_pdf_counts_its_pages():
+    pages = [page for page in pdf_text(make_result()).split("\f") if page.strip()]
+    assert all(f"page {number} of {len(pages)}" in page for number, page in enumerate(pages, 1))
+
+
+def test_pdf_has_no_page_that_is_nearly_empty():
+    """The last page holds more than the tables' rest: at least 25 lines besides its foot."""
+    for result in (make_result(), make_result(reasons=tuple(words.REASONS)[:12]), make_result("S" * 60)):
+        last = [page for page in pdf_text(result).split("\f") if page.strip()][-1]
+        assert len([line for line in last.splitlines() if line.strip()]) >= 25
 
 
 def test_pdf_tells_a_letter_that_no_font_has_by_its_number():
