@@ -320,7 +320,7 @@ def _grid(
 ) -> Table:
     from reportlab.platypus import Table
 
-    bare = [("FONTNAME", (0, 0), (-1, -1), TEXT_FONT)]
+    bare: list[tuple[Any, ...]] = [("FONTNAME", (0, 0), (-1, -1), TEXT_FONT)]
     bare += [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
     bare += [("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
     return Table(rows, widths, heights, style=[*bare, ("VALIGN", (0, 0), (-1, -1), "TOP"), *style], hAlign="LEFT")

@@ -69,7 +69,7 @@ def _fonts() -> Mapping[str, Mapping[int, Any]]:
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
-    found = {}
+    found: dict[str, Mapping[int, Any]] = {}
     for bold, file in _TEXT_FILES.items():
         font = TTFont(file.removesuffix(".ttf"), file)
         pdfmetrics.registerFont(font)
