@@ -12,6 +12,7 @@ from wsi.files.reading import open_regular, parse_json, read_regular
 MAX_ARRAY_BYTES = 1 << 29
 _MAX_METADATA_BYTES = 1 << 20
 _CODECS = ["bytes", "zstd"]
+_FILLS = (0, "NaN")
 _ITEM_BYTES = {"bool": 1, "uint8": 1, "float16": 2, "int32": 4, "float32": 4}
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -49,6 +50,8 @@ def _check_layout(metadata: dict[str, Any], chunks: list[int]) -> None:
         raise ValueError("odd names of chunks")
     if not isinstance(codecs, list) or [isinstance(c, dict) and c.get("name") for c in codecs] != _CODECS:
         raise ValueError("odd codecs")
+    if metadata.get("fill_value") not in _FILLS:
+        raise ValueError("an odd fill value")
     if metadata.get("storage_transformers"):
         raise ValueError("odd storage")
 

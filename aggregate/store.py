@@ -154,7 +154,7 @@ def load_map(path: Path) -> StoredMap:
             call=_array(root, labels[0]),
             tissue=_array(root, labels[1]),
         )
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError) as error:
         raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
 
 
@@ -307,7 +307,7 @@ def _read(path: Path) -> SlideResult:
             provenance=Provenance.from_dict(attributes["provenance"]),
             tissues=tissues,
         )
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError) as error:
         raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
 
 

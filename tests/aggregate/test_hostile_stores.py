@@ -63,6 +63,11 @@ def change(path, **values):
         {"codecs": []},
         {"codecs": [{"name": "sharding_indexed", "configuration": {}}]},
         {"storage_transformers": [{"name": "x"}]},
+        {"fill_value": 10**400},
+        {"fill_value": 1e308},
+        {"fill_value": "Infinity"},
+        {"fill_value": None},
+        {"fill_value": []},
     ],
 )
 def test_metadata_that_asks_for_too_much_is_refused_before_memory_is_asked_for(saved, values):
@@ -73,6 +78,17 @@ def test_metadata_that_asks_for_too_much_is_refused_before_memory_is_asked_for(s
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 << 20
+
+
+@pytest.mark.parametrize("name", ["tiles/xy", "tiles/quality", "heatmap/labels/call/0"])
+@pytest.mark.parametrize("value", [10**400, -(2**31) - 1, 2.5, "0xff"])
+def test_a_fill_value_that_its_type_cannot_hold_is_refused(saved, name, value):
+    change(saved / name / "zarr.json", fill_value=value)
+    reseal(saved)
+    assert "cannot be read" in refused(saved)
+    if name.startswith("heatmap"):
+        with pytest.raises(StoreError):
+            store.load_map(saved)
 
 
 def test_a_bomb_is_not_let_off(saved):
@@ -105,6 +121,8 @@ def test_a_bomb_is_not_let_off(saved):
         (r'"review_reasons": \[\]', '"review_reasons": "pen"'),
         (r'"review_reasons": \[\]', '"review_reasons": [{}]'),
         (r'"cell_px": [0-9.]+', '"cell_px": 0'),
+        (r'"cell_px": [0-9.]+', '"cell_px": 1' + "0" * 400),
+        (r'"cell_um": [0-9.]+', '"cell_um": 1' + "0" * 400),
         (r'"seconds": 12.4', '"seconds": "x"'),
         (r'"synthetic": false', '"synthetic": null'),
     ],

@@ -42,7 +42,7 @@ def parse_json(content: bytes | str) -> Any:
     deeper than Python can read."""
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -72,3 +72,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is too large")
     return number
+
+
+def _whole(text: str) -> int:
+    """A whole number that a float can come near: sums and comparisons with others must not fail."""
+    _finite(text)
+    return int(text)
