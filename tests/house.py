@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"pipeline"}),
         frozenset({"batch"}),
         frozenset({"reports"}),
-        frozenset({"viewer"}),
+        frozenset({"viewer", "exchange"}),
         frozenset({"commands"}),
         frozenset({"cli"}),
     ),

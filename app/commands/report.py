@@ -8,13 +8,14 @@ from pathlib import Path
 from aggregate.result import SlideResult, SlideStatus
 from aggregate.result_folder import SUFFIX, committed_digests, is_complete, result_path, stored_results
 from aggregate.store import load
+from app.exchange.write import EXCHANGE_FORMATS, write_exchange, write_tables
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
 from app.reports import FORMATS, write_cohort, write_report
 from app.review.records import ReviewState, SlideRecord
 from app.review.reviews import Reviews, open_reviews
 from wsi.errors import StoreError, UsageError
-from wsi.text import plain, visible
+from wsi.text import plain, unescape, visible
 
 
 def write_reports(
@@ -25,9 +26,10 @@ def write_reports(
     Raises UsageError for an unknown format or a place without results, OutputUnwritableError, ReviewError where what
     people decided cannot be read: a report must not call a signed result unsigned.
     """
-    unknown = [name for name in formats if name not in FORMATS]
+    pages, known = [name for name in formats if name in FORMATS], (*FORMATS, *EXCHANGE_FORMATS)
+    unknown = [name for name in formats if name not in known]
     if unknown or not formats:
-        raise UsageError(f"--format {','.join(unknown) or '(none)'}", hint=f"choose from {', '.join(FORMATS)}")
+        raise UsageError(f"--format {','.join(unknown) or '(none)'}", hint=f"choose from {', '.join(known)}")
     stored = _stored(results)
     written: list[Path] = []
     listed, problems = _table(results)
@@ -44,11 +46,12 @@ def write_reports(
             problems.append(str(error))
             continue
         # Outside: an output that takes nothing more ends the command, it is no result's fault.
-        written += write_report(result, out, formats, record, whole_canvas=whole_canvas)
-        rows.setdefault(result.slide_id, SlideRow.of_result(result))
+        written += write_report(result, out, pages, record, whole_canvas=whole_canvas)
+        row = rows.setdefault(result.slide_id, SlideRow.of_result(result))
+        written += write_exchange(result, out, formats, Path(unescape(row.file)))
     if results.suffix != SUFFIX:
-        written += write_cohort(rows.values(), out, formats, states)
-    return written, problems
+        written += write_cohort(rows.values(), out, pages, states)
+    return [*written, *write_tables(rows.values(), out, formats)], problems
 
 
 def _record(reviews: Reviews, states: dict[str, ReviewState], result: SlideResult, path: Path) -> SlideRecord | None:
