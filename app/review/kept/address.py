@@ -38,7 +38,8 @@ def database_url(address: str | None) -> URL | None:
 
 def shown(url: URL) -> str:
     """The address without its password and its options."""
-    return url.set(drivername="postgresql", query={}, password=None).render_as_string()
+    bare = URL.create("postgresql", url.username, host=url.host, port=url.port, database=url.database)
+    return bare.render_as_string()
 
 
 def connect_arguments(url: URL) -> tuple[URL, dict[str, Any]]:

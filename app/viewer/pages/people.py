@@ -11,6 +11,8 @@ from app.viewer.pages import parts
 from wsi.errors import UsageError
 
 _PERSON, _NAME = "person", "name"
+NEW = "person-is-new"
+"""Set in the session when a name was told or taken back just now."""
 
 
 def current() -> Person | None:
@@ -42,8 +44,10 @@ def _ask() -> None:
 def _remember() -> None:
     # A name of blanks is none: the form stays.
     with suppress(UsageError):
+        st.session_state[NEW] = True
         st.session_state[_PERSON] = person(st.session_state.get(_NAME) or "", Role.REVIEWER)
 
 
 def _forget() -> None:
     st.session_state.pop(_PERSON, None)
+    st.session_state[NEW] = True

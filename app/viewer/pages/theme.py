@@ -129,7 +129,7 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-evidence figcaption i { display: inline-block; width: 3.2em; height: .7em; margin: 0 .35em; border-radius: 2px; }
 .ps-person, .ps-signature { margin: 0; font-size: .88rem; opacity: .82; }
 .ps-signature { padding: .4rem 0 .1rem; }
-.ps-signed::before { content: "\\2713"; margin-right: .45em; font-weight: 700; color: #14573F; }
+.ps-signed::before { content: "\\2713"; margin-right: .45em; font-weight: 700; color: #1F8A5F; }
 .ps-said { margin: .3rem 0; padding: .5rem .8rem; border-left: 3px solid #1F5F8B; border-radius: 4px;
   background: color-mix(in srgb, currentColor 5%, transparent); font-size: .9rem; line-height: 1.42; }
 .ps-said b, .ps-said span, .ps-said em, .ps-said q { display: block; overflow-wrap: anywhere; }

@@ -59,11 +59,25 @@ def show(site: Site, result: SlideResult, entry: Entry, screen: Screen | None = 
     _panel(site.reviews, case, screen or _screen)
 
 
+def remembered(site: Site, entry: Entry) -> Callable[[], SlideRecord | None]:
+    """What people decided on the result, when it is asked for, as this session's person may see it. Raises
+    PulmoscopeError when it is asked: a report must not call a signed result unsigned."""
+    who, slide_id = people.current(), entry.row.slide_id
+
+    def ask() -> SlideRecord | None:
+        digest = committed_digests(entry.result_path)["result_sha256"]
+        return site.reviews.seen_by(site.reviews.record(slide_id, digest), who)
+
+    return ask
+
+
 @st.fragment
 def _panel(reviews: Reviews, case: Case, screen: Screen) -> None:
     st.html(parts.section("Decision"))
     who = people.show()
     _keep_pending(case, who)
+    if st.session_state.pop(people.NEW, False):
+        st.rerun()  # the whole page: what else it shows depends on who looks
     try:
         kept = reviews.record(case.slide_id, case.result_sha256)
     except PulmoscopeError as error:
@@ -106,7 +120,6 @@ def _show_choice(desk: _Desk) -> None:
         args=(desk,),
         key="sign",
         width="stretch",
-        help=None if decision else "Decide first. A signature locks the decision; later changes are addenda.",
     )
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideResult
 from app.presentation import charts, colours, figures, words
+from app.review.records import SlideRecord
 from app.viewer.pages import parts
 from app.viewer.reading.cells import silences
 from app.viewer.reading.telling import reason_cells
@@ -18,6 +19,9 @@ from wsi.text import plain
 # The pie with a hair of air. Its legend is text of the page, beside it or below as the column's width allows: a chart's
 # own legend is drawn over the pie where both do not fit.
 _PIE_SIZE_PX = charts.PIE_PX + 12
+
+Remembered = Callable[[], SlideRecord | None]
+"""Tells what people decided on the result, as who asks may see it."""
 
 
 def show_call(result: SlideResult) -> None:
@@ -32,11 +36,12 @@ def show_call(result: SlideResult) -> None:
             st.html(_pie_legend(result), width="content")
 
 
-def show_details(result: SlideResult) -> None:
-    """Draws what follows the call: reasons to look again, key figures, downloads."""
+def show_details(result: SlideResult, remembered: Remembered = lambda: None) -> None:
+    """Draws what follows the call: reasons to look again, key figures, downloads. A report asks for what people decided
+    when it is made."""
     _show_reasons(result)
     _show_figures(result)
-    _show_downloads(result)
+    _show_downloads(result, remembered)
 
 
 def key_figures(result: SlideResult) -> list[tuple[str, str]]:
@@ -110,7 +115,7 @@ def _show_figures(result: SlideResult) -> None:
     st.html(f'{parts.section("Key figures")}<table class="ps-facts">{rows}</table>')
 
 
-def _show_downloads(result: SlideResult) -> None:
+def _show_downloads(result: SlideResult, remembered: Remembered) -> None:
     from app import reports
 
     st.html(parts.section("Reports"))
@@ -118,7 +123,7 @@ def _show_downloads(result: SlideResult) -> None:
     for button, report_format in zip(buttons, reports.FORMATS, strict=True):
         button.download_button(
             report_format.upper(),
-            _renderer(result, report_format),
+            _renderer(result, report_format, remembered),
             file_name=f"{result.slide_id}.{report_format}",
             mime=reports.MEDIA_TYPES[report_format],
             on_click="ignore",
@@ -127,14 +132,14 @@ def _show_downloads(result: SlideResult) -> None:
         )
 
 
-def _renderer(result: SlideResult, report_format: str) -> Callable[[], bytes]:
+def _renderer(result: SlideResult, report_format: str, remembered: Remembered) -> Callable[[], bytes]:
     """Renders when the button is pressed, so that a page does not wait for reports that nobody asked for."""
 
     def render() -> bytes:
         from app import reports
 
         try:
-            return reports.render(result, report_format)
+            return reports.render(result, report_format, remembered())
         except PulmoscopeError as error:
             return str(error).encode()
 

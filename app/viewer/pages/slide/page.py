@@ -65,7 +65,7 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
             _show_absence(site.slide_trouble(entry, result))
         findings.show_call(result)
         decision.show(site, result, entry)
-        findings.show_details(result)
+        findings.show_details(result, decision.remembered(site, entry))
         if entry.folder.name == result.slide_id and entry.uploaded:
             _show_deletion(site, result.slide_id)
     _show_spot(site, entry, result, file, reading)
