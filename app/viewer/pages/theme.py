@@ -70,10 +70,10 @@ def allowed_hosts(host: str) -> list[str]:
 STYLE = """
 <style>
 /* Every page and element takes its colours from these; charts and chips bring their own. */
-:root { --ps-ink: #1D2733; --ps-faint: #566070; --ps-line: #D5DCE4; --ps-sheet: #FFFFFF; --ps-quiet: #EEF4F9;
-  --ps-warm: #FFFAF2; --ps-accent: #1F5F8B; }
+:root { --ps-ink: #1D2733; --ps-faint: #566070; --ps-line: #D5DCE4; --ps-edge: #B4BFCA; --ps-sheet: #FFFFFF;
+  --ps-quiet: #EEF4F9; --ps-warm: #FFFAF2; --ps-accent: #1F5F8B; }
 @media (prefers-color-scheme: dark) { :root { --ps-ink: #E4EAF0; --ps-faint: #A9B5C1; --ps-line: #37424E;
-  --ps-sheet: #12181F; --ps-quiet: #1B232C; --ps-warm: #2A2418; --ps-accent: #7DB7E0; } }
+  --ps-edge: #5B6A79; --ps-sheet: #12181F; --ps-quiet: #1B232C; --ps-warm: #2A2418; --ps-accent: #7DB7E0; } }
 header[data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stDecoration"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding: 1.1rem 2.2rem 1.5rem; max-width: 2200px; }
 [data-testid="stVerticalBlock"] { gap: 0.7rem; }
@@ -130,7 +130,7 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-person, .ps-signature { margin: 0; font-size: .88rem; opacity: .82; }
 .ps-signature { padding: .4rem 0 .1rem; }
 .ps-signed::before { content: "\\2713"; margin-right: .45em; font-weight: 700; color: #1F8A5F; }
-.ps-said { margin: .3rem 0; padding: .5rem .8rem; border-left: 3px solid #1F5F8B; border-radius: 4px;
+.ps-said { margin: .3rem 0; padding: .5rem .8rem; border-left: 3px solid var(--ps-accent); border-radius: 4px;
   background: color-mix(in srgb, currentColor 5%, transparent); font-size: .9rem; line-height: 1.42; }
 .ps-said b, .ps-said span, .ps-said em, .ps-said q { display: block; overflow-wrap: anywhere; }
 .ps-said em { opacity: .75; font-style: normal; font-size: .86rem; }

@@ -220,6 +220,49 @@ def test_regions_are_thumbnails_of_their_tissue(page):
     wait_for_place(page, r"^20\.0x")
 
 
+def test_the_ruler_measures_what_is_known(page):
+    page.goto("/?slide=marked&x=765.5&y=565&mag=20&layer=none")
+    page.locator(".frame[data-loaded]").wait_for()
+    mark = np.argwhere(largest(page, PAINTED))
+    (top, left), (bottom, right) = mark.min(axis=0), mark.max(axis=0) + 1
+    frame, before = page.locator(".frame").bounding_box(), bounds(page)
+    page.keyboard.press("m")
+    page.mouse.move(frame["x"] + left, frame["y"] + (top + bottom) / 2)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + right, frame["y"] + (top + bottom) / 2, steps=5)
+    page.mouse.up()
+    # 131 px of 0.5 um; the screen's edges are soft.
+    assert float(page.locator(".frame").get_attribute("data-um")) == pytest.approx(65.5, abs=1.5)
+    assert bounds(page) == before
+    page.keyboard.press("Escape")
+    assert page.get_by_role("button", name="Ruler").get_attribute("aria-pressed") == "false"
+
+
+def test_light_and_overview_change_what_is_seen_and_nothing_else(page):
+    open_slide_page(page, "tissue")
+    before, overview = bounds(page), page.locator(".navigator")
+    corner = overview.bounding_box()
+    page.get_by_role("button", name="Brightness and contrast").click()
+    page.get_by_role("slider", name="Brightness").focus()
+    page.keyboard.press("End")
+    assert "brightness(180%)" in page.locator(".frame").evaluate("f => f.view.viewer.drawer.canvas.style.filter")
+    for _ in range(3):
+        page.get_by_role("button", name="Move or hide the overview").click()
+    assert overview.is_hidden()
+    page.get_by_role("button", name="Move or hide the overview").click()
+    assert overview.bounding_box() == corner and bounds(page) == before
+
+
+def test_a_server_that_went_away_is_told_and_its_return_too(page):
+    open_slide_page(page, "tissue")
+    page.route("**/_stcore/health", lambda route: route.abort())
+    alert = page.get_by_test_id("slide-view").get_by_role("alert")
+    alert.filter(has_text="pulmoscope does not answer").wait_for(timeout=30_000)
+    page.unroute("**/_stcore/health")
+    alert.wait_for(state="hidden", timeout=30_000)
+    page.complaints[:] = [text for text in page.complaints if "ERR_FAILED" not in text]
+
+
 def test_the_panel_folds_away_and_stays_so(page):
     open_slide_page(page, "tissue")
     wide, panel = page.locator(".frame").bounding_box()["width"], page.locator(".st-key-panel")

@@ -134,6 +134,8 @@ export class Tools {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [32, 28];
     const pen = canvas.getContext("2d");
+    pen.fillStyle = "#ffffff";
+    pen.fillRect(0, 0, 32, 28);
     pen.fillStyle = pattern(pen, look, 2);
     pen.fillRect(0, 0, 32, 28);
     return canvas;

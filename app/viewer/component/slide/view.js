@@ -285,6 +285,9 @@ export class SlideView {
     if (!event.quick || !this.item() || this.ruler.on) return;
     const { x, y } = this.item().viewerElementToImageCoordinates(event.position);
     this.card(true);
+    // The card stands where the person does not look.
+    const right = event.position.x > 0.45 * this.stage.clientWidth;
+    document.documentElement.toggleAttribute("data-ps-spot-left", right);
     this.onSpot({ x: Math.floor(x), y: Math.floor(y), view: this.data.view });
   }
 

@@ -28,6 +28,7 @@ STYLE = """
   box-shadow: 0 6px 24px rgb(0 0 0 / 22%); }
 .st-key-spot .ps-spot { padding: 0 1.6rem 0 0; background: none; }
 :root:is([data-ps-folded], :fullscreen) .st-key-spot { right: 12px; }
+:root[data-ps-spot-left][data-ps-spot-left] .st-key-spot { right: auto; left: 180px; }
 .ps-close { position: absolute; z-index: 1; top: 6px; right: 8px; width: 26px; height: 26px; padding: 0;
   border: 1px solid var(--ps-line, #D5DCE4); border-radius: 6px; background: none; color: inherit; cursor: pointer; }
 .ps-tiles { margin: .35rem 0 0; padding: .15rem .6rem; border: 1px solid currentColor; border-radius: 6px;
