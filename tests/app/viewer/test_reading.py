@@ -224,7 +224,7 @@ def test_the_ruler_measures_what_is_known(page):
     page.goto("/?slide=marked&x=765.5&y=565&mag=20&layer=none")
     page.locator(".frame[data-loaded]").wait_for()
     mark = np.argwhere(largest(page, PAINTED))
-    (top, left), (bottom, right) = mark.min(axis=0), mark.max(axis=0) + 1
+    (top, left), (bottom, right) = mark.min(axis=0).tolist(), (mark.max(axis=0) + 1).tolist()
     frame, before = page.locator(".frame").bounding_box(), bounds(page)
     page.keyboard.press("m")
     page.mouse.move(frame["x"] + left, frame["y"] + (top + bottom) / 2)
