@@ -28,9 +28,7 @@ def result_path(out_dir: Path, slide_id: str) -> Path:
 
 
 def stored_results(out_dir: Path) -> list[Path]:
-    """The complete results of a folder, sorted by name."""
-    if not out_dir.is_dir():
-        return []
+    """The complete results of a folder, sorted by name; none where there is no folder."""
     return sorted(path for path in out_dir.glob(f"*{SUFFIX}") if is_complete(path))
 
 

@@ -94,6 +94,12 @@ ACCEPTED: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "aggregate/store.py": (
         (
+            '"probabilities": {name: _finite(p) for name, p in '
+            "zip(result.classes, decision.probabilities, strict=True)},",
+            "False",
+            "both have an entry a class, whoever made them",
+        ),
+        (
             "compressors=ZstdCodec(level=3, checksum=True),",
             "4",
             "how hard is compressed; what is read is the same",

@@ -4,13 +4,14 @@ import errno
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 
-from aggregate import commit, store
+from aggregate import commit, result_folder, store
 from tests.results import CLASSES, make_result
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
 
@@ -303,3 +304,53 @@ def test_staged_folders_are_folders_with_a_tail(tmp_path):
     (home / "file~1-x").touch()
     (home / "link~1-x").symlink_to(tmp_path)
     assert [path.name for path in store.staged_folders(tmp_path)] == ["a~2-y", "b~1-x"]
+
+
+def test_the_call_map_alone_is_that_of_the_whole_result(tmp_path):
+    result = replace(make_result("a", origin_px=(30, 70), size_px=(5000, 3000)), tissues=("stroma",))
+    path = store.save(widened(result), tmp_path)
+    stored, told = store.load(path), store.load_map(path)
+    assert np.array_equal(told.call, stored.heatmap.call) and np.array_equal(told.tissue, stored.heatmap.tissue)
+    assert not np.array_equal(told.call, told.tissue)
+    assert (told.classes, told.tissues, told.background) == (CLASSES, ("stroma",), "normal")
+    assert (told.size_px, told.origin_px, told.cell_px) == ((5000, 3000), (30, 70), result.heatmap.cell_px)
+
+
+def widened(result):
+    """With probabilities of one output more, 0 throughout."""
+    p, of_cells = result.tiles.probabilities, result.heatmap.probabilities
+    tiles = replace(result.tiles, probabilities=np.concatenate([p, np.zeros((len(p), 1), np.float32)], axis=1))
+    wide = np.concatenate([of_cells, np.zeros((1, *of_cells.shape[1:]), np.float32)])
+    return replace(result, tiles=tiles, heatmap=replace(result.heatmap, probabilities=wide))
+
+
+@pytest.mark.parametrize("label", ["call", "tissue"])
+def test_a_call_map_that_was_altered_or_is_of_another_shape_is_refused(saved, monkeypatch, label):
+    _, path = saved
+    image = path / "heatmap" / "labels" / label / "0"
+    metadata = json.loads((image / "zarr.json").read_text())
+    (image / "zarr.json").write_text(json.dumps({**metadata, "shape": [3, 5]}))
+    with pytest.raises(ResultAlteredError, match=rf"heatmap/labels/{label}/0/zarr\.json was altered"):
+        store.load_map(path)
+    monkeypatch.setattr(store.commit, "verify", lambda *_: [])  # as if sealed anew by who altered it
+    with pytest.raises(StoreError, match="cannot be read as a result"):
+        store.load_map(path)
+
+
+def test_what_was_never_written_of_an_array_reads_as_none(saved):
+    """NaN in figures, 0 in counts and classes: what other programs show where a chunk is missing."""
+    _, path = saved
+    root = zarr.open_group(path, mode="r")
+    fills = {name: array.fill_value for name, array in root["tiles"].arrays()}
+    assert all(np.isnan(fills[name]) for name in ("probabilities", "familiarity", "features", "tissue_fraction"))
+    assert all(fills[name] == 0 for name in ("xy", "quality", "votes"))
+    assert root["heatmap/labels/call/0"].fill_value == 0 and np.isnan(root["heatmap/0"].fill_value)
+
+
+def test_the_format_of_a_result_is_the_first(saved):
+    assert store.load_summary(saved[1])["schema"] == 1
+
+
+def test_what_went_away_while_it_was_to_be_cleared_costs_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(result_folder, "staged_folders", lambda _: [tmp_path / "a~1-x"])
+    result_folder.clear_staging(tmp_path, "a")

@@ -204,3 +204,51 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / AUDIT).mkdir()
     with pytest.raises(OutputUnwritableError, match=r"audit\.jsonl"):
         AuditLog(tmp_path, "Anna", "r1").record("run", "a", {})
+
+
+def vouched(tmp_path, *events):
+    """The chain of a log in which a slide had these events: (kind, findings, files)."""
+    prepare_locks(tmp_path)
+    writer = AuditLog(tmp_path, "Anna", "r1")
+    for event, result, files in events:
+        writer.record(event, "a", {"result_sha256": result, "commit_sha256": files})
+    return check_chain(tmp_path / AUDIT)
+
+
+FIRST, AGAIN, OTHER = Vouched("x", "1"), Vouched("x", "2"), Vouched("y", "3")
+
+
+@pytest.mark.parametrize(
+    ("events", "known", "older"),
+    [
+        ([("run", "x", "1")], {FIRST}, set()),
+        ([("run", "x", "1"), ("run", "y", "3")], {OTHER}, {FIRST}),
+        ([("run", "x", "1"), ("run", "x", "2")], {AGAIN}, {FIRST}),
+        # Found again with the findings of the last: the one that was announced last had not found its place.
+        ([("run", "x", "1"), ("run", "x", "2"), ("kept", "x", "1")], {FIRST, AGAIN}, set()),
+        # Of other findings: somebody put it back.
+        ([("run", "x", "1"), ("run", "y", "3"), ("kept", "x", "1")], {OTHER}, {FIRST}),
+        # Of the same findings, and never stored by a run.
+        ([("run", "x", "1"), ("kept", "x", "2")], {FIRST}, set()),
+        ([("kept", "x", "1"), ("kept", "y", "3")], {FIRST, OTHER}, set()),
+        ([("kept", "x", "1"), ("run", "y", "3")], {OTHER}, set()),
+    ],
+)
+def test_of_a_slide_the_result_that_was_stored_last_counts(tmp_path, events, known, older):
+    chain = vouched(tmp_path, *events)
+    assert chain.problems == [] and chain.known("a") == known and chain.known("b") == set()
+    assert {one for one in (FIRST, AGAIN, OTHER, Vouched("z")) if chain.is_older("a", one)} == older
+    assert chain.results == {"a": {one.result_sha256 for one in known}}
+
+
+def test_records_of_people_are_no_end_of_a_slide(tmp_path):
+    prepare_locks(tmp_path)
+    writer = AuditLog(tmp_path, "Anna", "r1")
+    writer.record("failed", "a", {"error_code": "no-tissue"})
+    for event in ("sealing", "signed", "addendum"):
+        writer.record(event, "a", {"record_sha256": event, "result_sha256": "x"})
+    writer.record("run", "b", {"result_sha256": "y"})
+    chain = check_chain(tmp_path / AUDIT)
+    assert chain.sealing == {"sealing": "a"} and chain.sealed == {"signed": "a", "addendum": "a"}
+    assert chain.ended == {"a": ("failed", "no-tissue"), "b": ("run", "")} and chain.known("a") == set()
+    assert chain.results == {"b": {"y"}}
