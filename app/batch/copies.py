@@ -135,7 +135,9 @@ def _copy(job: SlideJob, out: Path, secret: bytes, *, overwrite: bool) -> Copy:
     except OutputUnwritableError:
         raise
     except PulmoscopeError as error:
-        message = error.message if error.code in _OURS else "`pulmoscope info` on the original says more"
+        # A reader's own words name the file.
+        ours = error.code in _OURS and job.path.stem not in error.message
+        message = error.message if ours else "`pulmoscope info` on the original says more"
         return Copy(slide, "failed", "", error.code, message)
     except OSError as error:
         raise unwritable(str(out), error) from error

@@ -19,7 +19,7 @@ from app.cli import cli
 from tests.canaries import CANARY, aperio_pages, found_in, generic_pages, write_pages
 from tests.dicoms import write_series
 from wsi.deidentify.formats import refuse_identifying
-from wsi.errors import OutputBusyError, UsageError
+from wsi.errors import OutputBusyError, UnsupportedSlideError, UsageError
 
 
 @pytest.fixture
@@ -46,6 +46,16 @@ def test_every_slide_is_accounted_for_and_no_name_is_told(slides, tmp_path):
         assert CANARY not in path.name and found_in(path.read_bytes()) == []
     for copy in (*out.glob("*.svs"), *out.glob("*.tif")):
         refuse_identifying(copy, copy.name)
+
+
+def test_what_a_reader_says_of_a_slide_does_not_tell_its_name(slides, tmp_path, monkeypatch):
+    def refused(request):
+        raise UnsupportedSlideError(f"{request.path.name} has 16 bits a colour")
+
+    monkeypatch.setattr(copies, "copied", refused)
+    done = run(slides, "--out", tmp_path / "out")
+    assert done.return_value == 1 and done.output.count("unsupported-format") == 3
+    assert CANARY not in done.output.replace(str(tmp_path), "") and not list((tmp_path / "out").iterdir())
 
 
 def test_the_key_lies_beside_the_copies_and_tells_which_is_which(slides, tmp_path):
