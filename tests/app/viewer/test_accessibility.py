@@ -17,8 +17,10 @@ READY = {
 }
 
 
+@pytest.mark.parametrize("shade", ["light", "dark"])
 @pytest.mark.parametrize("address", READY)
-def test_axe_has_nothing_to_object_to(page, address):
+def test_axe_has_nothing_to_object_to(page, address, shade):
+    page.emulate_media(color_scheme=shade)
     page.goto(address)
     page.locator(READY[address]).first.wait_for(timeout=60_000)
     page.wait_for_timeout(1500)
