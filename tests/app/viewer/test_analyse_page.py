@@ -37,7 +37,7 @@ def test_an_upload_gets_its_pie_chart_and_can_be_deleted(page, results, tmp_path
     size.fill("0.5")
     page.get_by_test_id("analyse").click()
     page.get_by_text("Uploaded slide").first.wait_for()
-    page.get_by_role("button", name="Open", exact=True).click(timeout=60_000)
+    page.get_by_role("button", name="Open slide").click(timeout=60_000)
     page.wait_for_url("**/?slide=upload-*")
     page.locator(".frame[data-loaded]").wait_for()
     assert page.locator("[data-testid=call]").inner_text() == "Squamous cell carcinoma"

@@ -61,7 +61,7 @@ def _show_ways(site: Site, job: Job, first: DeltaGenerator, second: DeltaGenerat
                 st.rerun()
             return
         if job.upload and find_entry(site.results, job.upload):
-            if first.button("Open", key=f"open-{job.job_id}", width="stretch"):
+            if first.button("Open slide", key=f"open-{job.job_id}", width="stretch"):
                 parts.go(slide=job.upload)
         elif not job.upload and first.button("Run again", key=f"again-{job.job_id}", width="stretch"):
             site.queue.run_again(job.job_id)
