@@ -44,7 +44,7 @@ def downloaded(page, report_format):
 
 def test_deciding_signing_and_adding_is_remembered_everywhere(page, results):
     reviews = open_reviews(results)
-    page.goto("/?slide=alone")
+    page.goto("/?slide=alone&layer=tissue&mag=5")
     page.locator(".st-key-decision").wait_for()
     assert "unsigned: no person has decided" in signature(page).inner_text()
     page.get_by_label("Your name").fill("Anna Reader")
@@ -62,7 +62,7 @@ def test_deciding_signing_and_adding_is_remembered_everywhere(page, results):
     kept = reviews.record("alone").final
     assert (kept.decision.verdict, kept.call) == (Verdict.CHANGED, "adenocarcinoma")
     assert kept.decision.comment == "lepidic growth, <b>not</b> normal"
-    assert kept.signature.by.name == "Anna Reader" and '"layer"' in kept.signature.screen
+    assert kept.signature.by.name == "Anna Reader" and '"layer":"tissue"' in kept.signature.screen
     # The page: what was signed cannot be pressed any more, and is there after a reload.
     page.reload()
     settled(page, "signed by Anna Reader")

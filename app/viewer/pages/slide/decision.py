@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -21,12 +23,14 @@ from app.review.records import OTHER, Case, Decision, Reading, ReadingName, Slid
 from app.review.reviews import Reviews
 from app.viewer.catalog import Entry
 from app.viewer.pages import parts, people
+from app.viewer.pages.assets import asset
 from app.viewer.pages.slide.signed import show_readings
 from app.viewer.site import Site
 from wsi.errors import PulmoscopeError
 
 _TROUBLE, _CHANGING, _KEPT, _PENDING = (f"decision-{name}" for name in ("trouble", "changing", "kept", "pending"))
 _ADDED, _ADDED_CALL = "addendum-text", "addendum-call"
+_ADDRESS, _MAX_ADDRESS = "screen-address", 2000
 _ANYBODY = Person("")
 
 Screen = Callable[[], Mapping[str, Any]]
@@ -121,6 +125,7 @@ def _show_choice(desk: _Desk) -> None:
         key="sign",
         width="stretch",
     )
+    _watch_address()
 
 
 def _choice(title: str, key: str, chosen: bool, press: Callable[..., None], args: tuple[Any, ...]) -> None:
@@ -134,6 +139,11 @@ def _show_calls(desk: _Desk) -> None:
         for call in (*(name for name in desk.case.classes if name != desk.case.call), OTHER):
             title = words.call_of_a_person(call)
             _choice(title, f"call-{call}", call == now, _decide, (desk, Verdict.CHANGED, call))
+
+
+def _watch_address() -> None:
+    """The view moves in the browser, and asks nobody: its address is told at the moment of signing."""
+    _address_element()(key=_ADDRESS, default={"screen": None}, on_screen_change=lambda: None, height=1)
 
 
 def _show_comment(desk: _Desk) -> None:
@@ -266,6 +276,12 @@ def _comment_key(case: Case) -> str:
 
 
 def _screen() -> dict[str, Any]:
-    """What the address tells of the view: the browser keeps place, magnification, rotation, layer and opacity in it."""
-    told = {name: st.query_params[name] for name in sorted(st.query_params) if name != "slide"}
-    return {"layer": told.get("layer"), "opacity": told.get("opacity"), "address": told}
+    """What the page's address told of the view when the button was pressed: place, magnification, layer, opacity."""
+    told = dict(st.session_state.get(_ADDRESS) or {}).get("screen")
+    words = parse_qsl(str(told or "").lstrip("?")[:_MAX_ADDRESS]) or list(st.query_params.items())
+    return {name: value for name, value in words if name not in ("slide", "token")}
+
+
+@lru_cache
+def _address_element() -> Any:
+    return st.components.v2.component("pulmoscope_screen", html="<span></span>", js=asset("screen.js"))
