@@ -27,9 +27,12 @@ def show() -> Person | None:
     if who is None:
         _ask()
         return None
-    checked = "known by the login" if who.identity is Identity.OIDC else "name stated, not checked by a login"
+    checked = "known by the login" if who.identity is Identity.OIDC else "name not checked"
     with st.container(horizontal=True, vertical_alignment="center", key="person"):
-        st.html(f'<p class="ps-person"><b>{parts.safe(who.name)}</b> · {parts.safe(who.role)}, {checked}</p>')
+        st.html(
+            f'<p class="ps-person"><b>{parts.safe(who.name)}</b> · {parts.safe(who.role)}, {checked}</p>',
+            width="content",
+        )
         if who.identity is Identity.STATED:
             st.button("Not you?", type="tertiary", on_click=_forget, key="not-you")
     return who

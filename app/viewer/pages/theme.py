@@ -136,7 +136,9 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-said em { opacity: .75; font-style: normal; font-size: .86rem; }
 .ps-versions caption { padding: .2rem 0; font-weight: 600; text-align: left; }
 .ps-versions code { font-size: .72rem; overflow-wrap: anywhere; }
-.st-key-decision, .st-key-calls { flex-wrap: wrap; }
+.st-key-decision, .st-key-calls { flex-wrap: wrap; gap: .5rem; }
+.st-key-person { gap: .2rem; }
+@media (prefers-color-scheme: dark) { .stApp button[kind="primary"] p { color: #12181F; } }
 .ps-spot i { display: inline-block; width: .7em; height: .7em; margin-right: .4em; border-radius: 2px; }
 </style>
 """

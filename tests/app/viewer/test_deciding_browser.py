@@ -49,7 +49,7 @@ def test_deciding_signing_and_adding_is_remembered_everywhere(page, results):
     assert "unsigned: no person has decided" in signature(page).inner_text()
     page.get_by_label("Your name").fill("Anna Reader")
     press(page, "name-said")
-    page.locator(".st-key-person").get_by_text("name stated, not checked by a login").wait_for()
+    page.locator(".st-key-person").get_by_text("name not checked").wait_for()
     press(page, "decide-change")
     press(page, "call-adenocarcinoma")
     settled(page, "a person has decided, and has not signed")
