@@ -93,6 +93,8 @@ def test_the_report_of_a_whole_output(out):
         "notes": [],
         "missing": [],
         "mixed": found.mixed,
+        "reviews": [],
+        "signed": 0,
         "repairs": ["x"],
         "head": found.head,
     }
