@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.viewer.catalog import look
 from app.viewer.gate.access import Door
 from app.viewer.gate.bounds import MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Bounds
 from app.viewer.gate.settings import set_streamlit
@@ -71,6 +72,8 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
 
         def run(self, sockets: list[socket.socket] | None = None) -> None:
             site.queue.start()
+            # Ten thousand rows take a moment: read before the first person asks.
+            threading.Thread(target=look, args=(site.results,), daemon=True).start()
             try:
                 super().run(sockets)
             finally:
@@ -94,8 +97,6 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
 
     install(site)
     feed = Feed(site, site.batches, site.queue.waiting)
-    # Ten thousand rows take a moment: read before the first person asks.
-    threading.Thread(target=feed.answer, args=("",), daemon=True).start()
     routes = [
         TileServer(site.signer, site.locate).route(),
         Pictures(site.signer, LIST_GRANT, site.results, site.slides).route(),
