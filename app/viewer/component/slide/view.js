@@ -101,7 +101,7 @@ export class SlideView {
   // What stands above the slide is the server's, and not always as high.
   fit() {
     const top = this.root.querySelector(".reader").getBoundingClientRect().top;
-    if (top > 0) document.documentElement.style.setProperty("--ps-top", `${Math.round(top)}px`);
+    if (top > 0) document.documentElement.style.setProperty("--ps-top", `${Math.ceil(top)}px`);
   }
 
   async readCells() {
