@@ -63,6 +63,8 @@ def test_an_unfamiliar_slide_is_told_where_tissue_is_refused_and_only_there():
     assert decided(scan=scan).review_reasons == ()
     refused = replace(CLEAN, unfamiliar=0.3, voting=0.7)
     assert decided(scan=scan, shares=refused).review_reasons == ("unfamiliar-slide", "unfamiliar-tissue")
+    at_the_limit = replace(CLEAN, unfamiliar=DecisionRules().unfamiliar_share, voting=0.7)
+    assert "unfamiliar-slide" not in decided(scan=scan, shares=at_the_limit).review_reasons
 
 
 def test_few_disagreeing_tiles_are_a_border_not_scatter():

@@ -51,19 +51,51 @@ def grid_of(tissue_cells, *, origin_px=(0, 0), cells_per_side=1, tissue=None, re
     )
 
 
-def summed_up(familiarity, quality, tissue=None, p=(0.9, 0.05, 0.05), mpp_source="slide", read_px=64):
+def summed_up(
+    familiarity,
+    quality,
+    tissue=None,
+    p=(0.9, 0.05, 0.05),
+    mpp_source="slide",
+    read_px=64,
+    card=CARD,
+    by_site=None,
+    unlike=float("nan"),
+):
     """The result of a row of tiles; `p` is theirs, (c,) or (n, c)."""
     n = len(familiarity)
     grid = grid_of(np.ones((1, n), bool), tissue=tissue, read_px=read_px)
     predictions = TilePredictions(
-        probabilities=np.broadcast_to(np.array(p, np.float32), (n, 3)).copy(),
+        probabilities=np.broadcast_to(np.array(p, np.float32), (n, len(card.outputs))).copy(),
         features=np.zeros((n, 4), np.float16),
         familiarity=np.array(familiarity, np.float32),
+        by_site=by_site,
     )
     slide = SlideRecord("a.svs", (64 * n, 64), 2.0, mpp_source, "5e" * 32, "openslide", False, {})
-    readings = TileReadings(predictions, np.array(quality, np.uint8))
+    readings = TileReadings(predictions, np.array(quality, np.uint8), unlike)
     survey = Survey(TissueAreas(tissue_mm2=7.0, pen_mm2=0.25), grid)
-    return summarise("a", slide, survey, readings, CARD, DecisionRules(), Provenance())
+    return summarise("a", slide, survey, readings, card, DecisionRules(), Provenance())
+
+
+def test_what_a_site_profile_alone_makes_known_is_of_the_tiles_that_vote():
+    by_site = np.array([True, False, True, False])
+    result = summed_up([0.9, 0.9, FAR, 0.9], [GOOD] * 4, by_site=by_site)
+    assert result.tiles.votes.tolist() == [True, True, False, True]
+    assert result.qc["share_known_by_site"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("unlike", "told"), [(1.0, False), (1.01, True), (float("nan"), False)])
+def test_a_slide_is_unfamiliar_beyond_the_limit_and_not_at_it(unlike, told):
+    result = summed_up([0.9, 0.9, 0.9, FAR, FAR], [GOOD] * 5, unlike=unlike)
+    assert ("unfamiliar-slide" in result.decision.review_reasons) == told
+
+
+def test_a_cell_is_a_tumour_where_tumours_are_likelier_than_all_tissue_without():
+    outputs = (*CLASSES, "stroma")
+    card = SimpleNamespace(**{**vars(CARD), "outputs": outputs, "tissues": ("stroma",)})
+    # The likeliest of the second is a tumour, and yet more of it says that there is none.
+    result = summed_up([0.9] * 2, [GOOD] * 2, p=[(0.6, 0.1, 0.1, 0.2), (0.4, 0.2, 0.05, 0.35)], card=card)
+    assert [outputs[value - 1] for value in result.heatmap.call[0]] == ["adenocarcinoma", "stroma"]
 
 
 def test_a_tile_votes_where_it_is_good_and_recognised():
