@@ -57,7 +57,8 @@ def _grid(tissue: TissueMask, spec: TileSpec, plan: ReadPlan, downsample: float,
     first = np.array([round(x0 / downsample), round(y0 / downsample)], np.int32)
     level_xy = first + np.rint(cell[:, ::-1] * level_step).astype(np.int32)
     # Background beyond the edge is like no tissue, and a picture a tile and a half wide would be judged by its corner.
-    ends = np.array([math.floor((x0 + width) / downsample), math.floor((y0 + height) / downsample)], np.int32)
+    # A level's last px may lie in part beyond level 0; without it the slide's last would be in no tile.
+    ends = np.array([math.ceil(end / downsample - 1e-9) for end in (x0 + width, y0 + height)], np.int32)
     level_xy = np.minimum(level_xy, np.maximum(first, ends - plan.read_px))
     return Grid(
         plan=plan,

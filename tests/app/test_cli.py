@@ -149,6 +149,8 @@ def test_run_report_and_verify_agree(ready_slide, tmp_path):
             "missing": [],
             "mixed": {},
             "repairs": [],
+            "reviews": [],
+            "signed": 0,
         }
     )
 

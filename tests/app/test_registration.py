@@ -29,7 +29,7 @@ class Oracle:
 
     def __init__(self, size_px=64, mpp=1.0):
         tile = TileSpec(size_px, mpp)
-        self.runtime, self.site_sha256 = "oracle", ""
+        self.runtime, self.site_sha256, self.sets_white = "oracle", "", False
         self.card = SimpleNamespace(
             name="oracle", version="1", classes=KINDS, outputs=KINDS, tissues=(), background="normal", tile=tile,
             familiarity_threshold=0.5, sure_from=0.0, tumour_classes=tuple(kind for kind in KINDS if kind != "normal"),

@@ -101,9 +101,7 @@ def test_the_packaged_models_are_whole_and_small():
     assert [card.name for card in cards] == [DEFAULT_MODEL, DEMO_MODEL, FAST_MODEL]
     for card in cards:
         model = load_model(card.name)
-        assert model.card == card and model.runtime == (
-            "litert-float32" if card.name == DEFAULT_MODEL else "litert-int8"
-        )
+        assert model.card == card and model.runtime == "litert-int8"
         assert card.synthetic == (card.name == DEMO_MODEL)
         assert card.limits and card.never_shown
         hold_out = card.metrics["hold_out"]
