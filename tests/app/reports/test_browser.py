@@ -9,18 +9,8 @@ from app import reports
 from tests.results import make_result
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +20,9 @@ def report(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def page(browser, report):
+def page(chromium, report):
     """The open report; its `asked` holds every address and `complaints` every line of the console."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
     page.asked, page.complaints = [], []
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("console", lambda message: page.complaints.append(message.text))
@@ -65,8 +55,8 @@ def test_the_page_fits_its_window(page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_plain_report_prints_on_two_pages(browser, tmp_path):
-    page = browser.new_page()
+def test_a_plain_report_prints_on_two_pages(chromium, tmp_path):
+    page = chromium.new_page()
     page.goto(reports.write_report(make_result(), tmp_path, ("html",))[0].as_uri())
     pdf = page.pdf(prefer_css_page_size=True)
     assert pdf.startswith(b"%PDF-") and pdf.count(b"/Type /Page\n") == 2

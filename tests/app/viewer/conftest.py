@@ -15,14 +15,10 @@ from app.ledger.records import SlideRow, write_rows
 from app.pipeline import run_slide
 from classifier.model import load_model
 from classifier.model_folder.find import DEMO_MODEL
-from tests.app.viewer.browser import CHROMIUM, KEY, MARK_PX, SIZE_PX, let_in, wait_for
+from tests.app.viewer.browser import KEY, MARK_PX, SIZE_PX, let_in, wait_for
 from tests.conftest import REPOSITORY
 from tests.results import CLASSES, make_result
 
-ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 # Whatever the viewer asks of another machine, if only its name, is printed.
 SERVE = """
 import sys
@@ -121,15 +117,6 @@ def server(results, tmp_path_factory):
         process.terminate()
         process.wait(timeout=30)
     assert printed.read_text() == ""
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=[*ARGUMENTS])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
