@@ -9,12 +9,12 @@ import sys
 import urllib.error
 import urllib.request
 
-import anyio
 import pytest
 from starlette.responses import PlainTextResponse
 
 from app.viewer.gate.access import Door, LaunchKey
 from app.viewer.server import listen
+from tests.app.viewer.apart import run_apart
 from tests.conftest import REPOSITORY
 from wsi.errors import OutputBusyError
 
@@ -49,7 +49,7 @@ def ask(path="/", *, method="GET", kind="http", **headers):
 
         await Door(inside, KEY)(scope, receive, send)
 
-    anyio.run(run)
+    run_apart(run)
     if kind == "websocket":
         return {"websocket.accept": 101, "websocket.close": 403}[sent[0]["type"]], {}, b""
     found = {key.decode(): value.decode() for key, value in sent[0]["headers"]}

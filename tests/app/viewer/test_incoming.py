@@ -16,6 +16,7 @@ from app.viewer.site import Site, upload_grant
 from app.viewer.tiles.tokens import Grant
 from app.viewer.uploads import incoming
 from app.viewer.uploads.incoming import INCOMING, MAX_COMING
+from tests.app.viewer.apart import run_apart
 
 
 def picture(side=300, kind="PNG"):
@@ -53,7 +54,7 @@ class Browser:
 
             await self.app(scope, receive, send)
 
-        anyio.run(run)
+        run_apart(run)
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
     def begin(self, content, size=None):
@@ -247,4 +248,4 @@ def test_sessions_are_counted():
         await bounds({"type": "websocket", "path": "/"}, nothing, send)
         assert len(sent) == 1
 
-    anyio.run(run)
+    run_apart(run)

@@ -4,7 +4,6 @@ import io
 import time
 from dataclasses import replace
 
-import anyio
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +13,7 @@ from app.viewer.reading.slide_files import SlideFile
 from app.viewer.tiles.encoded import encode_jpeg
 from app.viewer.tiles.route import TileCache, TileServer
 from app.viewer.tiles.tokens import Grant, Signer
+from tests.app.viewer.apart import run_apart
 from wsi.errors import SlideCrashedError, SlideTimeoutError, SlideTooLargeError
 from wsi.spacing import Level
 
@@ -51,7 +51,7 @@ def get(server, path):
 
         await app(scope, receive, send)
 
-    anyio.run(ask)
+    run_apart(ask)
     headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 

@@ -6,7 +6,6 @@ import json
 import os
 import time
 
-import anyio
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,6 +26,7 @@ from app.viewer.site import Site
 from app.viewer.tiles.pictures import PICTURES, Pictures
 from app.viewer.tiles.small import call_picture
 from app.viewer.tiles.tokens import Grant
+from tests.app.viewer.apart import run_apart
 from tests.results import CLASSES, make_result
 from wsi.errors import ResultAlteredError
 
@@ -154,7 +154,7 @@ def ask(route, path):
 
         await Starlette(routes=[route])(scope, receive, send)
 
-    anyio.run(run)
+    run_apart(run)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 

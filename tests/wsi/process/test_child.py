@@ -65,7 +65,8 @@ def test_nor_does_a_child_trust_an_empty_entry_of_the_search_path(theirs):
 
 def test_the_attack_works_on_a_child_that_trusts_the_folder(theirs):
     folder, mark = theirs
-    subprocess.run([sys.executable, "-c", "import numpy"], cwd=folder, check=True)
+    trusting = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # set by others of us
+    subprocess.run([sys.executable, "-c", "import numpy"], cwd=folder, env=trusting, check=True)
     assert mark.exists()
 
 

@@ -52,14 +52,19 @@ def _libraries() -> list[tuple[str, str]]:
             told = metadata.distribution(name).metadata
         except metadata.PackageNotFoundError:
             continue
-        licence = told["License-Expression"] or _short(told["License"]) or _classified(told) or "see its package"
-        found.append((name, f"{told['Version']}, {licence}"))
+        licence = _first(told, "License-Expression") or _short(_first(told, "License")) or _classified(told)
+        found.append((name, f"{told['Version']}, {licence or 'see its package'}"))
     return found
 
 
-def _short(licence: str | None) -> str:
+def _first(told: metadata.PackageMetadata, field: str) -> str:
+    """A field, "" where there is none: asked for by its name alone, some readers of metadata raise KeyError."""
+    return (told.get_all(field) or [""])[0]
+
+
+def _short(licence: str) -> str:
     """Some makers put the whole text there."""
-    line = plain(licence or "", 200)
+    line = plain(licence, 200)
     return line if 0 < len(line) <= 60 else ""
 
 
