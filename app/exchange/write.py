@@ -8,7 +8,7 @@ from pathlib import Path
 from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
 from app.reports.names import report_stem
-from wsi.files.writing import unwritable, write_file
+from wsi.files.writing import write_out
 
 EXCHANGE_FORMATS = ("fhir", "dicom", "parquet")
 """The first two of each slide, the last of all."""
@@ -30,7 +30,7 @@ def write_exchange(result: SlideResult, out_dir: Path, formats: Sequence[str], s
         from app.exchange.dicom import render_dicom
 
         files |= render_dicom(result, slide)
-    return [_write(out_dir / f"{stem}{ending}", content) for ending, content in files.items()]
+    return [write_out(out_dir / f"{stem}{ending}", content) for ending, content in files.items()]
 
 
 def write_tables(rows: Iterable[SlideRow], out_dir: Path, formats: Sequence[str]) -> list[Path]:
@@ -39,13 +39,4 @@ def write_tables(rows: Iterable[SlideRow], out_dir: Path, formats: Sequence[str]
         return []
     from app.exchange.parquet import render_parquet
 
-    return [_write(out_dir / _TABLE, render_parquet(list(rows)))]
-
-
-def _write(path: Path, content: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, content)
-    except OSError as error:
-        raise unwritable(path.name, error) from error
-    return path
+    return [write_out(out_dir / _TABLE, render_parquet(list(rows)))]

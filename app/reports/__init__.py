@@ -17,7 +17,7 @@ from app.reports.names import report_stem
 from app.reports.pdf_report import render_pdf
 from app.review.records import ReviewState, SlideRecord
 from wsi.errors import UsageError
-from wsi.files.writing import unwritable, write_file
+from wsi.files.writing import unwritable, write_out
 from wsi.text import plain
 
 __all__ = ["FORMATS", "MEDIA_TYPES", "render", "write_cohort", "write_report"]
@@ -67,7 +67,7 @@ def write_report(
     """
     stem = report_stem(result.slide_id)
     rendered = ((fmt, render(result, fmt, record, whole_canvas=whole_canvas)) for fmt in formats)
-    return [_write(out_dir / f"{stem}.{fmt}", content) for fmt, content in rendered]
+    return [write_out(out_dir / f"{stem}.{fmt}", content) for fmt, content in rendered]
 
 
 def write_cohort(
@@ -87,12 +87,3 @@ def write_cohort(
         return write_cohort_table(rows, out_dir, formats, states or {})
     except OSError as error:
         raise unwritable(out_dir.name, error) from error
-
-
-def _write(path: Path, content: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, content)
-    except OSError as error:
-        raise unwritable(path.name, error) from error
-    return path

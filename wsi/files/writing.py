@@ -46,6 +46,19 @@ def write_file(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def write_out(path: Path, content: bytes) -> Path:
+    """`write_file` for what a person asked for: its folder is made where there is none. Gives `path`.
+
+    Raises OutputUnwritableError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, content)
+    except OSError as error:
+        raise unwritable(path.name, error) from error
+    return path
+
+
 def sync_file(path: Path) -> None:
     """What was written to a file is on the disk once this returns. A link is not followed. Raises OSError."""
     _sync(path, os.O_RDONLY | os.O_NOFOLLOW)
