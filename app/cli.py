@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 
 import click
 
-from app import exit_codes
-from app.commands.options import AUDIT_KEY, DATABASE, JSON, MODEL, PATH, SEED, WORD, Number
+from app.batch import exit_codes
 from app.commands.review.group import review
+from app.commands.terminal.options import AUDIT_KEY, DATABASE, JSON, MODEL, PATH, SEED, WORD, Number
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
 from wsi.text import escape, visible
@@ -26,7 +26,7 @@ from wsi.text import escape, visible
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 all well, 1 some slides failed, 2 wrong usage, 75 held elsewhere, 130 stopped."""
-    from app.guard import check_packages
+    from app.commands.guard import check_packages
     from wsi.process.limits import no_core_files
     from wsi.process.silence import fill_closed_streams
     from wsi.process.trusted import trust_no_current_folder
@@ -125,7 +125,7 @@ def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **o
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
     _use_audit_key(audit_key)
     from app.batch.engines.worker import started_early
-    from app.commands.listeners import listeners_may_leave
+    from app.commands.terminal.listeners import listeners_may_leave
 
     with listeners_may_leave(), started_early(wanted=options["engine"] == "local") as workers:
         from app.commands.run import RunRequest, run_slides
@@ -320,7 +320,7 @@ def verify(results: Path, repair: bool, head: str, audit_key: Path | None, datab
 def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool, **options: Any) -> int:
     """Make a site profile from a handful of your laboratory's slides, without labels; `run --site` applies it."""
     from app.commands.adapt import adapt_site, describe_site
-    from app.commands.fact_lines import as_lines
+    from app.commands.terminal.fact_lines import as_lines
 
     said = partial(click.echo, err=True)
     profile, failed = adapt_site(inputs, out, _model_name(model), say=said, **options)
@@ -335,8 +335,8 @@ def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool,
 @JSON
 def info(slide: Path, mpp: float | None, as_json: bool) -> None:
     """What the tool sees of a slide (or of a site profile), and nothing that it must not tell."""
-    from app.commands.fact_lines import as_lines
     from app.commands.info import describe_input
+    from app.commands.terminal.fact_lines import as_lines
 
     facts = describe_input(slide, mpp)
     click.echo(json.dumps(facts) if as_json else as_lines(facts))
@@ -346,8 +346,8 @@ def info(slide: Path, mpp: float | None, as_json: bool) -> None:
 @JSON
 def models(as_json: bool) -> None:
     """The packaged models and what their cards say."""
-    from app.commands.fact_lines import as_lines
     from app.commands.models import describe_models
+    from app.commands.terminal.fact_lines import as_lines
 
     cards = describe_models()
     if as_json:

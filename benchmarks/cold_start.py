@@ -15,7 +15,9 @@ from benchmarks.rounds import arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
 
 BARE = "import numpy, zarr, openslide, ai_edge_litert.interpreter"
-COMMAND_IMPORTS = "import app.cli, app.batch.run_batch, app.batch.inputs, app.commands.terminal, classifier.model"
+COMMAND_IMPORTS = (
+    "import app.cli, app.batch.run_batch, app.batch.inputs, app.commands.terminal.reporter, classifier.model"
+)
 WORKER_IMPORTS = "import app.batch.engines.task, tiler.stream, tiler.tissue, wsi.registry, ai_edge_litert.interpreter"
 SIZE_PX = (2048, 1536)
 

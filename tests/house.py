@@ -21,7 +21,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"training"}),
     ),
     "app": (
-        frozenset({"presentation", "ledger", "guard", "exit_codes"}),
+        frozenset({"presentation", "ledger"}),
         frozenset({"config", "slides"}),
         frozenset({"review"}),
         frozenset({"pipeline"}),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aggregate.result import SlideStatus
 from aggregate.result_folder import clear_staging, load_summary, result_path
-from app import exit_codes
+from app.batch import exit_codes
 from app.batch.engines.events import Engine, Event, SlideFinished, SlideStarted
 from app.batch.engines.local import LocalEngine
 from app.batch.job import SlideJob

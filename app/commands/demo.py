@@ -11,7 +11,7 @@ from aggregate.result import SlideStatus
 from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.commands.report import write_reports
-from app.commands.terminal import reporter
+from app.commands.terminal.reporter import reporter
 from app.config import RunConfig
 from app.presentation.figures import percent
 from app.presentation.words import RESEARCH_USE, class_title

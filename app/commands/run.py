@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app import exit_codes
+from app.batch import exit_codes
 from app.batch.engines.events import Engine, Event
 from app.batch.engines.local import LocalEngine
 from app.batch.engines.worker import WorkerProcess
@@ -20,7 +20,7 @@ from app.batch.job import SlideJob
 from app.batch.mixture import one_origin
 from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
-from app.commands.terminal import Reporter, reporter
+from app.commands.terminal.reporter import Reporter, reporter
 from app.config import RunConfig
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV

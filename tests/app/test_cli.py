@@ -254,7 +254,8 @@ def test_a_package_of_the_same_name_is_named(tmp_path):
     (tmp_path / "tiler").mkdir()
     (tmp_path / "tiler" / "__init__.py").write_text("")
     script = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from app.guard import check_packages; check_packages()"
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+        "from app.commands.guard import check_packages; check_packages()"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True)
     assert "the package 'tiler' found at" in done.stderr and "not pulmoscope's" in done.stderr

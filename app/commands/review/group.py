@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.commands.options import DATABASE, JSON, PATH, WORD
+from app.commands.terminal.options import DATABASE, JSON, PATH, WORD
 from wsi.text import escape, visible
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from app import exit_codes
+from app.batch import exit_codes
 from app.ledger.locks import prepare_locks, try_lock
 from app.viewer.jobs.job import JOBS, MAX_JOBS, MAX_SLIDES, Job, JobState, again, read_jobs
 from app.viewer.uploads.stored import discard_failed

@@ -9,11 +9,11 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from app.batch.exit_codes import OK, WRONG_USAGE
 from app.batch.job import SlideJob
 from app.batch.mixture import one_origin, refuse_mixture
 from app.cli import cli
 from app.config import RunConfig
-from app.exit_codes import OK, WRONG_USAGE
 from app.ledger.locks import prepare_locks
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows, write_rows
 from app.ledger.table import merge_rows

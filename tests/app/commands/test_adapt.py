@@ -9,12 +9,12 @@ from click.testing import CliRunner
 
 from aggregate import store
 from app.batch.engines.local import LocalEngine
+from app.batch.exit_codes import WRONG_USAGE
 from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.cli import cli
 from app.commands.adapt import adapt_site
 from app.config import RunConfig
-from app.exit_codes import WRONG_USAGE
 from app.pipeline import run_slide
 from app.presentation import words
 from classifier.colour.stain import shift_stains

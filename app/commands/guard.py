@@ -12,7 +12,7 @@ PACKAGES = ("wsi", "tiler", "classifier", "aggregate", "app")
 
 def check_packages() -> None:
     """Raises UsageError naming the first package that is not ours."""
-    home = Path(__file__).resolve().parent.parent
+    home = Path(__file__).resolve().parents[2]
     for name in PACKAGES:
         spec = find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None

@@ -13,7 +13,7 @@ from aggregate.result import SlideStatus
 from app.batch.engines.events import Event, SlideFinished, SlideProgress
 from app.batch.run_batch import Tally
 from app.batch.run_log import finished_facts
-from app.commands.pace import Pace
+from app.commands.terminal.pace import Pace
 from app.ledger.records import SlideRow
 from app.presentation.figures import percent
 from wsi.text import plain, visible

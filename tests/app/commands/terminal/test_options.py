@@ -4,7 +4,7 @@ import click
 import pytest
 
 from app.cli import cli
-from app.commands.options import Number
+from app.commands.terminal.options import Number
 from wsi.errors import UsageError
 
 

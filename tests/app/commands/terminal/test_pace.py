@@ -1,6 +1,6 @@
 import pytest
 
-from app.commands.pace import Pace
+from app.commands.terminal.pace import Pace
 
 
 def test_before_anything_was_read_nothing_is_guessed():
