@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,26 +22,32 @@ _UNJUDGED_REGIONS = 2
 
 @dataclass(frozen=True)
 class Telling:
-    """A region by its most suspicious place, level-0 px. `name` is an output's, empty where the region has no call;
-    `tumour` is the probability there that it is any tumour, None without a call."""
+    """A place in a region, level-0 px. `name` is the region's output, empty where it has no call; `tumour` is the
+    probability at the place that it is any tumour, None without a call; `area_mm2` is the whole region's, of which
+    this is spot `spot` of `spots`, the most suspicious being 1."""
 
     name: str
     tumour: float | None
     area_mm2: float
     x: float
     y: float
+    spot: int = 1
+    spots: int = 1
 
 
 def telling_regions(result: SlideResult) -> list[Telling]:
     """At most MOST: connected regions called tumour, the most suspicious first; further suspicious places up to
-    FEWEST; and the largest areas that could not be judged."""
+    FEWEST, each behind the first of its region; and the largest areas that could not be judged."""
     suspicion, around = _suspicion(result)
     labels, areas = _labelled(result)
     regions = _peaks(result, around, labels)
     unjudged = _unjudged(result)[:_UNJUDGED_REGIONS]
     regions = regions[: MOST - len(unjudged)]
     regions += _further(around, regions, FEWEST - len(regions) - len(unjudged))
-    told = [_region(result, cell, suspicion, areas[labels[cell]]) for cell in regions]
+    told = [
+        replace(_region(result, cell, suspicion, areas[labels[cell]]), spot=spot, spots=spots)
+        for cell, spot, spots in _by_region(regions, labels)
+    ]
     return told + [_region(result, cell, None, area) for cell, area in unjudged]
 
 
@@ -181,6 +187,15 @@ def _further(around: NDArray[np.float64], taken: list[tuple[int, int]], wanted: 
         found.append((row, column))
         left[max(0, row - _APART) : row + _APART + 1, max(0, column - _APART) : column + _APART + 1] = -1.0
     return found
+
+
+def _by_region(cells: list[tuple[int, int]], labels: NDArray[np.int32]) -> Iterator[tuple[tuple[int, int], int, int]]:
+    """(cell, which of its region's it is, how many that has), those of one region together."""
+    of_region: dict[int, list[tuple[int, int]]] = {}
+    for cell in cells:
+        of_region.setdefault(int(labels[cell]), []).append(cell)
+    for spots in of_region.values():
+        yield from ((cell, spot, len(spots)) for spot, cell in enumerate(spots, start=1))
 
 
 def _unjudged(result: SlideResult) -> list[tuple[tuple[int, int], int]]:

@@ -76,11 +76,30 @@ def test_regions_are_the_tumours_first_then_further_places_then_what_was_not_jud
     assert 5 <= len(regions) <= MOST
 
 
+def test_several_spots_of_one_region_are_told_as_spots_of_it():
+    # Two regions: the normal one is where all further places lie, and its area is told as one region's.
+    regions = telling_regions(result_of(TWO))
+    further = [region for region in regions if region.name == "normal"]
+    assert len(further) > 1 and [region.spot for region in further] == list(range(1, len(further) + 1))
+    assert {(region.spots, region.area_mm2) for region in further} == {(len(further), further[0].area_mm2)}
+    assert [(region.spot, region.spots) for region in regions if region.name != "normal"] == [(1, 1)] * 3
+
+
 def test_a_stray_cell_comes_after_an_area():
     stray = "1111111111\n1211111000\n1111111000\n1111111000"
     assert [region.name for region in telling_regions(result_of(stray))][:2] == [
         "adenocarcinoma", "squamous_cell_carcinoma"
     ]  # fmt: skip
+
+
+def test_spots_of_a_region_stand_together_the_most_suspicious_first():
+    wide = "\n".join("0" * 30 + "1" * 10 for _ in range(12))
+    regions = telling_regions(result_of(wide))
+    names = [region.name for region in regions]
+    assert len(names) == 5 and names == sorted(names) and names.count("adenocarcinoma") > 1
+    tumour = [region for region in regions if region.name == "adenocarcinoma"]
+    assert [region.spot for region in tumour] == list(range(1, len(tumour) + 1))
+    assert len({(region.x, region.y) for region in regions}) == 5
 
 
 def test_many_regions_are_cut_to_the_most_telling():

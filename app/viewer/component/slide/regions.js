@@ -39,12 +39,16 @@ export class Regions {
   thumbnail(region, index) {
     const button = document.createElement("button");
     button.setAttribute("data-testid", "region");
-    button.title = `${region.title}; score ${region.score}; ${region.area}`;
+    button.title = this.words(region);
+    button.classList.toggle("further", region.spot > 1);
     const picture = document.createElement("canvas");
     picture.width = THUMB_PX;
     picture.height = Math.round(THUMB_PX / 1.45);
     const words = document.createElement("span");
-    words.textContent = `${region.title} ${region.score}, ${region.area}`;
+    // The area is the region's; what is only another spot of it does not claim it again.
+    words.textContent = region.spot > 1
+      ? `Spot ${region.spot} of it: ${region.score}`
+      : `${region.title} ${region.score}, ${region.area}`;
     button.append(picture, words);
     button.onclick = () => {
       this.drop();
@@ -52,6 +56,10 @@ export class Regions {
     };
     this.portray(picture, region);
     return button;
+  }
+
+  words({ title, score, area, spot, spots }) {
+    return `${title}; score ${score}; ${area}${spots > 1 ? `, spot ${spot} of ${spots} in this region` : ""}`;
   }
 
   // The tissue around a place, from as few tiles as show it sharp.
@@ -101,7 +109,7 @@ export class Regions {
     } else {
       this.rail.querySelectorAll("button").forEach((one, i) => one.setAttribute("aria-current", i === index));
       this.rail.querySelectorAll("button")[index]?.scrollIntoView({ block: "nearest" });
-      this.view.say(`Region ${which}: ${stop.title}, score ${stop.score}, ${stop.area}`);
+      this.view.say(`Place ${which}: ${this.words(stop)}`);
     }
   }
 

@@ -142,6 +142,8 @@ def _region(result: SlideResult, region: Telling) -> dict[str, Any]:
         "title": title if tumour or not score else f"{title}; tumour",
         "score": score,
         "area": figures.area(region.area_mm2),
+        "spot": region.spot,
+        "spots": region.spots,
         "colour": palette.get(region.name, colours.NOT_RECOGNISED),
     }
 
