@@ -14,7 +14,8 @@ from classifier.dataset.predict import as_shown, forward_tiles, told_as
 from classifier.dataset.split import TEST, TRAIN, VALIDATION
 from classifier.dataset.tile_list import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
 from classifier.evaluation.baseline import FURTHER_BASELINES, baseline
-from classifier.evaluation.coverage import coverage_curve
+from classifier.evaluation.curves.coverage import coverage_curve
+from classifier.evaluation.curves.roc import roc_curves
 from classifier.evaluation.findings import Evaluation
 from classifier.evaluation.foreign import detect_foreign, find_foreign, in_distribution
 from classifier.evaluation.intervals import FEW_GROUPS, MIN_GROUPS, Figure, Groups, count_groups, share_with_interval
@@ -22,7 +23,6 @@ from classifier.evaluation.laboratories import laboratory_battery
 from classifier.evaluation.metrics import confusion_matrix, figures_with_intervals, reliability
 from classifier.evaluation.readers.calls import read_readings
 from classifier.evaluation.readers.study import study_readers
-from classifier.evaluation.roc import roc_curves
 from classifier.evaluation.shifts import shift_battery
 from classifier.evaluation.unfamiliar import detect_unfamiliar
 from classifier.familiarity import not_turned_away

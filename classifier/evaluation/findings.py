@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from classifier.evaluation.coverage import CoverageCurve
+from classifier.evaluation.curves.coverage import CoverageCurve
+from classifier.evaluation.curves.roc import RocCurve
 from classifier.evaluation.foreign import ForeignResult
 from classifier.evaluation.intervals import Figure
 from classifier.evaluation.metrics import ReliabilityBin
 from classifier.evaluation.readers.study import ReaderStudy
 from classifier.evaluation.reporting_items import ReportingItem, Section, items_of_report
-from classifier.evaluation.roc import RocCurve
 from classifier.evaluation.shifts import ShiftResult, worst_shift
 from classifier.model_folder.card import ModelCard
 from wsi import __version__

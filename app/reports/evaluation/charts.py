@@ -12,9 +12,9 @@ from html import escape
 
 from app.presentation.colours import CURVE_COLOURS, CURVE_DASHES, FAINT, GRID, INK
 from app.presentation.words import spoken
-from classifier.evaluation.coverage import CoverageCurve
+from classifier.evaluation.curves.coverage import CoverageCurve
+from classifier.evaluation.curves.roc import RocCurve
 from classifier.evaluation.metrics import ReliabilityBin
-from classifier.evaluation.roc import RocCurve
 from classifier.evaluation.shifts import ShiftResult
 
 Range = tuple[float, float]

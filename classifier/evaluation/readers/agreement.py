@@ -28,6 +28,25 @@ def cohen_kappa(first: NDArray[np.integer], second: NDArray[np.integer], classes
     return figure_of(columns, groups, of_sums)
 
 
+def weighted_kappa(first: NDArray[np.integer], second: NDArray[np.integer], classes: int, groups: Groups) -> Figure:
+    """Cohen's kappa (1968, doi 10.1037/h0026256) with quadratic weights, for classes that have an order: `first` and
+    `second` (n,) are their numbers, and being two apart counts four times as much as being one apart.
+
+    NaN as `cohen_kappa` gives it.
+    """
+    numbers = np.arange(classes, dtype=np.float64)
+    apart = ((numbers[:, None] - numbers[None]) / max(classes - 1, 1)) ** 2
+    one_hot = np.eye(classes)
+    columns = np.column_stack([one_hot[first], one_hot[second], apart[first, second]])
+
+    def of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        cases = sums[:, :classes].sum(axis=1)
+        by_chance = np.einsum("mi,ij,mj->m", sums[:, :classes], apart, sums[:, classes:-1]) / cases**2
+        return _beyond_chance(1 - sums[:, -1] / cases, 1 - by_chance)
+
+    return figure_of(columns, groups, of_sums)
+
+
 def fleiss_kappa(calls: NDArray[np.integer], classes: int, groups: Groups) -> Figure:
     """Fleiss' kappa (1971, doi 10.1037/h0031619) of `calls` (n, r), class indices of r raters on n cases.
 

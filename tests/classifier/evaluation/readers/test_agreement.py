@@ -7,7 +7,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as reference_fleiss
 
-from classifier.evaluation.readers.agreement import cohen_kappa, fleiss_kappa, mcnemar_exact_p
+from classifier.evaluation.readers.agreement import cohen_kappa, fleiss_kappa, mcnemar_exact_p, weighted_kappa
 
 
 def calls(seed, cases=80, readers=3, classes=3):
@@ -28,6 +28,25 @@ def test_kappas_equal_the_libraries(seed):
     assert ours.value == pytest.approx(cohen_kappa_score(found[:, 0], found[:, 1]))
     counts, _ = aggregate_raters(found, n_cat=3)
     assert fleiss_kappa(found, 3, alone(80)).value == pytest.approx(reference_fleiss(counts, method="fleiss"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weighted_kappa_equals_the_librarys(seed):
+    found = calls(seed, classes=4)
+    ours = weighted_kappa(found[:, 0], found[:, 1], 4, alone(80))
+    assert ours.value == pytest.approx(cohen_kappa_score(found[:, 0], found[:, 1], weights="quadratic"))
+    assert ours.low < ours.value < ours.high
+
+
+def test_kappas_of_printed_tables():
+    """Cohen 1960 (table 1): two judges of 200 cases, 0.492. Fleiss' kappa of the table of 10 subjects and 14 raters
+    that textbooks print: 0.210."""
+    table = np.array([[88, 14, 18], [10, 40, 10], [2, 6, 12]])
+    first, second = (np.repeat(index.ravel(), table.ravel()) for index in np.indices((3, 3)))
+    assert cohen_kappa(first, second, 3, alone(200)).value == pytest.approx(0.492, abs=5e-4)
+    counts = "00 0 0 0 14|0 2 6 4 2|0 0 3 5 6|0 3 9 2 0|2 2 8 1 1|7 7 0 0 0|3 2 6 3 0|2 5 3 2 2|6 5 2 1 0|0 2 2 3 7"
+    rows = [np.repeat(np.arange(5), [int(n) for n in row.split()]) for row in counts.split("|")]
+    assert fleiss_kappa(np.array(rows), 5, alone(10)).value == pytest.approx(0.210, abs=5e-4)
 
 
 def test_fleiss_kappa_by_hand():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from classifier.evaluation.coverage import COVERAGES, coverage_curve, coverage_points
+from classifier.evaluation.curves.coverage import COVERAGES, coverage_curve, coverage_points
 
 
 def made(confidences, right):

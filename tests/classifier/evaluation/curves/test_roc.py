@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+from classifier.evaluation.curves.roc import MAX_POINTS, roc_curves, roc_points, thinned
 from classifier.evaluation.metrics import area_under_curve
-from classifier.evaluation.roc import MAX_POINTS, roc_curves, roc_points, thinned
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60))

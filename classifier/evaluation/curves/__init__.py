@@ -1,0 +1,1 @@
+"""Curves over all thresholds, and the areas under them: ROC, DeLong's intervals, coverage, decision curves."""
