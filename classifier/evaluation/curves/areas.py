@@ -106,7 +106,7 @@ def _components(
 def _summed(components: NDArray[np.float64], member: NDArray[np.intp], among: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(k, groups) sums of `components` (k, m) of the cases that `among` (n,) marks."""
     sums = np.zeros((len(components), int(member.max()) + 1))
-    np.add.at(sums, (slice(None), member[among]), components)
+    np.add.at(sums.T, member[among], components.T)
     return sums
 
 
