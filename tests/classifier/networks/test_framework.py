@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from classifier.networks import framework
 from tests.classifier.tiles import TINY, tiny_tiles
 from tests.conftest import REPOSITORY
 from tests.house import imported, modules
+from wsi.errors import ModelError
 
 ODD = {"floatx": "float16", "image_data_format": "channels_first", "epsilon": 1.0, "backend": "jax"}
 # What is set (variables; keras.json in the home folder; keras.json where KERAS_HOME says), each a kind of its own.
@@ -36,6 +38,19 @@ now = dict(os.environ)
 changed = [name for name in {*before, *now} if "KERAS" in name and before.get(name) != now.get(name)]
 print(json.dumps([told, sorted({str(one.dtype) for one in weights.values()}), changed]))
 """
+# A network at work, then an operation that logs why and ends the process.
+LOGGED = """
+from classifier.networks.framework import load_keras, load_tensorflow
+tf = load_tensorflow()
+keras = load_keras()
+print(keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])(tf.zeros((1, 4))).shape)
+print("loaded", flush=True)
+@tf.function
+def fail(x):
+    with tf.control_dependencies([tf.raw_ops.Abort(error_msg="the error itself", exit_without_error=False)]):
+        return x + 1
+fail(tf.constant(1.0))
+"""
 
 
 @pytest.mark.parametrize(("variables", "at_home", "elsewhere"), SETTINGS.values(), ids=SETTINGS)
@@ -59,6 +74,29 @@ def test_a_users_own_keras_settings_are_not_read(tmp_path, variables, at_home, e
     assert told == ["tensorflow", "float32", "channels_last", 1e-7, "float32"]
     assert kinds == ["float32"] and changed == []
     assert (home / ".keras" / "keras.json").exists() == (at_home is not None)
+
+
+def test_what_tensorflow_tells_of_the_machine_is_not_shown_and_its_errors_are():
+    environment = {k: v for k, v in os.environ.items() if k not in ("TF_CPP_MIN_LOG_LEVEL", "PULMOSCOPE_DEBUG")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGED], cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+    assert "loaded" in done.stdout and done.returncode < 0
+    assert "the error itself" in done.stderr
+    assert "oneDNN" not in done.stderr and "rebuild TensorFlow" not in done.stderr
+
+
+@pytest.mark.parametrize(("flags", "refused"), [("fpu sse4_2", True), ("fpu avx avx2", False), (None, False)])
+def test_a_processor_that_tensorflow_would_end_on_is_told(tmp_path, monkeypatch, flags, refused):
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor\t: 0\n" + (f"flags\t\t: {flags}\n" if flags else "Features\t: asimd\n"))
+    monkeypatch.setattr(framework, "_PROCESSOR", told)
+    framework.load_keras.cache_clear()
+    if refused:
+        with pytest.raises(ModelError, match="no AVX"):
+            framework.load_keras()
+    else:
+        assert framework.load_keras().config.backend() == "tensorflow"
 
 
 def test_keras_and_tensorflow_are_asked_for_in_one_place():
