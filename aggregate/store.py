@@ -37,6 +37,7 @@ from aggregate.result_folder import (
     stored_results,
 )
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
+from wsi.files.finite import finite
 from wsi.files.writing import unwritable
 
 # The store whole: who has arrays in hand finds here what `result_folder` tells without them, too.
@@ -243,11 +244,11 @@ def _attributes(result: SlideResult) -> dict[str, Any]:
         # Results without them are stored, and digested, as before there were any.
         **({"tissues": list(result.tissues)} if result.tissues else {}),
         "call": decision.call,
-        "probabilities": {name: _finite(p) for name, p in zip(result.classes, decision.probabilities, strict=True)},
-        "confidence": _finite(decision.confidence),
-        "margin": _finite(decision.margin),
+        "probabilities": {name: finite(p) for name, p in zip(result.classes, decision.probabilities, strict=True)},
+        "confidence": finite(decision.confidence),
+        "margin": finite(decision.margin),
         "review_reasons": list(decision.review_reasons),
-        "qc": {name: _finite(value) for name, value in result.qc.items()},
+        "qc": {name: finite(value) for name, value in result.qc.items()},
         "slide": _slide_attributes(result.slide),
         "grid": {
             "origin_px": list(result.heatmap.origin_px),
@@ -263,10 +264,6 @@ def _slide_attributes(slide: SlideRecord) -> dict[str, Any]:
     # Slides without bounds are stored, and digested, as before there were any.
     bounds = attributes.pop("bounds_px")
     return attributes if bounds is None else {**attributes, "bounds_px": list(bounds)}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _number(value: float | None) -> float:

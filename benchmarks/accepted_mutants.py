@@ -60,7 +60,7 @@ ACCEPTED: dict[str, tuple[tuple[str, str, str], ...]] = {
             "both have an entry a class, whoever made them",
         ),
         (
-            "tiles=None if _finite(tiles) is None else round(tiles or 0),",
+            "tiles=None if finite(tiles) is None else round(tiles or 0),",
             "tiles",
             "where it is None the other branch is taken; the 0 is for the type checker",
         ),
@@ -95,7 +95,7 @@ ACCEPTED: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "aggregate/store.py": (
         (
-            '"probabilities": {name: _finite(p) for name, p in '
+            '"probabilities": {name: finite(p) for name, p in '
             "zip(result.classes, decision.probabilities, strict=True)},",
             "False",
             "both have an entry a class, whoever made them",

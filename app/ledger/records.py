@@ -15,6 +15,7 @@ from typing import Any
 from aggregate.provenance import Provenance
 from aggregate.result import SlideResult, SlideStatus
 from wsi.files.csv_cells import as_written, csv_line, inert
+from wsi.files.finite import finite
 from wsi.files.reading import read_regular
 from wsi.files.writing import write_file
 
@@ -90,14 +91,14 @@ class SlideRow:
             "file": self.file,
             "status": str(self.status),
             "call": self.call or None,
-            **{f"p_{name}": _finite(p) for name, p in self.probabilities.items()},
-            "confidence": _finite(self.confidence),
+            **{f"p_{name}": finite(p) for name, p in self.probabilities.items()},
+            "confidence": finite(self.confidence),
             "review_reasons": list(self.review_reasons),
-            "mpp": _finite(self.mpp),
+            "mpp": finite(self.mpp),
             "mpp_source": self.mpp_source or None,
-            "tissue_mm2": _finite(self.tissue_mm2),
+            "tissue_mm2": finite(self.tissue_mm2),
             "tiles": self.tiles,
-            "seconds": _finite(self.seconds),
+            "seconds": finite(self.seconds),
             "error_code": self.error_code or None,
             "message": self._message_on_one_line or None,
             "model": self.model or None,
@@ -164,12 +165,12 @@ class SlideRow:
     ) -> SlideRow:
         """What is not finite (an undetermined slide's figures) is missing, wherever it comes from."""
         return cls(
-            probabilities={name: p for name, value in probabilities.items() if (p := _finite(value)) is not None},
-            confidence=_finite(confidence),
+            probabilities={name: p for name, value in probabilities.items() if (p := finite(value)) is not None},
+            confidence=finite(confidence),
             review_reasons=tuple(review_reasons),
-            tissue_mm2=_finite(tissue_mm2),
-            tiles=None if _finite(tiles) is None else round(tiles or 0),
-            seconds=_finite(seconds) if isinstance(seconds, int | float) else None,
+            tissue_mm2=finite(tissue_mm2),
+            tiles=None if finite(tiles) is None else round(tiles or 0),
+            seconds=finite(seconds) if isinstance(seconds, int | float) else None,
             **texts_and_mpp,
         )
 
@@ -290,11 +291,7 @@ def _figure(text: str) -> float:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "" if _finite(value) is None else format(value, form)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return "" if finite(value) is None else format(value, form)
 
 
 def _float(text: str) -> float | None:

@@ -72,13 +72,13 @@ def _check_processor() -> None:
 
 @contextlib.contextmanager
 def _environment_of_ours() -> Iterator[None]:
-    level, value = _LOG_LEVEL
+    level, errors = _LOG_LEVEL
     before = {name: os.environ.get(name) for name in (*_OURS, *_FOREIGN, level)}
     for name in _FOREIGN:
         os.environ.pop(name, None)
     os.environ.update(_OURS)
     if not os.environ.get("PULMOSCOPE_DEBUG"):
-        os.environ.setdefault(level, value)
+        os.environ.setdefault(level, errors)
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from app.presentation import words
 from app.review.records import ReviewState, ReviewStatus
 from app.viewer.catalog import Entry
 from wsi.errors import StoreError
+from wsi.files.finite import finite
 from wsi.text import plain
 
 STATUS_WORDS = {
@@ -65,8 +65,8 @@ def listed(entry: Entry, background: str, review: ReviewState) -> dict[str, Any]
         "why": _why(row),
         "review": _reviewed(row, review),
         "signed": signed,
-        "tissue": _finite(row.tissue_mm2),
-        "mpp": _finite(row.mpp),
+        "tissue": finite(row.tissue_mm2),
+        "mpp": finite(row.mpp),
         "upload": entry.uploaded,
         "rank": rank(row, background, signed),
         "picture": f"{stamp:x}" if stamp else "",
@@ -132,11 +132,7 @@ def _call(row: SlideRow) -> str:
 
 def _confidence(row: SlideRow) -> float | None:
     """None where no call is made: there is nothing to be confident of."""
-    return None if row.call in ("", UNDETERMINED) else _finite(row.confidence)
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
+    return None if row.call in ("", UNDETERMINED) else finite(row.confidence)
 
 
 def _why(row: SlideRow) -> str:
