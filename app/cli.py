@@ -21,7 +21,7 @@ from app.commands.review.group import review
 from app.commands.terminal.options import AUDIT_KEY, DATABASE, JSON, MODEL, PATH, SEED, WORD, Number
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
-from wsi.text import escape, visible
+from wsi.text import visible
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -171,29 +171,24 @@ def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_g
 
 @cli.command()
 @click.argument("results", type=PATH)
-@click.option("--out", required=True, type=PATH, help="Folder for the reports.")
+@click.option("--out", type=PATH, help="Folder for the reports.")
+@click.option("--zip", "zip_file", type=PATH, metavar="FILE", help="One ZIP in the place of a folder.")
 @click.option("--format", "formats", type=WORD, default="html,json,csv", show_default=True, help="Comma-separated.")
 @click.option(
     "--whole-canvas",
     is_flag=True,
     help="GeoJSON: count from the corner of the slide's canvas; default: of its scanned part, as QuPath shows it.",
 )
+@click.option("--fhir-version", "fhir", type=click.Choice(["R5", "R4"]), default="R5", show_default=True)
 @DATABASE
 @JSON
-def report(results: Path, out: Path, formats: str, whole_canvas: bool, database: str | None, as_json: bool) -> int:
+def report(results: Path, out: Path | None, formats: str, as_json: bool, **more: Any) -> int:
     """Write slide-level reports of one result or of a folder of them, and the cohort table."""
-    from app.commands.report import write_reports
+    from app.commands.report import report_and_tell
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    written, problems = write_reports(results, out, names, whole_canvas=whole_canvas, database=database)
-    if as_json:
-        click.echo(json.dumps({"written": [escape(str(path)) for path in written], "problems": problems}))
-    else:
-        for path in written:
-            click.echo(escape(str(path)))
-        for problem in problems:
-            click.echo(f"pulmoscope: {problem}", err=True)
-    return exit_codes.FAILURES if problems else exit_codes.OK
+    whole = report_and_tell(results, out, names, as_json=as_json, **more)
+    return exit_codes.OK if whole else exit_codes.FAILURES
 
 
 @cli.command()

@@ -1,68 +1,111 @@
-"""`pulmoscope report`: one result or a folder of them, each in every format, and the table of the cohort."""
+"""`pulmoscope report`: one result or a folder of them, each in every format, and the table of the cohort; into a folder
+or one ZIP."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import click
 
 from aggregate.result import SlideResult, SlideStatus
-from aggregate.result_folder import SUFFIX, committed_digests, is_complete, result_path, stored_results
+from aggregate.result_folder import SUFFIX, is_complete, result_path, stored_results
 from aggregate.store import load
-from app.exchange.write import EXCHANGE_FORMATS, write_exchange, write_tables
+from app.commands.terminal.counter import slides_shown
+from app.exchange.archive import Archive
+from app.exchange.export import Export, Wanted, table_files
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
-from app.reports import FORMATS, write_cohort, write_report
-from app.review.records import ReviewState, SlideRecord
-from app.review.reviews import Reviews, open_reviews
+from app.review.reviews import open_reviews
 from wsi.errors import StoreError, UsageError
-from wsi.text import plain, unescape, visible
+from wsi.files.writing import replace_file, unwritable, write_out
+from wsi.text import escape, plain, visible
+
+_LEFT_OUT = "not-exported.txt"
+Put = Callable[[str, bytes], Path]
+Progress = Callable[[int, int], object]
 
 
 def write_reports(
-    results: Path, out: Path, formats: Sequence[str], *, whole_canvas: bool = False, database: str | None = None
+    results: Path,
+    out: Path | None,
+    formats: Sequence[str],
+    *,
+    zip_file: Path | None = None,
+    database: str | None = None,
+    progress: Progress = lambda done, total: None,
+    **wanted: Any,
 ) -> tuple[list[Path], list[str]]:
     """The files written, and a line for each result that could not be read: it ends no other's report.
 
-    Raises UsageError for an unknown format or a place without results, OutputUnwritableError, ReviewError where what
-    people decided cannot be read: a report must not call a signed result unsigned.
+    Into the folder `out`, or into `zip_file`, which appears once it is whole. `wanted` are further fields of `Wanted`;
+    `progress` is told how many slides are done, of how many. Raises UsageError for an unknown format or a place without
+    results, OutputUnwritableError, ReviewError where what people decided cannot be read: a report must not call a
+    signed result unsigned.
     """
-    pages, known = [name for name in formats if name in FORMATS], (*FORMATS, *EXCHANGE_FORMATS)
-    unknown = [name for name in formats if name not in known]
-    if unknown or not formats:
-        raise UsageError(f"--format {','.join(unknown) or '(none)'}", hint=f"choose from {', '.join(known)}")
+    asked = Wanted(tuple(formats), **wanted)
     stored = _stored(results)
-    written: list[Path] = []
     listed, problems = _table(results)
-    rows: dict[str, SlideRow] = {row.slide_id: row for row in listed}
-    reviews = open_reviews(results.absolute().parent if results.suffix == SUFFIX else results, database)
-    states = reviews.states()
-    for path in stored:
-        try:
-            result = load(path)
-            if results.suffix != SUFFIX:
-                _check_id(result, path)
-            record = _record(reviews, states, result, path)
-        except StoreError as error:
-            problems.append(str(error))
-            continue
-        # Outside: an output that takes nothing more ends the command, it is no result's fault.
-        written += write_report(result, out, pages, record, whole_canvas=whole_canvas)
-        row = rows.setdefault(result.slide_id, SlideRow.of_result(result))
-        written += write_exchange(result, out, formats, Path(unescape(row.file)))
-    if results.suffix != SUFFIX:
-        written += write_cohort(rows.values(), out, pages, states)
-    return [*written, *write_tables(rows.values(), out, formats)], problems
+    whose = results.absolute().parent if results.suffix == SUFFIX else results
+    export = Export(asked, open_reviews(whose, database), {row.slide_id: row for row in listed})
+    written: list[Path] = []
+    with _place(out, zip_file) as put:
+        for number, path in enumerate(stored):
+            progress(number, len(stored))
+            try:
+                result = load(path)
+                if results.suffix != SUFFIX:
+                    _check_id(result, path)
+            except StoreError as error:
+                problems.append(str(error))
+                continue
+            # Outside: an output that takes nothing more ends the command, it is no result's fault.
+            written += [put(name, content) for name, content in export.slide(result, path)]
+        progress(len(stored), len(stored))
+        if problems and zip_file:
+            written.append(put(_LEFT_OUT, ("\n".join(problems) + "\n").encode("utf-8", "backslashreplace")))
+        tables = export.tables() if results.suffix != SUFFIX else table_files(export.rows.values(), asked.formats)
+        written += [put(name, content) for name, content in tables]
+    return written, problems
 
 
-def _record(reviews: Reviews, states: dict[str, ReviewState], result: SlideResult, path: Path) -> SlideRecord | None:
-    """What people decided on this very result; of a slide that was run anew since, the state is taken back."""
-    state = states.get(result.slide_id)
-    if state is None:
-        return None
-    digest = committed_digests(path)["result_sha256"]
-    if state.result_sha256 != digest:
-        states.pop(result.slide_id)
-    return reviews.record(result.slide_id, digest)
+def report_and_tell(results: Path, out: Path | None, formats: Sequence[str], *, as_json: bool, **more: Any) -> bool:
+    """As `write_reports`; says what was written and what was not, and gives whether all of it was."""
+    written, problems = write_reports(results, out, formats, progress=slides_shown(), **more)
+    if as_json:
+        click.echo(json.dumps({"written": [escape(str(path)) for path in written], "problems": problems}))
+        return not problems
+    for path in written:
+        click.echo(escape(str(path)))
+    for problem in problems:
+        click.echo(f"pulmoscope: {problem}", err=True)
+    return not problems
+
+
+@contextmanager
+def _place(out: Path | None, zip_file: Path | None) -> Iterator[Put]:
+    """Where a name and its content go; gives the path. Raises OutputUnwritableError, UsageError."""
+    if (out is None) == (zip_file is None):
+        raise UsageError("say where reports go", hint="--out DIR, or --zip FILE")
+    if out is not None:
+        yield lambda name, content: write_out(out / name, content)
+        return
+    assert zip_file is not None
+    try:
+        zip_file.parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(zip_file) as file, Archive(file) as archive:
+            yield partial(_add, archive, zip_file)
+    except OSError as error:
+        raise unwritable(zip_file.name, error) from error
+
+
+def _add(archive: Archive, zip_file: Path, name: str, content: bytes) -> Path:
+    archive.add(name, content)
+    return zip_file / name
 
 
 def _check_id(result: SlideResult, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A result as DICOM objects: labels as Segmentation, heatmap as Parametric Map, the call as a Structured Report.
+"""A result as DICOM objects: labels as Segmentation, heatmap as Parametric Map; `dicom_report` tells the call.
 
 Maps have one pixel a cell; their place and spacing are told in the coordinates of the source's level 0, so that viewers
 lay them over any level. Probabilities go into the Parametric Map, a channel a class: viewers show several fractional
@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from aggregate.result import UNDETERMINED, SlideResult
-from app.exchange.dicom_source import SLIDE_IMAGE, Place, place_of, source_image, uid
+from aggregate.result import SlideResult
+from app.exchange.dicom_source import MAKER, Place, made_of, place_of, source_image, uid
 from app.presentation import words
+from app.review.records import SlideRecord
 from wsi import __version__
 from wsi.errors import UsageError
 from wsi.text import plain
 
 ENDINGS = (".seg.dcm", ".pm.dcm", ".sr.dcm")
-_MAKER = "pulmoscope"
 
 
-def render_dicom(result: SlideResult, slide: Path | None = None) -> dict[str, bytes]:
-    """Ending -> bytes of each object; `slide` is the file of the slide, if it is at hand.
+def render_dicom(result: SlideResult, slide: Path | None = None, record: SlideRecord | None = None) -> dict[str, bytes]:
+    """Ending -> bytes of each object; `slide` is the file of the slide, if it is at hand, `record` what people decided.
 
     Without a call in any cell there is no Segmentation. Raises UsageError where highdicom is not installed.
     """
@@ -34,10 +34,12 @@ def render_dicom(result: SlideResult, slide: Path | None = None) -> dict[str, by
         import highdicom  # noqa: F401
     except ImportError as error:
         raise UsageError("--format dicom needs highdicom", hint="pip install -e '.[dicom]'") from error
+    from app.exchange.dicom_report import structured_report
+
     place = place_of(result, slide)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = {".pm.dcm": _map(result, place), ".sr.dcm": _report(result, place)}
+        found = {".pm.dcm": _map(result, place), ".sr.dcm": structured_report(result, place, record)}
         if result.heatmap.call.any():
             found[".seg.dcm"] = _labels(result, place)
     return {ending: _written(found[ending]) for ending in ENDINGS if ending in found}
@@ -63,15 +65,17 @@ def _labels(result: SlideResult, place: Place) -> Any:
         )
         for number, index in enumerate(present, start=1)
     ]
-    return Segmentation(
+    made = Segmentation(
         pixel_array=labels[None],
         segmentation_type="BINARY",
         segment_descriptions=segments,
         omit_empty_frames=False,
-        dimension_organization_type="TILED_FULL",
+        dimension_organization_type="TILED_SPARSE",
         **_common(result, place, "seg", 1),
         **_geometry(result, place),
     )
+    made.PatientOrientation = ""  # type 2C: may be there, says nothing on a slide, and `dciodvfy` asks for it
+    return made
 
 
 def _map(result: SlideResult, place: Place) -> Any:
@@ -104,57 +108,14 @@ def _map(result: SlideResult, place: Place) -> Any:
     )
 
 
-def _report(result: SlideResult, place: Place) -> Any:
-    from highdicom import sr
-    from pydicom.sr.codedict import codes as standard
-
-    from app.exchange import dicom_codes as codes
-
-    decision = result.decision
-    called = None if decision.call == UNDETERMINED else codes.of_output(decision.call)
-    evaluations = [sr.QualitativeEvaluation(codes.CALL, called or codes.ours(UNDETERMINED, words.CANNOT_TELL))]
-    evaluations += [
-        sr.QualitativeEvaluation(codes.REASON, codes.ours(code, words.reason(code).title))
-        for code in decision.review_reasons
-    ]
-    figures = [
-        (codes.of_output(name), p, codes.NO_UNITS)
-        for name, p in zip(result.classes, decision.probabilities, strict=True)
-    ]
-    figures += [(codes.CONFIDENCE, decision.confidence, codes.NO_UNITS)]
-    figures += [(codes.TISSUE, result.qc[key], codes.MM2) for key in ("tissue_mm2",) if key in result.qc]
-    group = sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(uid("tracking", *_made_of(result)), plain(result.slide_id, 64)),
-        qualitative_evaluations=evaluations,
-        measurements=[sr.Measurement(name, float(value), unit) for name, value, unit in figures if np.isfinite(value)],
-        source_images=[sr.SourceImageForMeasurementGroup(SLIDE_IMAGE, place.instance)],
-    )
-    observer = sr.ObserverContext(
-        standard.DCM.Device,
-        sr.DeviceObserverIdentifyingAttributes(uid("device", result.provenance.model.sha256), _MAKER),
-    )
-    content = sr.MeasurementReport(
-        observation_context=sr.ObservationContext(observer_device_context=observer),
-        procedure_reported=codes.PROCEDURE,
-        imaging_measurements=[group],
-    )
-    named = _common(result, place, "sr", 3)
-    evidence = named.pop("source_images")
-    named = {key: named[key] for key in ("series_instance_uid", "series_number", "sop_instance_uid", "instance_number")}
-    return sr.Comprehensive3DSR(
-        evidence=evidence, content=content, manufacturer=_MAKER, is_complete=True, is_verified=False, **named
-    )
-
-
 def _common(result: SlideResult, place: Place, kind: str, number: int) -> dict[str, Any]:
-    made_of = _made_of(result)
     return {
         "source_images": [source_image(result, place)],
-        "series_instance_uid": uid("series", kind, *made_of),
+        "series_instance_uid": uid("series", kind, *made_of(result)),
         "series_number": 100 + number,
-        "sop_instance_uid": uid("instance", kind, *made_of),
+        "sop_instance_uid": uid("instance", kind, *made_of(result)),
         "instance_number": 1,
-        "manufacturer": _MAKER,
+        "manufacturer": MAKER,
         "manufacturer_model_name": plain(result.provenance.model.name or "unknown", 64),
         "software_versions": result.provenance.pulmoscope or __version__,
         "device_serial_number": "none",
@@ -188,12 +149,8 @@ def _algorithm(result: SlideResult) -> Any:
     return AlgorithmIdentificationSequence(name, codes.DCM.ArtificialIntelligence, version)
 
 
-def _made_of(result: SlideResult) -> tuple[str, ...]:
-    provenance = result.provenance
-    return result.slide_id, result.slide.sha256, provenance.model.sha256, provenance.config_sha256
-
-
 def _written(dataset: Any) -> bytes:
+    dataset.SpecificCharacterSet = "ISO_IR 192"  # names of slides and people are of any script
     file = io.BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return file.getvalue()

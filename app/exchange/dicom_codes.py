@@ -12,6 +12,9 @@ _KNOWN = {
     "squamous_cell_carcinoma": Code("28899001", "SCT", "Squamous cell carcinoma"),
     "normal": Code("17621005", "SCT", "Normal"),
 }
+VERDICT = Code("verdict", _OURS, "Decision of a person on the call")
+CALL_OF_PERSON = Code("call-of-person", _OURS, "Call of a person")
+STATEMENT = Code("statement", _OURS, "Decision, signature and digests in words")
 CALL = Code("call", _OURS, "Call of the slide")
 SCORE = Code("score", _OURS, "Score of the class")
 CONFIDENCE = Code("confidence", _OURS, "Confidence of the call")
@@ -22,7 +25,7 @@ ABNORMAL = Code("49755003", "SCT", "Morphologically abnormal structure")
 OF_TISSUE = Code("85756007", "SCT", "Tissue")
 NO_UNITS = Code("1", "UCUM", "no units")
 MM2 = Code("mm2", "UCUM", "square millimeter")
-PROCEDURE = Code("pathology-reading", _OURS, "Reading of a whole-slide image by a program alone")
+PROCEDURE = Code("reading", _OURS, "Reading of a lung whole-slide image")
 
 
 def of_output(name: str) -> Code:

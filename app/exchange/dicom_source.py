@@ -18,6 +18,7 @@ from aggregate.result import SlideResult
 from wsi.errors import SlideError
 from wsi.identity import open_slide_file
 
+MAKER = "pulmoscope"
 SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _NAMESPACE = uuid.UUID("8f0f5c1e-8d5b-5d0e-9a57-5b4de5a3b4a1")
 _HEAD_BYTES = 1 << 20
@@ -39,6 +40,12 @@ class Place:
 def uid(*parts: str) -> str:
     """An identifier made of these words: the same for the same words."""
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(0).join(parts)).int}"
+
+
+def made_of(result: SlideResult) -> tuple[str, ...]:
+    """The words that tell one result from every other."""
+    provenance = result.provenance
+    return result.slide_id, result.slide.sha256, provenance.model.sha256, provenance.config_sha256
 
 
 def made_up(result: SlideResult) -> Place:
@@ -107,10 +114,26 @@ def source_image(result: SlideResult, place: Place) -> Any:
     made.TotalPixelMatrixColumns, made.TotalPixelMatrixRows, made.TotalPixelMatrixFocalPlanes = width, height, 1
     made.DimensionOrganizationType, made.ImageOrientationSlide = "TILED_FULL", list(place.orientation)
     made.SamplesPerPixel, made.BitsAllocated, made.PhotometricInterpretation = 3, 8, "RGB"
-    made.ContainerIdentifier = ""
+    _name_specimen(made, place)
     spacing, shared, origin = Dataset(), Dataset(), Dataset()
     spacing.PixelSpacing, spacing.SliceThickness = [result.slide.mpp / 1000] * 2, 0.001
     shared.PixelMeasuresSequence = [spacing]
     origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem = place.origin_mm
     made.SharedFunctionalGroupsSequence, made.TotalPixelMatrixOriginSequence = [shared], [origin]
     return made
+
+
+def _name_specimen(made: Any, place: Place) -> None:
+    """Glass and specimen, which the standard demands to be named: by the identifier of the image, which says no more
+    than that it is this one."""
+    from pydicom.dataset import Dataset
+    from pydicom.sr.codedict import codes
+
+    name = uid("glass", place.series)
+    kind, specimen = Dataset(), Dataset()
+    slide = codes.SCT.MicroscopeSlide
+    kind.CodeValue, kind.CodingSchemeDesignator, kind.CodeMeaning = slide.value, slide.scheme_designator, slide.meaning
+    specimen.SpecimenIdentifier, specimen.SpecimenUID = name, uid("specimen", place.series)
+    specimen.IssuerOfTheSpecimenIdentifierSequence = specimen.SpecimenPreparationSequence = []
+    made.ContainerIdentifier, made.IssuerOfTheContainerIdentifierSequence = name, []
+    made.ContainerTypeCodeSequence, made.SpecimenDescriptionSequence = [kind], [specimen]

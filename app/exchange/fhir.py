@@ -1,7 +1,8 @@
-"""A result as FHIR R5: a bundle of a DiagnosticReport, its Observations and the Device that made them.
+"""A result as FHIR R5 or R4: a bundle of a DiagnosticReport, its Observations and the Device that made them.
 
-It is the program's reading alone, so the report is `preliminary`; it names no patient, since a result knows none.
-Identifiers are made of the digests of slide, model and settings: one result gives one bundle, byte for byte.
+The program's reading alone is `preliminary`; signed by a person it is `final`, with addenda `appended` or `amended`.
+No patient is named, since a result knows none. Identifiers are made of the digests of slide, model and settings: one
+result gives one bundle, byte for byte, and what people add changes the bundle's identifier and not the report's.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aggregate.result import SlideResult
+from app.exchange.signed import Stated, stated
 from app.presentation import words
+from app.review import words as review_words
+from app.review.records import SlideRecord
 from wsi.text import plain
 
+VERSIONS = ("R5", "R4")
 _NAMESPACE = uuid.UUID("0f6e4f0e-3c1e-5b0e-9d3f-6a5b8f1f2c77")
 _UCUM = "http://unitsofmeasure.org"
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -29,16 +34,20 @@ _FIGURES = {
 }
 
 
-def render_fhir(result: SlideResult) -> bytes:
-    """The bundle of one slide as ASCII JSON."""
-    device = _resource(result, "Device", "device", _device(result))
-    observations = [_resource(result, "Observation", name, told) for name, told in _observations(result)]
+def render_fhir(result: SlideResult, record: SlideRecord | None = None, version: str = VERSIONS[0]) -> bytes:
+    """The bundle of one slide as ASCII JSON; `record` is what people decided, `version` one of VERSIONS."""
+    told = stated(record)
+    device = _resource(result, "Device", "device", _device(result, version))
+    observations = [_resource(result, "Observation", name, said) for name, said in _observations(result)]
     for observation in observations:
         observation["device"] = {"reference": _address(device)}
-    report = _resource(result, "DiagnosticReport", "report", _report(result, observations))
+    if told:
+        observations.append(_resource(result, "Observation", "decision", _decision(told)))
+    report = _resource(result, "DiagnosticReport", "report", _report(result, observations, told))
+    identity = _id(result, "\0".join(("bundle", told.state)) if told else "bundle")
     bundle = {
         "resourceType": "Bundle",
-        "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{_id(result, 'bundle')}"},
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{identity}"},
         "type": "collection",
         **({"timestamp": result.provenance.started} if result.provenance.started else {}),
         "entry": [{"fullUrl": _address(one), "resource": one} for one in (report, *observations, device)],
@@ -46,15 +55,54 @@ def render_fhir(result: SlideResult) -> bytes:
     return (json.dumps(bundle, indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
-def _report(result: SlideResult, observations: list[dict[str, Any]]) -> dict[str, Any]:
-    conclusion = f"{words.call_in_words(result.decision)} {words.RESEARCH_USE}"
+def _report(result: SlideResult, observations: list[dict[str, Any]], told: Stated | None) -> dict[str, Any]:
+    program = f"{words.call_in_words(result.decision)} {words.RESEARCH_USE}"
+    by = "by a program and a person" if told else "by a program alone"
     return {
         "identifier": [{"value": plain(result.slide_id)}],
-        "status": "preliminary",
-        "code": {"coding": [_PATHOLOGY_STUDY], "text": "Reading of a lung whole-slide image by a program alone"},
+        "status": _status(told),
+        "code": {"coding": [_PATHOLOGY_STUDY], "text": f"Reading of a lung whole-slide image {by}"},
         **_when(result),
+        **_issued(told),
         "result": [{"reference": _address(one)} for one in observations],
-        "conclusion": plain(conclusion, 4000),
+        "conclusion": plain(f"{_concluded(told)} The program: {program}" if told else program, 8000),
+    }
+
+
+def _status(told: Stated | None) -> str:
+    if told is None or not told.final:
+        return "preliminary"
+    addenda = told.reading.addenda
+    if not addenda:
+        return "final"
+    return "amended" if any(one.call for one in addenda) else "appended"
+
+
+def _issued(told: Stated | None) -> dict[str, Any]:
+    """Who stands for the report, and since when."""
+    if told is None:
+        return {}
+    last = [one.at for one in (told.reading.signature, *told.reading.addenda) if one]
+    return {**({"issued": last[-1]} if last else {}), "performer": [{"display": told.person}]}
+
+
+def _concluded(told: Stated) -> str:
+    call = review_words.call_of_a_person(told.reading.call)
+    return f"{call}. {'. '.join(told.lines())}."
+
+
+def _decision(told: Stated) -> dict[str, Any]:
+    """What a person said, each line of it a note, and the digests of the signature."""
+    decision, status = told.reading.decision, _status(told)
+    assert decision is not None
+    return {
+        "status": "amended" if status == "appended" else status,
+        "code": {"text": "Decision of a person"},
+        "effectiveDateTime": decision.at,
+        "performer": [{"display": told.person}],
+        "valueString": plain(review_words.call_of_a_person(told.reading.call)),
+        "note": [{"text": line} for line in told.lines()],
+        **({"component": list(map(_digest, told.digests().items()))} if told.digests() else {}),
     }
 
 
@@ -94,20 +142,25 @@ def _digests(result: SlideResult) -> Iterator[dict[str, Any]]:
     """SHA-256 of slide, model and settings."""
     provenance = result.provenance
     digests = {"slide": result.slide.sha256, "model": provenance.model.sha256, "settings": provenance.config_sha256}
-    for name, digest in digests.items():
-        if digest:
-            yield {"code": {"text": f"SHA-256 of the {name}"}, "valueString": plain(digest)}
+    return (_digest((f"SHA-256 of the {name}", digest)) for name, digest in digests.items() if digest)
 
 
-def _device(result: SlideResult) -> dict[str, Any]:
+def _digest(told: tuple[str, str]) -> dict[str, Any]:
+    return {"code": {"text": told[0]}, "valueString": plain(told[1])}
+
+
+def _device(result: SlideResult, version: str) -> dict[str, Any]:
     provenance = result.provenance
     model = provenance.model
     versions = [("model", model.version), ("pulmoscope", provenance.pulmoscope)]
-    told = [{"type": {"text": what}, "value": plain(version)} for what, version in versions if version]
-    return {
-        "name": [{"value": plain(f"pulmoscope, model {model.name or 'unknown'}"), "type": "user-friendly-name"}],
-        **({"version": told} if told else {}),
-    }
+    told = [{"type": {"text": what}, "value": plain(number)} for what, number in versions if number]
+    name = plain(f"pulmoscope, model {model.name or 'unknown'}")
+    named = (
+        {"deviceName": [{"name": name, "type": "user-friendly-name"}]}
+        if version == "R4"
+        else {"name": [{"value": name, "type": "user-friendly-name"}]}
+    )
+    return {**named, **({"version": told} if told else {})}
 
 
 def _when(result: SlideResult) -> Mapping[str, str]:

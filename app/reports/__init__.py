@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
-from app.reports.cohort import write_cohort_table
+from app.reports.cohort import cohort_bytes, render_cohort
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
 from app.reports.html_report import render_html
@@ -17,10 +17,10 @@ from app.reports.names import report_stem
 from app.reports.pdf_report import render_pdf
 from app.review.records import ReviewState, SlideRecord
 from wsi.errors import UsageError
-from wsi.files.writing import unwritable, write_out
+from wsi.files.writing import write_out
 from wsi.text import plain
 
-__all__ = ["FORMATS", "MEDIA_TYPES", "render", "write_cohort", "write_report"]
+__all__ = ["FORMATS", "MEDIA_TYPES", "cohort_files", "render", "write_cohort", "write_report"]
 
 _RENDERERS: dict[str, Callable[[SlideResult, SlideRecord | None], bytes]] = {
     "html": render_html,
@@ -70,20 +70,27 @@ def write_report(
     return [write_out(out_dir / f"{stem}.{fmt}", content) for fmt, content in rendered]
 
 
+def cohort_files(
+    rows: Iterable[SlideRow], formats: Sequence[str] = (), states: Mapping[str, ReviewState] | None = None
+) -> list[tuple[str, bytes]]:
+    """Name and content of `cohort.csv` and `cohort.html`; the page links to reports of `formats` in the same folder.
+
+    `rows` also tell of slides that failed; `states` is how far people are, by slide id.
+    """
+    rows, known = list(rows), states or {}
+    classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
+    return [
+        ("cohort.csv", cohort_bytes(rows, classes, known)),
+        ("cohort.html", render_cohort(rows, classes, formats, known)),
+    ]
+
+
 def write_cohort(
     slides: Iterable[SlideResult | SlideRow],
     out_dir: Path,
     formats: Sequence[str] = (),
     states: Mapping[str, ReviewState] | None = None,
 ) -> list[Path]:
-    """Writes `cohort.csv` and `cohort.html`; the page links to reports of `formats` in the same folder.
-
-    Takes results or rows (rows also tell of slides that failed); `states` is how far people are, by slide id. Raises
-    OutputUnwritableError.
-    """
+    """Writes what `cohort_files` gives, of results or rows. Raises OutputUnwritableError."""
     rows = [SlideRow.of_result(slide) if isinstance(slide, SlideResult) else slide for slide in slides]
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        return write_cohort_table(rows, out_dir, formats, states or {})
-    except OSError as error:
-        raise unwritable(out_dir.name, error) from error
+    return [write_out(out_dir / name, content) for name, content in cohort_files(rows, formats, states)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 from aggregate.result import UNDETERMINED, SlideStatus
@@ -20,7 +19,6 @@ from app.review import words as review_words
 from app.review.records import ReviewState, ReviewStatus
 from wsi.errors import StoreError
 from wsi.files.csv_cells import csv_line, inert
-from wsi.files.writing import write_file
 from wsi.text import plain
 
 REVIEW_COLUMNS = ("review", "verdict", "reviewed_call", "reviewer", "reviewed_at", "addenda")
@@ -40,15 +38,6 @@ class CohortLine:
     tiles: str
     review: str
     links: tuple[tuple[str, str], ...]
-
-
-def write_cohort_table(rows: Sequence[SlideRow], out_dir: Path, formats: Sequence[str], states: States) -> list[Path]:
-    """Writes `cohort.csv` and `cohort.html`; `formats` are those of the reports that lie beside them."""
-    classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
-    table, page = out_dir / "cohort.csv", out_dir / "cohort.html"
-    write_file(table, cohort_bytes(rows, classes, states))
-    write_file(page, render_cohort(rows, classes, formats, states))
-    return [table, page]
 
 
 def cohort_bytes(rows: Sequence[SlideRow], classes: Sequence[str], states: States) -> bytes:

@@ -15,14 +15,17 @@ from fhir.resources.bundle import Bundle
 from aggregate import store
 from app.cli import cli
 from app.exchange.dicom import render_dicom
+from app.exchange.export import Wanted, table_files
 from app.exchange.fhir import render_fhir
-from app.exchange.parquet import render_parquet
-from app.exchange.write import write_tables
+from app.exchange.parquet import render_parquet, render_tiles
 from app.ledger.records import SlideRow, columns
 from app.reports import write_cohort
+from app.reports.csv_report import render_csv
 from app.reports.json_report import render_json
+from tests.app.exchange.validators import complaints
 from tests.dicoms import drawn, write_instance
 from tests.results import make_result
+from wsi.errors import UsageError
 
 UNDETERMINED = {"call": "undetermined", "probabilities": (float("nan"),) * 3, "reasons": ("undetermined",)}
 
@@ -56,6 +59,14 @@ def test_it_tells_the_figures_of_the_json_report():
     assert values["Score: Normal"] == told["probabilities"]["normal"]
     assert values["Confidence"] == told["confidence"]["value"] and values["Tissue"] == told["qc"]["tissue_mm2"]
     assert values["Pixel size of level 0"] == told["slide"]["mpp"] and values["Call"] == "Adenocarcinoma"
+
+
+def test_a_validator_finds_nothing(tmp_path):
+    for number, more in enumerate([{}, UNDETERMINED, {"reasons": ("scattered", "pen"), "qc": {}}, {"provenance": {}}]):
+        for ending, made in objects_of(make_result(**more)).items():
+            path = tmp_path / f"{number}{ending}"
+            path.write_bytes(made.getvalue())
+            assert complaints(path) == []
 
 
 def test_everything_it_refers_to_is_in_it():
@@ -94,9 +105,10 @@ def rows():
 
 def test_the_table_as_parquet_is_that_of_the_csv(tmp_path):
     write_cohort(rows(), tmp_path)
-    assert write_tables(rows(), tmp_path, ("json",)) == []
-    write_tables(rows(), tmp_path, ("parquet",))
-    frame = pd.read_parquet(io.BytesIO((tmp_path / "cohort.parquet").read_bytes()))
+    assert list(table_files(rows(), ("json",))) == []
+    [(name, content)] = table_files(rows(), ("parquet",))
+    assert name == "cohort.parquet"
+    frame = pd.read_parquet(io.BytesIO(content))
     with (tmp_path / "cohort.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     assert set(frame.columns) <= set(table[0]) and len(frame) == len(table) == 3
@@ -114,6 +126,33 @@ def test_an_empty_cohort_is_a_table_too():
     assert len(pd.read_parquet(io.BytesIO(render_parquet([])))) == 0
 
 
+@pytest.mark.parametrize("more", [{}, UNDETERMINED, {"cells": "uu\nbp\n"}, {"cells": "..\n..\n"}])
+def test_tiles_as_parquet_are_those_of_the_csv(more):
+    result = make_result(**more)
+    frame = pd.read_parquet(io.BytesIO(render_tiles(result)))
+    table = pd.read_csv(io.BytesIO(render_csv(result)), keep_default_na=False, na_values=[""])
+    assert list(frame.columns) == list(table.columns) and len(frame) == len(table) == len(result.tiles.xy)
+    for name in frame.columns:
+        if name in ("quality", "call"):
+            assert list(frame[name]) == list(table[name])
+        else:
+            assert np.allclose(frame[name].astype(float), table[name].astype(float), rtol=1e-7, equal_nan=True)
+    assert str(frame.x_px.dtype) == "int32" and str(frame.p_normal.dtype) == "float32"
+    assert frame.votes.dtype == bool
+
+
+def test_what_is_no_number_is_null_in_the_tiles():
+    result = make_result()
+    result.tiles.probabilities[0] = np.nan
+    assert pd.read_parquet(io.BytesIO(render_tiles(result))).p_normal.isna().tolist()[:2] == [True, False]
+
+
+@pytest.mark.parametrize("asked", [("fhir", "doc"), (), ("",)])
+def test_formats_that_there_are_not_are_refused(asked):
+    with pytest.raises(UsageError):
+        Wanted(asked)
+
+
 def test_the_command_writes_them_beside_the_others(tmp_path):
     results, out = tmp_path / "results", tmp_path / "out"
     results.mkdir()
@@ -123,7 +162,8 @@ def test_the_command_writes_them_beside_the_others(tmp_path):
     assert done.exception is None, done.exception
     names = {path.name for path in out.iterdir()}
     objects = {"slide-1.seg.dcm", "slide-1.pm.dcm", "slide-1.sr.dcm"}
-    assert {"slide-1.json", "slide-1.fhir.json", "cohort.csv", "cohort.html", "cohort.parquet"} | objects == names
+    tables = {"cohort.csv", "cohort.html", "cohort.parquet", "slide-1.tiles.parquet"}
+    assert {"slide-1.json", "slide-1.fhir.json"} | tables | objects == names
     assert "slide-1.fhir" not in (out / "cohort.html").read_text()
 
 

@@ -1,0 +1,135 @@
+"""What is written of one stored result, and of all: reports for people and the forms for other programs, as names and
+bytes. One slide is held at a time; what renders a form is loaded when it is asked for. Writes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aggregate.result import SlideResult
+from aggregate.result_folder import committed_digests
+from aggregate.store import load
+from app.exchange.fhir import VERSIONS
+from app.ledger.records import SlideRow
+from app.reports import FORMATS, cohort_files, render
+from app.reports.names import report_stem
+from app.review.people import Person
+from app.review.records import ReviewState, SlideRecord
+from app.review.reviews import Reviews
+from wsi.errors import UsageError
+from wsi.text import unescape
+
+EXCHANGE_FORMATS = ("fhir", "dicom", "parquet")
+TABLE = "cohort.parquet"
+File = tuple[str, bytes]
+"""Name and content."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`formats` are those of `reports.FORMATS` and EXCHANGE_FORMATS; `whole_canvas` is for GeoJSON, `fhir` its version.
+
+    Raises UsageError for what there is not.
+    """
+
+    formats: tuple[str, ...]
+    whole_canvas: bool = False
+    fhir: str = VERSIONS[0]
+
+    def __post_init__(self) -> None:
+        known = (*FORMATS, *EXCHANGE_FORMATS)
+        unknown = [name for name in self.formats if name not in known]
+        if unknown or not self.formats:
+            raise UsageError(f"--format {','.join(unknown) or '(none)'}", hint=f"choose from {', '.join(known)}")
+        if self.fhir not in VERSIONS:
+            raise UsageError(f"there is no FHIR version {self.fhir} here", hint=f"choose from {', '.join(VERSIONS)}")
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """Those that `reports` renders."""
+        return tuple(name for name in self.formats if name in FORMATS)
+
+
+@dataclass
+class Export:
+    """Renders slide after slide, and then the tables of those it was given. `rows` may hold further slides from the
+    start. With `hide`, nothing is told that is hidden from `reader` (None: from somebody unknown)."""
+
+    wanted: Wanted
+    reviews: Reviews
+    rows: dict[str, SlideRow] = field(default_factory=dict)
+    reader: Person | None = None
+    hide: bool = False
+    _states: dict[str, ReviewState] | None = None
+
+    def slide(self, result: SlideResult, path: Path) -> Iterator[File]:
+        """The files of one result that is stored at `path`, as its formats ask.
+
+        Raises UsageError (highdicom is not installed), ReviewError, StoreError (a slide id that is no file name).
+        """
+        record = self._record(result, path)
+        stem, wanted = report_stem(result.slide_id), self.wanted
+        for name in wanted.pages:
+            yield f"{stem}.{name}", render(result, name, record, whole_canvas=wanted.whole_canvas)
+        row = self.rows.setdefault(result.slide_id, SlideRow.of_result(result))
+        yield from exchange_files(result, wanted, record, Path(unescape(row.file)))
+
+    def stored(self, path: Path) -> Iterator[File]:
+        """As `slide`, of what lies at `path`. Raises StoreError, ResultAlteredError besides."""
+        return self.slide(load(path), path)
+
+    def tables(self) -> Iterator[File]:
+        """The tables of all rows: of a cohort, and as Parquet where that is asked for. Raises ReviewError."""
+        yield from cohort_files(self.rows.values(), self.wanted.pages, self.states)
+        yield from table_files(self.rows.values(), self.wanted.formats)
+
+    @property
+    def states(self) -> dict[str, ReviewState]:
+        """How far people are, by slide. Raises ReviewError."""
+        if self._states is None:
+            self._states = self.reviews.states(seen_by=self.reader) if self.hide else self.reviews.states()
+        return self._states
+
+    def _record(self, result: SlideResult, path: Path) -> SlideRecord | None:
+        """What people decided on this very result; of a slide that was run anew since, the state is taken back."""
+        state = self.states.get(result.slide_id)
+        if state is None:
+            return None
+        digest = committed_digests(path)["result_sha256"]
+        if state.result_sha256 != digest:
+            self.states.pop(result.slide_id)
+        record = self.reviews.record(result.slide_id, digest)
+        return self.reviews.seen_by(record, self.reader) if self.hide else record
+
+
+def exchange_files(
+    result: SlideResult, wanted: Wanted, record: SlideRecord | None = None, slide: Path | None = None
+) -> Iterator[File]:
+    """`<slide_id>.fhir.json`, `.seg.dcm`, `.pm.dcm`, `.sr.dcm`, `.tiles.parquet`, as `wanted` says.
+
+    `slide` is the slide's own file, if it is at hand: DICOM objects refer to it where it is DICOM. Raises UsageError
+    (highdicom is not installed), StoreError (a slide id that is no file name).
+    """
+    stem = report_stem(result.slide_id)
+    if "fhir" in wanted.formats:
+        from app.exchange.fhir import render_fhir
+
+        yield f"{stem}.fhir.json", render_fhir(result, record, wanted.fhir)
+    if "dicom" in wanted.formats:
+        from app.exchange.dicom import render_dicom
+
+        for ending, content in render_dicom(result, slide, record).items():
+            yield f"{stem}{ending}", content
+    if "parquet" in wanted.formats:
+        from app.exchange.parquet import render_tiles
+
+        yield f"{stem}.tiles.parquet", render_tiles(result)
+
+
+def table_files(rows: Iterable[SlideRow], formats: Sequence[str]) -> Iterator[File]:
+    """`cohort.parquet`, if `formats` ask for it."""
+    if "parquet" in formats:
+        from app.exchange.parquet import render_parquet
+
+        yield TABLE, render_parquet(list(rows))
