@@ -55,7 +55,8 @@ def structured_report(result: SlideResult, place: Place, record: SlideRecord | N
     )
     if told and signature:
         report.VerifyingObserverSequence = [
-            _observer(one.by.name, one.at) for one in (signature, *told.reading.addenda)
+            _observer(signature.by.name, signature.at),
+            *(_observer(one.by.name, one.at) for one in told.reading.addenda),
         ]
     return report
 
