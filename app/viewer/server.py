@@ -78,6 +78,7 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
                 super().run(sockets)
             finally:
                 site.queue.stop()
+                site.exports.stop()
 
     return Server(options)
 
@@ -102,6 +103,7 @@ def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
         Pictures(site.signer, LIST_GRANT, site.results, site.slides).route(),
         feed.route(),
         *site.incoming.routes(),
+        *site.exports.routes(),
         *assets.routes(),
     ]
     guards = [

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from aggregate.result import SlideResult
 from app.review.reviews import Reviews, open_reviews
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
+from app.viewer.exports.route import Exports
 from app.viewer.gate.access import LaunchKey
 from app.viewer.jobs.batches import Batches
 from app.viewer.jobs.queue import Queue
@@ -74,6 +75,12 @@ class Site:
     def queue(self) -> Queue:
         """The jobs that were started from a browser."""
         return Queue(self.results, self.program)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """What people take out as ZIPs."""
+        told = {"database": self.database, "second_reading": self.second_reading}
+        return Exports(partial(find_entry, self.results), lambda: {"results": str(self.results), **told})
 
     @property
     def packaged_models(self) -> list[Path]:

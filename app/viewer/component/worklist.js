@@ -99,6 +99,84 @@ function fill(element, row, data) {
   );
 }
 
+// The slides that the list shows now, as one ZIP. The browser saves it as it comes; how far it is, the server tells.
+class Exporter {
+  constructor(root, list) {
+    Object.assign(this, { list, form: root.querySelector(".wl-exporting"), running: null });
+    this.far = this.form.querySelector(".wl-far");
+    this.start = this.form.querySelector("button");
+    const open = root.querySelector(".wl-export");
+    open.onclick = () => {
+      this.form.hidden = !this.form.hidden;
+      open.setAttribute("aria-expanded", !this.form.hidden);
+    };
+    for (const { name, title } of list.told.formats) {
+      const label = this.form.querySelector("fieldset").appendChild(text("label", "", ""));
+      const box = label.appendChild(document.createElement("input"));
+      Object.assign(box, { type: "checkbox", name, checked: ["html", "json"].includes(name), onchange: () => this.count() });
+      label.append(title);
+    }
+    this.form.onsubmit = (event) => {
+      event.preventDefault();
+      if (this.running) this.cancel();
+      else this.begin().catch(() => this.say("The export could not be started: pulmoscope does not answer."));
+    };
+    this.count();
+  }
+
+  formats() {
+    return [...this.form.querySelectorAll("input:checked")].map((box) => box.name);
+  }
+
+  count() {
+    const slides = this.list.order.filter((id) => !["queued", "running"].includes(this.list.rows.get(id)?.status)).length;
+    this.form.querySelector("legend").textContent = `${slides} ${slides === 1 ? "slide" : "slides"}, as the list shows them now`;
+    this.start.disabled = !this.running && (!slides || !this.formats().length);
+  }
+
+  say(words) {
+    this.far.replaceChildren(words);
+  }
+
+  at(rest = "") {
+    return new URL(this.list.told.exports + rest, document.baseURI);
+  }
+
+  async begin() {
+    const body = JSON.stringify({ ids: this.list.order, formats: this.formats() });
+    const answer = await fetch(this.at(), { method: "POST", body, signal: AbortSignal.timeout(ANSWER_MS) });
+    if (!answer.ok) return this.say(await answer.text());
+    this.running = (await answer.json()).export;
+    const link = Object.assign(document.createElement("a"), { href: this.at(`/${this.running}.zip`), download: "" });
+    link.click();
+    this.start.textContent = "Cancel";
+    this.follow();
+  }
+
+  async follow() {
+    const answer = await fetch(this.at(`/${this.running}`), { signal: AbortSignal.timeout(ANSWER_MS) }).catch(() => null);
+    const told = answer?.ok ? await answer.json() : { end: "failed" };
+    if (!told.end) {
+      const bar = Object.assign(document.createElement("progress"), { max: told.total, value: told.done });
+      bar.setAttribute("aria-label", "Slides exported");
+      this.far.replaceChildren(bar, `${told.done} of ${told.total} slides`);
+      return setTimeout(() => this.follow(), 500);
+    }
+    this.running = null;
+    this.start.textContent = "Save as ZIP";
+    const left = told.left_out ? `; ${told.left_out} could not be read, not-exported.txt in the ZIP says why` : "";
+    this.say({
+      done: `Done: ${told.total - told.left_out} of ${told.total} slides are in the ZIP${left}.`,
+      cancelled: "Cancelled. What the browser saved of it is no whole ZIP.",
+    }[told.end] ?? "The export broke off. What the browser saved of it is no whole ZIP.");
+    this.count();
+  }
+
+  cancel() {
+    fetch(this.at(`/${this.running}`), { method: "DELETE" }).catch(() => null);
+  }
+}
+
 class List {
   constructor(root, told) {
     Object.assign(this, { root, told, rows: new Map(), order: [], elements: new Map(), version: "", live: new Map() });
@@ -110,6 +188,7 @@ class List {
     this.after = text("div", "", "");
     for (const spacer of [this.before, this.after]) spacer.setAttribute("role", "presentation");
     this.listen();
+    this.exporter = new Exporter(root, this);
     this.drawHead();
     this.look();
   }
@@ -234,6 +313,7 @@ class List {
     none.hidden = count > 0;
     none.textContent = this.rows.size ? "No slide matches. Clear the search, or choose another status." : this.told.empty;
     this.grid.hidden = !count;
+    this.exporter?.count();
   }
 
   element(id, place) {

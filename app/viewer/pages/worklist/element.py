@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import parse_qsl
 
 import streamlit as st
 
+from app.viewer.exports.route import EXPORT_ROUTE
+from app.viewer.pages import people
 from app.viewer.pages.assets import asset
 from app.viewer.pages.worklist.feed import LIST_GRANT, LIST_ROUTE
 from app.viewer.pages.worklist.rows import STATUS_WORDS
@@ -32,6 +35,17 @@ COLUMNS = (
     ("Reviewed", "review", "text"),
     ("Tissue, mm²", "tissue", "number"),
     ("µm per px", "mpp", "number"),
+)
+# Formats of an export: name, and what a person reads.
+FORMATS = (
+    ("html", "HTML"),
+    ("pdf", "PDF"),
+    ("json", "JSON"),
+    ("csv", "Tiles as CSV"),
+    ("geojson", "GeoJSON"),
+    ("fhir", "FHIR"),
+    *([("dicom", "DICOM")] if find_spec("highdicom") else []),
+    ("parquet", "Parquet"),
 )
 # What of the list stands in its address.
 VIEW = ("find", "status", "sort")
@@ -67,6 +81,8 @@ def show_list(site: Site, empty: str) -> None:
         "columns": [{"title": title, "name": name, "kind": kind} for title, name, kind in COLUMNS],
         "statuses": STATUS_WORDS,
         "empty": empty,
+        "exports": f"{MOUNT}{EXPORT_ROUTE}/{site.exports.leave(people.current())}",
+        "formats": [{"name": name, "title": title} for name, title in FORMATS],
     }
     # `renew` has no value that counts: the page is drawn again, and that gives new leave.
     _renderer()(key=_KEY, data=data, on_open_change=lambda: None, on_renew_change=lambda: None)

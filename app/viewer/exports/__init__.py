@@ -1,0 +1,1 @@
+"""What a person takes out of the viewer: chosen slides as one ZIP."""
