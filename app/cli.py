@@ -137,9 +137,12 @@ def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **o
 @click.argument("inputs", nargs=-1, required=True, type=PATH)
 @click.option("--out", required=True, type=PATH, help="Folder for the copies and their reports.")
 @click.option("--pseudonymize", "key_file", type=PATH, metavar="KEYFILE", help="Key of the names; default: OUT.key.")
+@click.option(
+    "--dates", type=click.Choice(["remove", "shift"]), default="remove", show_default=True, help="Shift: DICOM alone."
+)
 @click.option("--overwrite", is_flag=True, help="Copy again what was copied before.")
 @JSON
-def deidentify(inputs: tuple[Path, ...], out: Path, key_file: Path | None, overwrite: bool, as_json: bool) -> int:
+def deidentify(inputs: tuple[Path, ...], out: Path, key_file: Path | None, dates: str, **more: Any) -> int:
     """Copy slides without what identifies a person, search the copies for it, and report what was left out.
 
     Label, macro and thumbnail are left out; the pixels of the levels stay as they are, and so does what is written on
@@ -147,7 +150,7 @@ def deidentify(inputs: tuple[Path, ...], out: Path, key_file: Path | None, overw
     """
     from app.batch.copies import copy_and_tell
 
-    whole = copy_and_tell(inputs, out, key_file, overwrite=overwrite, as_json=as_json, say=click.echo)
+    whole = copy_and_tell(inputs, out, key_file, say=click.echo, shift_dates=dates == "shift", **more)
     return exit_codes.OK if whole else exit_codes.FAILURES
 
 

@@ -35,6 +35,10 @@ from wsi.text import escape
 
 REPORT = ".deidentified"
 _PARTIAL = ".partial"
+_DATES_IN_WORDS = {
+    "removed": "Dates: left out.",
+    "shifted": "Dates: moved back, by the same number of days in all slides of the patient; the key decides how many.",
+}
 _OURS = frozenset((UnsupportedSlideError.code, IdentifyingMetadataError.code))
 """Errors whose words name no file."""
 
@@ -55,9 +59,15 @@ class Copy:
 
 
 def deidentify_slides(
-    inputs: Sequence[Path], out: Path, key_file: Path | None, *, overwrite: bool, say: Callable[[str], object]
+    inputs: Sequence[Path],
+    out: Path,
+    key_file: Path | None,
+    *,
+    overwrite: bool,
+    say: Callable[[str], object],
+    shift_dates: bool = False,
 ) -> list[Copy]:
-    """Copies every slide that the inputs name into `out`; a line is said of each.
+    """Copies every slide that the inputs name into `out`; a line is said of each. `shift_dates` as `Naming` has it.
 
     `key_file` decides names and identifiers; where none is given it lies beside `out`. Raises UsageError,
     OutputBusyError, OutputUnwritableError.
@@ -72,7 +82,7 @@ def deidentify_slides(
         jobs = pseudonymize(jobs, key_file, out)
         secret, copies = read_key(key_file), []
         for number, job in enumerate(jobs, start=1):
-            copies.append(_copy(job, out, secret, overwrite=overwrite))
+            copies.append(_copy(job, out, secret, overwrite=overwrite, shift_dates=shift_dates))
             say(f"{number} of {len(jobs)}  {copies[-1].in_words()}")
     return copies
 
@@ -85,10 +95,12 @@ def copy_and_tell(
     overwrite: bool,
     as_json: bool,
     say: Callable[[str], object],
+    shift_dates: bool = False,
 ) -> bool:
     """As `deidentify_slides`; says what came of it, and gives whether all of it went well."""
     key_file = key_file or key_beside(out)
-    copies = deidentify_slides(inputs, out, key_file, overwrite=overwrite, say=(lambda _: None) if as_json else say)
+    told = (lambda _: None) if as_json else say
+    copies = deidentify_slides(inputs, out, key_file, overwrite=overwrite, say=told, shift_dates=shift_dates)
     say(_as_json(copies, key_file) if as_json else _traced_by(key_file))
     return all(copy.status != "failed" for copy in copies)
 
@@ -120,17 +132,17 @@ def _alone_in(out: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _copy(job: SlideJob, out: Path, secret: bytes, *, overwrite: bool) -> Copy:
+def _copy(job: SlideJob, out: Path, secret: bytes, *, overwrite: bool, shift_dates: bool) -> Copy:
     slide = job.slide_id
     if job.problem:
         return Copy(slide, "failed", "", "not-a-file", "it is no file that can be opened")
-    if not overwrite and (there := _finished(out, slide)):
+    if not overwrite and (there := _finished(out, slide, shift_dates)):
         return Copy(slide, "kept", there)
     folder = out / f".{slide}.{secrets.token_hex(4)}{_PARTIAL}"
     try:
         folder.mkdir()
-        told = copied(CopyRequest(job.path.absolute(), folder, slide, secret))
-        _write_reports(out, slide, told)
+        told = copied(CopyRequest(job.path.absolute(), folder, slide, secret, shift_dates))
+        _write_reports(out, slide, {**told, "dates_asked": _asked(shift_dates)})
         _move(folder, out, told)
     except OutputUnwritableError:
         raise
@@ -146,10 +158,16 @@ def _copy(job: SlideJob, out: Path, secret: bytes, *, overwrite: bool) -> Copy:
     return Copy(slide, "done", told["main"])
 
 
-def _finished(out: Path, slide: str) -> str:
-    """The file of an earlier copy that is there still; "" where none is."""
+def _asked(shift_dates: bool) -> str:
+    return "shift" if shift_dates else "remove"
+
+
+def _finished(out: Path, slide: str, shift_dates: bool) -> str:
+    """The file of an earlier copy that is there still, its dates as they are wanted; "" where none is."""
     try:
         told = json.loads((out / f"{slide}{REPORT}.json").read_text(encoding="utf-8"))
+        if told.get("dates_asked", _asked(False)) != _asked(shift_dates):
+            return ""
         return str(told["main"]) if all((out / name).is_file() for name in told["files"]) else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
@@ -186,6 +204,7 @@ def report_in_words(report: Mapping[str, Any]) -> str:
             "",
             f"The copy was opened again: {verified['files']} files, {verified['bytes_searched']:,} bytes searched for "
             f"{verified['values_searched_for']} forms of what was left out; none was found.",
+            _DATES_IN_WORDS[report["dates"]],
             f"Pictures: {verified['levels']} levels, {verified['picture_bytes_compared']:,} bytes the same as before.",
             "",
             "Not looked for:",

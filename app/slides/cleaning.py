@@ -30,6 +30,7 @@ class CopyRequest:
     folder: Path
     stem: str
     secret: bytes = field(default=b"", repr=False)
+    shift_dates: bool = False
 
 
 def copied(request: CopyRequest, limits: Limits = LIMITS) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _answer(request: CopyRequest) -> dict[str, Any]:
     from wsi.deidentify.plan import Naming
 
     try:
-        return make_copy(request.path, request.folder, Naming(request.stem, request.secret))
+        return make_copy(request.path, request.folder, Naming(request.stem, request.secret, request.shift_dates))
     except PulmoscopeError as error:
         return {"error": error_words(error)}
     except MemoryError:

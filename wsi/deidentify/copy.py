@@ -57,6 +57,7 @@ def make_copy(path: Path, folder: Path, naming: Naming) -> dict[str, Any]:
         "main": plan.main,
         "files": [file.name for file in plan.files],
         "removed": [{"field": name, "times": times} for name, times in counts.items()],
+        "dates": "shifted" if plan.shifted else "removed",
         "kept_texts": [text for text in dict.fromkeys(plan.texts) if any(map(str.isalpha, text))][:_MOST_TOLD],
         "verified": {
             "files": found.files,

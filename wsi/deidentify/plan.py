@@ -18,10 +18,12 @@ class NotUnderstoodError(Exception):
 @dataclass(frozen=True)
 class Naming:
     """How a copy's files are called: `stem`, and endings of ours. With `secret` the identifiers inside are mapped to
-    others, the same ones for the same secret; without it a plan is only to be looked at."""
+    others, the same ones for the same secret; without it a plan is only to be looked at. With `shift_dates` the dates
+    of a DICOM slide whose patient is told are moved by the secret, and not left out."""
 
     stem: str
     secret: bytes = field(default=b"", repr=False)
+    shift_dates: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class FilePlan:
 @dataclass(frozen=True)
 class SlidePlan:
     """The copy of a slide. `kind` is its format; `main` the file of `files` that stands for the slide; `texts` what the
-    copy says in words; `lost_px` the sizes of the pictures that stay behind."""
+    copy says in words; `lost_px` the sizes of the pictures that stay behind; `shifted` whether dates were moved."""
 
     kind: str
     files: tuple[FilePlan, ...]
@@ -67,6 +69,7 @@ class SlidePlan:
     main: str
     texts: tuple[str, ...] = ()
     lost_px: tuple[tuple[int, int], ...] = ()
+    shifted: bool = False
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

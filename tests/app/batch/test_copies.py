@@ -114,6 +114,17 @@ def test_a_dicom_slide_is_copied_as_a_folder(tmp_path):
     assert run(source, "--out", out, "--overwrite").return_value == 0
 
 
+def test_dates_are_shifted_where_that_is_asked_for_and_told(tmp_path):
+    source, out = tmp_path / "series", tmp_path / "out"
+    source.mkdir()
+    write_series(source, PatientID="4711", StudyDate="20091229")
+    for dates, said, again in (("shift", "moved back", 0), ("shift", "moved back", 1), ("remove", "left out", 0)):
+        done = run(source, "--out", out, "--dates", dates)
+        assert done.return_value == 0 and done.output.count("kept") == again
+        [report] = out.glob("*.txt")
+        assert f"Dates: {said}" in report.read_text()
+
+
 def test_a_copy_in_which_something_is_found_is_not_kept(slides, tmp_path, monkeypatch):
     """The search is what counts: a plan that left a field in place would be caught by it."""
     from wsi.deidentify import copy

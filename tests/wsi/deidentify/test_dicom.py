@@ -1,6 +1,7 @@
 """Copies of DICOM slides: no canary, the same pixels, identifiers mapped in one way, and words that say so."""
 
 import shutil
+from datetime import datetime
 
 import numpy as np
 import openslide
@@ -12,6 +13,7 @@ from tests.canaries import CANARY, canary, dicom_attributes, found_in, with_comm
 from tests.dicoms import ROOT, drawn, write_concatenation, write_instance, write_series
 from wsi import open_slide
 from wsi.deidentify.copy import make_copy
+from wsi.deidentify.dicom.dates import moved
 from wsi.deidentify.formats import plan_slide, refuse_identifying
 from wsi.deidentify.plan import Naming
 from wsi.errors import IdentifyingMetadataError, UnsupportedSlideError
@@ -205,3 +207,92 @@ def test_real_instances(data_dir, tmp_path, folder):
     for secret in (b"CPAPERIOCS", b"b414003d", b"20091229", b"PixelMed", b"1.3.6.1.4.1.5962"):
         assert secret not in data
     assert told["verified"]["found"] == 0
+
+
+SHIFTED = Naming("ps-1", b"key", shift_dates=True)
+DAYS = {"StudyDate": "20091229", "SeriesDate": "20091230", "ContentDate": "20100104"}
+
+
+def shifted_series(tmp_path, name="one", naming=SHIFTED, **more):
+    """The first instance of a copy whose dates were moved."""
+    source, copy = tmp_path / name / "source", tmp_path / name / "copy"
+    for made in (source, copy):
+        made.mkdir(parents=True)
+    told = {
+        **DAYS,
+        "AcquisitionDateTime": "20091231095915.25+0100",
+        "StudyTime": "095915",
+        "PatientBirthDate": "19490302",
+    }
+    paths = write_series(source, **{"PatientID": "4711", **told, **more})
+    copies, report = copied(paths[0], copy, naming)
+    return dcmread(copies[0]), report, copies
+
+
+def day(text):
+    return datetime.strptime(str(text), "%Y%m%d").date()
+
+
+def test_shifted_dates_keep_their_distances(tmp_path):
+    data, report, copies = shifted_series(tmp_path)
+    days = {name: day(data[name].value) for name in (*DAYS, "AcquisitionDateTime")}
+    by = {(day(DAYS[name]) - days[name]).days for name in DAYS} | {(day("20091231") - days["AcquisitionDateTime"]).days}
+    assert len(by) == 1 and 1 <= by.pop() <= 3650 and report["dates"] == "shifted"
+    assert data.StudyTime == data.PatientBirthDate == "" and data.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert [item.CodeValue for item in data.DeidentificationMethodCodeSequence] == ["113100", "113107"]
+    content = b"".join(path.read_bytes() for path in copies)
+    assert not any(words.encode() in content for words in (*DAYS.values(), "20091231", "19490302", "4711", "095915"))
+    refuse_identifying(copies[0], "slide")
+
+
+def test_a_patients_dates_move_alike_and_another_patients_otherwise(tmp_path):
+    first, *_ = shifted_series(tmp_path, "first")
+    same, *_ = shifted_series(tmp_path, "same", Naming("ps-2", b"key", shift_dates=True), StudyDate="20100129")
+    other, *_ = shifted_series(tmp_path, "other", PatientID="4712")
+    keyed, *_ = shifted_series(tmp_path, "keyed", Naming("ps-1", b"another", shift_dates=True))
+    assert (day(same.StudyDate) - day(first.StudyDate)).days == 31
+    assert first.PatientID == same.PatientID != other.PatientID and first.PatientID.startswith("pt-")
+    assert (
+        len({one.StudyDate for one in (first, other, keyed)})
+        == 3
+        == len({one.PatientID for one in (first, other, keyed)})
+    )
+
+
+@pytest.mark.parametrize("more", [{"PatientID": ""}, {"PatientID": " "}])
+def test_without_a_patient_dates_are_removed(tmp_path, more):
+    data, report, _ = shifted_series(tmp_path, **more)
+    assert data.StudyDate == "" and data.ContentDate == "19000101" and report["dates"] == "removed"
+    assert data.LongitudinalTemporalInformationModified == "REMOVED"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(("20200301", "20200229"), ("20200301120000.5+0000", "20200229"), ("2020030112", "20200229")),
+        *(
+            (text, "")
+            for text in ("", "2020", "202003", "20200230", "2020.03.01", "20200301-20200401", "00010101", "x")
+        ),
+    ],
+)
+def test_what_is_no_date_is_not_moved(text, expected):
+    assert moved(text, 1) == expected
+
+
+def test_dates_that_nobody_says_were_moved_are_found(tmp_path):
+    _, _, copies = shifted_series(tmp_path)
+    data = dcmread(copies[0])
+    data.LongitudinalTemporalInformationModified = "REMOVED"
+    dcmwrite(copies[0], data, enforce_file_format=True)
+    with pytest.raises(IdentifyingMetadataError, match="StudyDate"):
+        refuse_identifying(copies[0], "slide")
+
+
+def test_a_time_of_day_beside_moved_dates_is_found(tmp_path):
+    _, _, copies = shifted_series(tmp_path)
+    data = dcmread(copies[0])
+    data.AcquisitionDateTime = "20050101101112"
+    dcmwrite(copies[0], data, enforce_file_format=True)
+    with pytest.raises(IdentifyingMetadataError, match="AcquisitionDateTime"):
+        refuse_identifying(copies[0], "slide")

@@ -18,11 +18,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
 from wsi.deidentify import icc
-from wsi.deidentify.dicom import profile
+from wsi.deidentify.dicom import dates, profile
 from wsi.deidentify.plan import Naming, NotUnderstoodError, Removed
 from wsi.deidentify.source import words_in
 
-_PSEUDONYM = re.compile(r"ps-[0-9a-f]{1,64}")
+_PSEUDONYM = re.compile(r"p[st]-[0-9a-f]{1,64}")
 _MAX_DEPTH = 12
 
 
@@ -32,9 +32,12 @@ class Cleaner:
 
     naming: Naming
     removed: list[Removed] = field(default_factory=list)
+    shifted: bool = False
+    """Whether dates of any instance were moved."""
 
     def cleaned(self, dataset: Any) -> Dataset:
         """The dataset of an instance, without its pixels. Raises NotUnderstoodError."""
+        self._days_are_moved = dates.are_moved(dataset)
         made = self._inner(dataset, 0)
         specimen = made.get("SpecimenDescriptionSequence")
         for keyword in profile.EMPTY:
@@ -50,7 +53,20 @@ class Cleaner:
             self.removed.append(Removed("PatientIdentityRemoved is not YES"))
         made.PatientIdentityRemoved, made.LongitudinalTemporalInformationModified = "YES", "REMOVED"
         made.DeidentificationMethodCodeSequence = Items([_code("DCM", method) for method in profile.METHODS])
+        if self.naming.shift_dates and (patient := dates.patient_of(dataset)):
+            self._move_dates(made, dataset, patient)
         return made
+
+    def _move_dates(self, made: Dataset, dataset: Any, patient: str) -> None:
+        """As they were to each other; and all slides of a patient get one pseudonym."""
+        days = dates.days_back(self.naming.secret, patient)
+        for keyword in sorted(dates.DATES):
+            if day := dates.moved(str(dataset.get(keyword) or ""), days):
+                setattr(made, keyword, day)
+        made.PatientName = made.PatientID = dates.pseudonym(self.naming.secret, patient)
+        made.LongitudinalTemporalInformationModified = "MODIFIED"
+        made.DeidentificationMethodCodeSequence.append(_code("DCM", dates.METHOD))
+        self.shifted = True
 
     def mapped(self, uid: str) -> str:
         """Another identifier in the place of one, the same in all instances."""
@@ -74,7 +90,7 @@ class Cleaner:
             elif element.VR == "SQ":
                 self._sequence(made, keyword, element, depth)
             else:
-                self._attribute(made, keyword, element)
+                self._attribute(made, keyword, element, depth)
         return made
 
     def _sequence(self, made: Dataset, keyword: str, element: Any, depth: int) -> None:
@@ -91,8 +107,10 @@ class Cleaner:
         else:
             self.drop(keyword, element)
 
-    def _attribute(self, made: Dataset, keyword: str, element: Any) -> None:
+    def _attribute(self, made: Dataset, keyword: str, element: Any, depth: int) -> None:
         texts = _texts(element)
+        if not depth and keyword in dates.DATES and self._days_are_moved and all(map(dates.is_day, texts)):
+            return
         if keyword in profile.MAPPED and element.VR == "UI":
             self._map(made, keyword, texts)
         elif keyword in profile.RAW:

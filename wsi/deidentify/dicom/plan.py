@@ -75,7 +75,9 @@ def plan_dicom(path: Path, source: Source, naming: Naming) -> SlidePlan:
         main = name if part == path else main
     if not main:
         raise NotUnderstoodError("it is no level of a slide")
-    return SlidePlan("dicom", tuple(files), tuple(cleaner.removed), main, tuple(dict.fromkeys(texts)), tuple(lost))
+    return SlidePlan(
+        "dicom", tuple(files), tuple(cleaner.removed), main, tuple(dict.fromkeys(texts)), tuple(lost), cleaner.shifted
+    )
 
 
 def _read(path: Path, source: Source) -> _Instance:

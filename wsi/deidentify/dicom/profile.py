@@ -88,6 +88,7 @@ CODES = {
     ("DCM", "113100"): "Basic Application Confidentiality Profile",
     ("DCM", "113105"): "Clean Descriptors Option",
     ("DCM", "113101"): "Clean Pixel Data Option",
+    ("DCM", "113107"): "Retain Longitudinal Temporal Information Modified Dates Option",
 }
 CODE_ATTRIBUTES = frozenset(("CodeValue", "CodingSchemeDesignator", "CodeMeaning"))
 METHODS = ("113100",)
