@@ -26,6 +26,8 @@ _DEFLATED = b"1.2.840.10008.1.2.1.99"  # would be unpacked whole, however large;
 # What is asked lies before the last tag; profiles, tables of frames and pixels come after it.
 # SOP class, image type, study, series, columns and rows of the pixel matrix.
 _TAGS = (0x00080016, 0x00080008, 0x0020000D, 0x0020000E, 0x00480006, 0x00480007)
+_OPTICAL_PATHS = 0x00480105
+_BRIGHT_FIELD = "111744"
 _HEAD_BYTES = 1 << 20
 _MAX_FILES = 100_000
 # A folder that changed a moment ago may have changed again within one tick of its clock.
@@ -44,6 +46,22 @@ class DicomHeader:
     size_px: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Lights:
+    """For each optical path of an instance whether it is bright field, None where it does not say; `full`: its frames
+    are whole planes, one path after the other (TILED_FULL)."""
+
+    of_paths: tuple[bool | None, ...]
+    full: bool
+
+    @property
+    def bright(self) -> bool | None:
+        """Whether what OpenSlide 4.0 shows is bright field: the first of several paths where they are whole planes. Of
+        others it shows the frame of a place that comes last, of whatever path."""
+        first = self.of_paths[0] if self.of_paths else None
+        return first if len(self.of_paths) < 2 or self.full else False
+
+
 def is_dicom(path: Path) -> bool:
     """Whether the file begins as a DICOM file does. Raises OSError, NotAFileError."""
     with open_slide_file(path) as file:
@@ -57,6 +75,13 @@ def read_header(path: Path) -> DicomHeader | None:
         return _header(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     except (OSError, SlideError):
         return None
+
+
+def slide_files_of(path: Path) -> tuple[Path, ...]:
+    """As `series_files`, without what the series shows in another light than bright field, if it shows both."""
+    files = series_files(path)
+    seen = {path, *_in_bright_field(_volumes(files))}
+    return tuple(part for part in files if part in seen or not is_volume(part))
 
 
 def series_files(path: Path) -> tuple[Path, ...]:
@@ -79,7 +104,7 @@ def slides_of_series(beside: SeriesOfFolder) -> dict[str, Path]:
     A series without one, a label or an overview, belongs to the one slide of its study; it is left out where there are
     several, or none.
     """
-    volumes = {series: _volumes(files) for series, files in beside.items()}
+    volumes = {series: _in_bright_field(_volumes(files)) for series, files in beside.items()}
     slides = {
         series: max(sorted(found), key=lambda part, found=found: _rank(part, found[part]))  # type: ignore[misc]
         for series, found in volumes.items()
@@ -139,6 +164,54 @@ def _folder_of_links(files: Collection[Path]) -> tempfile.TemporaryDirectory[str
 def _volumes(files: tuple[Path, ...]) -> dict[Path, DicomHeader]:
     headers = {file: read_header(file) for file in files}
     return {file: header for file, header in headers.items() if header is not None and header.flavour == "VOLUME"}
+
+
+def is_volume(path: Path) -> bool:
+    """Whether it is a level of a slide, or a part of one."""
+    header = read_header(path)
+    return header is not None and header.flavour == "VOLUME"
+
+
+def _in_bright_field(volumes: dict[Path, DicomHeader]) -> dict[Path, DicomHeader]:
+    """Those of bright field where there are others too; else all of them. Light is looked at only where two volumes are
+    of one size: levels never are, parts of a concatenation are."""
+    sizes = [header.size_px for header in volumes.values()]
+    if len(set(sizes)) == len(sizes):
+        return volumes
+    bright = {file: read_lights(file).bright for file in volumes}
+    if not {True, False} <= set(bright.values()):
+        return volumes
+    return {file: header for file, header in volumes.items() if bright[file]}
+
+
+def read_lights(path: Path) -> Lights:
+    """The optical paths of an instance; none of a damaged one. Never raises."""
+    try:
+        status = path.stat()
+        return _lights(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    except (OSError, SlideError):
+        return Lights((), full=False)
+
+
+@lru_cache(maxsize=_MAX_FILES)
+def _lights(path: Path, *_identity: int) -> Lights:
+    from pydicom.filereader import read_partial
+
+    with open_slide_file(path) as file:
+        head = file.read(_HEAD_BYTES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found: Any = read_partial(io.BytesIO(head), stop_when=lambda tag, _vr, _length: tag > _OPTICAL_PATHS)
+            paths = [_codes_of(one) for one in found.get("OpticalPathSequence") or ()]
+            full = str(found.get("DimensionOrganizationType", "")) == "TILED_FULL"
+    except Exception:  # pydicom raises nearly anything on a damaged file
+        return Lights((), full=False)
+    return Lights(tuple(_BRIGHT_FIELD in codes if codes else None for codes in paths), full)
+
+
+def _codes_of(optical_path: Any) -> set[str]:
+    return {str(code.get("CodeValue", "")) for code in optical_path.get("IlluminationTypeCodeSequence") or ()}
 
 
 def _rank(path: Path, header: DicomHeader) -> tuple[bool, int, int]:

@@ -14,7 +14,7 @@ import openslide
 
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.identity import open_slide_file
-from wsi.readers import features
+from wsi.readers import dicom_series, features
 from wsi.readers.tiff_directory import FastPathDoubtError, TruncatedTiffError
 from wsi.readers.tiff_pages import JPEG, TiffPage, looks_like_tiff, read_pages
 
@@ -49,6 +49,8 @@ def examine(path: Path, max_image_pixels: int) -> Advice:
     vendor = _vendor(path)
     if vendor is None:
         _check_parts(path)
+    if vendor == "dicom":
+        _check_lights(path)
     if not looks_like_tiff(path) or vendor not in (None, *_TIFF_VENDORS):
         return Advice()
     try:
@@ -88,6 +90,15 @@ def _check_parts(path: Path) -> None:
             f"{path.name} is named as a slide but holds a plain picture",
             hint="copy the slide again, or rename it to .jpg or .png where a picture is meant",
         )
+
+
+def _check_lights(path: Path) -> None:
+    """OpenSlide shows some path of several without a word, so the one that it shows must be told to be bright field."""
+    for part in dicom_series.slide_files_of(path):
+        lights = dicom_series.read_lights(part)
+        if len(lights.of_paths) > 1 and not lights.bright and dicom_series.is_volume(part):
+            told = f"{len(lights.of_paths)} optical paths, of which it is not told that the first is bright field"
+            raise features.unsupported(path.name, told, features.ONE_LIGHT)
 
 
 def _advice(path: Path, vendor: str | None, pages: Sequence[TiffPage], max_image_pixels: int) -> Advice:

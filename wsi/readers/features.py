@@ -13,6 +13,7 @@ from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
 CONVERT_TIFF = "export it as a tiled pyramidal TIFF with 8-bit RGB in JPEG, e.g. by QuPath, Bio-Formats or vips"
 _CONVERT_DICOM = "transcode it to JPEG or JPEG 2000, e.g. by dcmtk's dcmdjpeg and dcmcjpeg, or export it as TIFF"
 _ONE_PLANE = "export one focal plane"
+ONE_LIGHT = "export its brightfield path alone"
 _ONE_PICTURE = "export one of them to a folder of its own"
 
 # Compression numbers of TIFF: registered, and private ones that are met.
@@ -114,6 +115,7 @@ def _attribute(found: re.Match[str]) -> str:
 _TELLING: tuple[tuple[str, Callable[[re.Match[str]], str], str], ...] = (
     (r"Unsupported TIFF compression: (\d{1,6})", lambda found: compression(int(found[1])), CONVERT_TIFF),
     (r"Attribute (TotalPixelMatrixFocalPlanes) value (\d{1,9}) != ", _attribute, _ONE_PLANE),
+    (r"Attribute (NumberOfOpticalPaths) value (\d{1,9}) != ", _attribute, ONE_LIGHT),
     (r"Attribute (\w{1,64}) value (\d{1,9}) != ", _attribute, _CONVERT_DICOM),
     (
         r"Unsupported transfer syntax ([\d.]{1,64})",

@@ -13,7 +13,8 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     """All files that are read for the slide at `path`, sorted, `path` among them.
 
     MIRAX: the folder of the same name. Hamamatsu VMS and VMU: the files that the index names, in its folder only.
-    DICOM: the files of the folder with the same SeriesInstanceUID. Everything else is one file.
+    DICOM: the files of the folder with the same SeriesInstanceUID; of several lights, bright field. Everything else is
+    one file.
     Raises OSError, NotAFileError, UnreadableFileError.
     """
     suffix = path.suffix.lower()
@@ -23,7 +24,7 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     elif suffix in hamamatsu_index.SUFFIXES:
         others = hamamatsu_index.index_files(path)
     elif dicom_series.is_dicom(path):
-        others = dicom_series.series_files(path)
+        others = dicom_series.slide_files_of(path)
     return tuple(sorted({path, *others}))
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread, dcmwrite
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 
 from app.batch.inputs import collect_jobs
 from tests.dicoms import drawn, write_concatenation, write_instance, write_series, write_vms
@@ -118,6 +121,86 @@ def test_a_series_of_two_pictures_is_whole_but_not_read(tmp_path: Path) -> None:
     write_instance(tmp_path / "b.dcm", drawn(256, 256, 2), instance=2)
     with pytest.raises(UnsupportedSlideError, match="two pictures of one size in a series"):
         open_slide(path)
+
+
+def light(code):
+    """An optical path of this light, an ICC profile of some size before its code's place in the file or not."""
+    kind, path = Dataset(), Dataset()
+    kind.CodeValue, kind.CodingSchemeDesignator, kind.CodeMeaning = code, "DCM", "light"
+    path.OpticalPathIdentifier, path.IlluminationTypeCodeSequence = "1", [kind]
+    path.ICCProfile = bytes(4000)
+    return {"OpticalPathSequence": [path]}
+
+
+BRIGHT, FLUORESCENCE = light("111744"), light("111743")
+
+
+@pytest.mark.parametrize("first", [BRIGHT, FLUORESCENCE])
+def test_of_several_lights_bright_field_is_taken(tmp_path: Path, first: dict) -> None:
+    pictures = [drawn(256, 256, seed) for seed in (1, 2)]
+    second = FLUORESCENCE if first is BRIGHT else BRIGHT
+    paths = [
+        write_instance(tmp_path / name, pixels, instance=number, **more)
+        for number, (name, pixels, more) in enumerate(
+            zip(("a.dcm", "b.dcm"), pictures, (first, second), strict=True), 1
+        )
+    ]
+    bright = paths[0 if first is BRIGHT else 1]
+    assert slides_of(paths) == dict.fromkeys(paths, bright) and slide_files(bright) == (bright,)
+    with open_slide(bright) as slide:
+        shown = slide.read_region((0, 0), 0, (256, 256)).astype(int)
+    assert np.abs(shown - pictures[paths.index(bright)]).mean() < 4
+
+
+@pytest.mark.parametrize("lights", [(BRIGHT, BRIGHT), (FLUORESCENCE, FLUORESCENCE), (BRIGHT, {}), ({}, FLUORESCENCE)])
+def test_where_light_does_not_decide_nothing_is_taken(tmp_path: Path, lights: tuple[dict, dict]) -> None:
+    for number, more in enumerate(lights, start=1):
+        path = write_instance(tmp_path / f"{number}.dcm", drawn(256, 256, number), instance=number, **more)
+    with pytest.raises(UnsupportedSlideError, match="two pictures of one size in a series"):
+        open_slide(path)
+
+
+def two_lights(path: Path, lights: tuple[dict, dict], sparse: bool) -> tuple[Path, list]:
+    """An instance with two pictures of one place, each in a light of its own; and the pictures."""
+    pictures = [drawn(256, 256, seed) for seed in (1, 2)]
+    datas = [dcmread(write_instance(path, pixels, sparse=sparse)) for pixels in pictures]
+    frames = [frame for data in datas for frame in generate_frames(data.PixelData, number_of_frames=4)]
+    whole = datas[0]
+    whole.NumberOfFrames, whole.NumberOfOpticalPaths = 8, 2
+    whole.OpticalPathSequence = [one["OpticalPathSequence"][0] for one in lights]
+    if sparse:
+        whole.PerFrameFunctionalGroupsSequence = [*whole.PerFrameFunctionalGroupsSequence] * 2
+    whole.PixelData = encapsulate(frames, has_bot=True)
+    whole["PixelData"].VR, whole["PixelData"].is_undefined_length = "OB", True
+    dcmwrite(path, whole, enforce_file_format=True)
+    return path, pictures
+
+
+def test_bright_field_is_taken_of_several_lights_in_one_instance(tmp_path: Path) -> None:
+    path, pictures = two_lights(tmp_path / "a.dcm", (BRIGHT, FLUORESCENCE), sparse=False)
+    with open_slide(path) as slide:
+        shown = slide.read_region((0, 0), 0, (256, 256)).astype(int)
+    assert np.abs(shown - pictures[0]).mean() < 4 < np.abs(shown - pictures[1]).mean()
+
+
+@pytest.mark.parametrize(
+    ("lights", "sparse"),
+    [((FLUORESCENCE, BRIGHT), False), ((BRIGHT, FLUORESCENCE), True), ((FLUORESCENCE, BRIGHT), True)],
+)
+def test_it_is_asked_for_where_openslide_would_show_another(tmp_path: Path, lights: tuple, sparse: bool) -> None:
+    path, _ = two_lights(tmp_path / "a.dcm", lights, sparse)
+    with pytest.raises(UnsupportedSlideError, match="2 optical paths") as caught:
+        open_slide(path)
+    assert "brightfield" in caught.value.hint
+
+
+def test_a_concatenation_of_one_light_is_still_whole(tmp_path: Path) -> None:
+    _, parts = write_concatenation(tmp_path)
+    for part in parts:
+        data = dcmread(part)
+        data.OpticalPathSequence = BRIGHT["OpticalPathSequence"]
+        dcmwrite(part, data, enforce_file_format=True)
+    assert set(slide_files(parts[0])) == set(parts)
 
 
 def test_other_dicom_and_damaged_dicom_stand_for_themselves(tmp_path: Path) -> None:
