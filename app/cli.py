@@ -85,7 +85,7 @@ def demo(out: Path, as_json: bool) -> None:
 @cli.command()
 @click.argument("inputs", nargs=-1, type=PATH)
 @click.option("--out", required=True, type=PATH, help="Folder for the results and slides.csv.")
-@click.option("--manifest", type=PATH, help="CSV with the columns slide[,mpp,label].")
+@click.option("--manifest", type=PATH, help="CSV with the columns slide[,mpp,label,case].")
 @MODEL
 @click.option("--site", type=WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
 @click.option("--mpp", type=Number(), help="um per px of level 0, for slides that state none.")
@@ -182,6 +182,10 @@ def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_g
     is_flag=True,
     help="GeoJSON: count from the corner of the slide's canvas; default: of its scanned part, as QuPath shows it.",
 )
+@click.option("--slides", type=PATH, multiple=True, help="Folder where slide files lie, for pictures. Repeatable.")
+@click.option("--language", type=click.Choice(["en", "de"]), default="en", show_default=True, help="Of the reports.")
+@click.option("--case", type=WORD, default=None, help="Case or accession number, for a single result.")
+@click.option("--manifest", type=PATH, default=None, help="CSV with the columns slide,case: the case of each slide.")
 @click.option("--fhir-version", "fhir", type=click.Choice(["R5", "R4"]), default="R5", show_default=True)
 @DATABASE
 @JSON

@@ -27,7 +27,7 @@ from typing import Any
 
 from aggregate import store
 from app.ledger.records import SLIDES_CSV, SlideRow, write_rows
-from app.viewer.reading.slide_files import _version
+from app.slides.files import _version
 from app.viewer.tiles.pyramid import TILE_PX
 from app.viewer.tiles.tokens import Grant, Signer
 from tests.app.viewer.browser import CHROMIUM, KEY, asked, let_in, wait_for

@@ -1,4 +1,4 @@
-"""A manifest: `slide[,mpp,label]`, a slide a line, with paths relative to it. A wrong one is told with its line."""
+"""A manifest: `slide[,mpp,label,case]`, a slide a line, paths relative to it. A wrong one is told with its line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from wsi.errors import UsageError
 from wsi.metadata import number
 from wsi.text import unescape
 
-_COLUMNS = ("slide", "mpp", "label")
-_HINT = "it needs slide[,mpp,label], comma-separated, in UTF-8"
+_COLUMNS = ("slide", "mpp", "label", "case")
+_HINT = "it needs slide[,mpp,label,case], comma-separated, in UTF-8"
 _MAX_BYTES = 256 << 20
 _MAX_MPP = 1000.0
 
@@ -34,6 +34,23 @@ def read_manifest(manifest: Path) -> list[SlideJob]:
         if earlier[0] != line:
             jobs[absolute(job.path)] = (earlier[0], _merged(manifest, earlier, (line, job)))
     return [job for _, job in jobs.values()]
+
+
+def read_cases(manifest: Path) -> dict[str, str]:
+    """The case or accession number of each slide that has one, by its path as `slides.csv` tells it, and by what stands
+    in the manifest. A run passes the column over: no result holds it.
+
+    Raises UsageError as `read_manifest` does, and where two lines give one slide two cases.
+    """
+    found: dict[str, str] = {}
+    for line, cells in _rows(manifest):
+        slide, case = cells.get("slide", ""), cells.get("case", "")
+        if not (slide and case) or "\0" in slide:
+            continue
+        for key in (slide, str(absolute(_path(manifest.parent, slide)))):
+            if found.setdefault(key, case) != case:
+                raise UsageError(f"manifest {manifest}, line {line}: a second case for one slide", hint="keep one")
+    return found
 
 
 def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:

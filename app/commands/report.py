@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ import click
 from aggregate.result import SlideResult, SlideStatus
 from aggregate.result_folder import SUFFIX, is_complete, result_path, stored_results
 from aggregate.store import load
+from app.batch.manifest import read_cases
 from app.commands.terminal.counter import slides_shown
 from app.exchange.archive import Archive
 from app.exchange.export import Export, Wanted, table_files
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
+from app.reports import Asked
 from app.review.reviews import open_reviews
 from wsi.errors import StoreError, UsageError
 from wsi.files.writing import replace_file, unwritable, write_out
@@ -37,6 +40,7 @@ def write_reports(
     *,
     zip_file: Path | None = None,
     database: str | None = None,
+    asked: Asked | None = None,
     progress: Progress = lambda done, total: None,
     **wanted: Any,
 ) -> tuple[list[Path], list[str]]:
@@ -47,11 +51,13 @@ def write_reports(
     results, OutputUnwritableError, ReviewError where what people decided cannot be read: a report must not call a
     signed result unsigned.
     """
-    asked = Wanted(tuple(formats), **wanted)
+    whole = Wanted(tuple(formats), asked=asked or Asked(), **wanted)
     stored = _stored(results)
+    if whole.asked.case and results.suffix != SUFFIX:
+        raise UsageError("--case is for a single result", hint="give --manifest, a CSV with the columns slide,case")
     listed, problems = _table(results)
     whose = results.absolute().parent if results.suffix == SUFFIX else results
-    export = Export(asked, open_reviews(whose, database), {row.slide_id: row for row in listed})
+    export = Export(whole, open_reviews(whose, database), {row.slide_id: row for row in listed})
     written: list[Path] = []
     with _place(out, zip_file) as put:
         for number, path in enumerate(stored):
@@ -66,16 +72,31 @@ def write_reports(
             # Outside: an output that takes nothing more ends the command, it is no result's fault.
             written += [put(name, content) for name, content in export.slide(result, path)]
         progress(len(stored), len(stored))
+        written += [put(name, content) for name, content in export.failures()]
         if problems and zip_file:
             written.append(put(_LEFT_OUT, ("\n".join(problems) + "\n").encode("utf-8", "backslashreplace")))
-        tables = export.tables() if results.suffix != SUFFIX else table_files(export.rows.values(), asked.formats)
+        tables = export.tables() if results.suffix != SUFFIX else table_files(export.rows.values(), whole.formats)
         written += [put(name, content) for name, content in tables]
     return written, problems
 
 
-def report_and_tell(results: Path, out: Path | None, formats: Sequence[str], *, as_json: bool, **more: Any) -> bool:
-    """As `write_reports`; says what was written and what was not, and gives whether all of it was."""
-    written, problems = write_reports(results, out, formats, progress=slides_shown(), **more)
+def report_and_tell(
+    results: Path,
+    out: Path | None,
+    formats: Sequence[str],
+    *,
+    as_json: bool,
+    manifest: Path | None,
+    slides: tuple[Path, ...],
+    language: str,
+    case: str | None,
+    **more: Any,
+) -> bool:
+    """As `write_reports`; says what was written and what was not, and gives whether all of it was. `manifest` tells the
+    slides' cases. Raises UsageError besides for a manifest that is none."""
+    cases = read_cases(manifest) if manifest else {}
+    asked = Asked(language, case, cases, slides, datetime.now(UTC))
+    written, problems = write_reports(results, out, formats, asked=asked, progress=slides_shown(), **more)
     if as_json:
         click.echo(json.dumps({"written": [escape(str(path)) for path in written], "problems": problems}))
         return not problems

@@ -4,19 +4,29 @@ bytes. One slide is held at a time; what renders a form is loaded when it is ask
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aggregate.result import SlideResult
+from aggregate.result import SlideResult, SlideStatus
 from aggregate.result_folder import committed_digests
 from aggregate.store import load
 from app.exchange.fhir import VERSIONS
 from app.ledger.records import SlideRow
-from app.reports import FORMATS, cohort_files, render
+from app.reports import (
+    FAILURE_FORMATS,
+    FORMATS,
+    WITH_PICTURES,
+    Asked,
+    ReportOptions,
+    cohort_files,
+    render,
+    render_failure,
+)
 from app.reports.names import report_stem
 from app.review.people import Person
 from app.review.records import ReviewState, SlideRecord
 from app.review.reviews import Reviews
+from app.slides.files import find_slide_file
 from wsi.errors import UsageError
 from wsi.text import unescape
 
@@ -28,7 +38,8 @@ File = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Wanted:
-    """`formats` are those of `reports.FORMATS` and EXCHANGE_FORMATS; `whole_canvas` is for GeoJSON, `fhir` its version.
+    """`formats` are those of `reports.FORMATS` and EXCHANGE_FORMATS; `whole_canvas` is for GeoJSON, `fhir` its version,
+    `asked` for what `reports` renders.
 
     Raises UsageError for what there is not.
     """
@@ -36,6 +47,7 @@ class Wanted:
     formats: tuple[str, ...]
     whole_canvas: bool = False
     fhir: str = VERSIONS[0]
+    asked: Asked = field(default_factory=Asked)
 
     def __post_init__(self) -> None:
         known = (*FORMATS, *EXCHANGE_FORMATS)
@@ -49,6 +61,15 @@ class Wanted:
     def pages(self) -> tuple[str, ...]:
         """Those that `reports` renders."""
         return tuple(name for name in self.formats if name in FORMATS)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A row and where it lies, for who looks for its slide."""
+
+    row: SlideRow
+    folder: Path
+    result_path: Path
 
 
 @dataclass
@@ -70,14 +91,25 @@ class Export:
         """
         record = self._record(result, path)
         stem, wanted = report_stem(result.slide_id), self.wanted
-        for name in wanted.pages:
-            yield f"{stem}.{name}", render(result, name, record, whole_canvas=wanted.whole_canvas)
         row = self.rows.setdefault(result.slide_id, SlideRow.of_result(result))
+        options = self._options(row, result, path)
+        for name in wanted.pages:
+            yield f"{stem}.{name}", render(result, name, record, options)
         yield from exchange_files(result, wanted, record, Path(unescape(row.file)))
 
     def stored(self, path: Path) -> Iterator[File]:
         """As `slide`, of what lies at `path`. Raises StoreError, ResultAlteredError besides."""
         return self.slide(load(path), path)
+
+    def failures(self) -> Iterator[File]:
+        """The reports of the slides that failed, in the formats that there are for one."""
+        for row in self.rows.values():
+            for name in self.wanted.pages:
+                if row.status is SlideStatus.FAILED and name in FAILURE_FORMATS:
+                    yield (
+                        f"{report_stem(row.slide_id)}.{name}",
+                        render_failure(row, name, self.wanted.asked.options(row)),
+                    )
 
     def tables(self) -> Iterator[File]:
         """The tables of all rows: of a cohort, and as Parquet where that is asked for. Raises ReviewError."""
@@ -90,6 +122,14 @@ class Export:
         if self._states is None:
             self._states = self.reviews.states(seen_by=self.reader) if self.hide else self.reviews.states()
         return self._states
+
+    def _options(self, row: SlideRow, result: SlideResult, path: Path) -> ReportOptions:
+        """With the slide's file, where a report shows pictures and it is at hand."""
+        asked = replace(self.wanted.asked, whole_canvas=self.wanted.whole_canvas)
+        if not set(self.wanted.pages) & set(WITH_PICTURES):
+            return asked.options(row)
+        file = find_slide_file(_Listed(row, path.parent, path), result.slide, asked.slides)
+        return asked.options(row, file.path if file else None)
 
     def _record(self, result: SlideResult, path: Path) -> SlideRecord | None:
         """What people decided on this very result; of a slide that was run anew since, the state is taken back."""

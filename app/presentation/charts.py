@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.presentation import figures, words
 from app.presentation.colours import INK, NOT_RECOGNISED, class_colours, readable_on
+from app.presentation.language import tell
 from app.presentation.tissue import TissueShare
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def probability_pie(
     )
     spoken = ", ".join(f"{row['title']} {row['percent']}" for row in rows)
     chart = (slices + labels).properties(
-        width=PIE_PX, height=PIE_PX, description=f"Pie chart of slide-level probabilities: {spoken}"
+        width=PIE_PX,
+        height=PIE_PX,
+        description=tell("Pie chart of slide-level probabilities: {classes}", classes=spoken),
     )
     return _style(chart)
 
@@ -199,8 +202,8 @@ def _unknown_disc(alt: Any) -> alt.Chart:
     disc = alt.Chart(alt.InlineData(values=[{"all": 1}])).encode(theta=alt.Theta("all:Q"))
     return (
         disc.mark_arc(outerRadius=PIE_PX / 2 - 6, color=NOT_RECOGNISED, opacity=0.35)
-        + disc.mark_text(radius=0, text=words.CANNOT_TELL, fontSize=15, color=INK)
-    ).properties(width=PIE_PX, height=PIE_PX, description="No slide-level probabilities: the model cannot tell.")
+        + disc.mark_text(radius=0, text=tell(words.CANNOT_TELL), fontSize=15, color=INK)
+    ).properties(width=PIE_PX, height=PIE_PX, description=tell("No slide-level probabilities: the model cannot tell."))
 
 
 def _style(chart: Any) -> Any:

@@ -1,9 +1,14 @@
-"""Numbers as people read them: one rounding each for the terminal, the viewer and the reports. Knows no sentence."""
+"""Numbers as people read them: one rounding each for the terminal, the viewer and the reports, in the language that is
+spoken. Knows no sentence."""
 
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from app.presentation.language import forms, tell, tell_count
+from wsi.text import plain
 
 if TYPE_CHECKING:
     from classifier.evaluation.intervals import Figure
@@ -16,16 +21,16 @@ def percent(probability: float) -> str:
     if not math.isfinite(probability):
         return MISSING
     if probability >= 0.9995:
-        return ">99.9%"
+        return _percent(">99.9")
     if probability < 0.0005:
-        return "<0.1%"
-    return f"{100 * probability:.0f}%" if 0.0995 <= probability < 0.9005 else f"{100 * probability:.1f}%"
+        return _percent("<0.1")
+    return _percent(f"{100 * probability:.0f}" if 0.0995 <= probability < 0.9005 else f"{100 * probability:.1f}")
 
 
 def share(fraction: float) -> str:
     """A counted share in per cent. Unlike a probability it may be all or nothing, but only when it truly is."""
     if fraction in (0.0, 1.0):
-        return f"{100 * fraction:.0f}%"
+        return _percent(f"{100 * fraction:.0f}")
     return percent(fraction)
 
 
@@ -35,9 +40,10 @@ def points(difference: float) -> str:
         return MISSING
     amount = 100 * difference
     if amount >= 99.95:
-        return "more than 99.9 percentage points"
+        return tell("more than {number} percentage points", number=number("99.9"))
     text = f"{amount:.0f}" if 9.95 <= amount < 90.05 else f"{amount:.1f}"
-    return f"{text} percentage point{'' if text == '1.0' else 's'}"
+    one = 1 if text == "1.0" else 2
+    return tell_count("{number} percentage point", "{number} percentage points", one, number=number(text))
 
 
 def area(mm2: float) -> str:
@@ -45,19 +51,24 @@ def area(mm2: float) -> str:
     if not math.isfinite(mm2):
         return MISSING
     if 0 < mm2 < 0.01:
-        return "<0.01 mm²"
+        return f"<{number('0.01')} mm²"
     decimals = 0 if mm2 == 0 else 2 if mm2 < 10 else 1 if mm2 < 100 else 0
-    return f"{mm2:,.{decimals}f} mm²"
+    return f"{number(f'{mm2:,.{decimals}f}')} mm²"
 
 
 def length(um: float) -> str:
     """A length in mm, in µm below a tenth of one."""
-    return f"{um:g} µm" if um < 100 else f"{um / 1000:g} mm"
+    return f"{number(f'{um:g}')} µm" if um < 100 else f"{number(f'{um / 1000:g}')} mm"
+
+
+def place(x_mm: float, y_mm: float) -> str:
+    """A place on the slide, mm from its top-left corner: ``x 12.4, y 8.1 mm``."""
+    return f"x {number(f'{x_mm:.1f}')}, y {number(f'{y_mm:.1f}')} mm"
 
 
 def pixel_size(mpp: float) -> str:
     """Micrometres per pixel, four significant digits."""
-    return f"{mpp:.4g} µm/px" if math.isfinite(mpp) else MISSING
+    return f"{number(f'{mpp:.4g}')} µm/px" if math.isfinite(mpp) else MISSING
 
 
 def duration(seconds: float) -> str:
@@ -65,9 +76,36 @@ def duration(seconds: float) -> str:
     if not math.isfinite(seconds):
         return MISSING
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{number(f'{seconds:.1f}')} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(amount: float) -> str:
+    """A whole number with marks between its thousands."""
+    return number(f"{amount:,.0f}")
+
+
+def index(value: float) -> str:
+    """A figure on a scale of its own, two decimals."""
+    return number(f"{value:.2f}")
+
+
+def moment(at: str) -> str:
+    """``29 November 2026, 08:03 UTC``; a text that is no ISO time is shown as it is."""
+    try:
+        return forms().time(datetime.fromisoformat(at).astimezone(UTC))
+    except ValueError:
+        return plain(at)
+
+
+def number(written: str) -> str:
+    """A number as Python writes it, in the language that is spoken."""
+    return forms().number(written)
+
+
+def _percent(written: str) -> str:
+    return forms().percent.format(number(written))
 
 
 def decimal_share(fraction: float) -> str:

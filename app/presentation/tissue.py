@@ -12,9 +12,10 @@ import numpy as np
 from aggregate.heatmap import likeliest
 from aggregate.result import SlideResult
 from app.presentation import colours, words
+from app.presentation.language import said, tell
 
-NOT_RECOGNISED_TITLE = "Not recognised"
-POOR_QUALITY_TITLE = "Poor quality"
+NOT_RECOGNISED_TITLE = said("Not recognised")
+POOR_QUALITY_TITLE = said("Poor quality")
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def tissue_shares(result: SlideResult) -> tuple[TissueShare, ...]:
         (words.class_title(name), tiles.votes & (winner == index), palette[name])
         for index, name in enumerate(result.outputs)
     ]
-    fates.append((NOT_RECOGNISED_TITLE, ~tiles.votes & ~poor, colours.NOT_RECOGNISED))
-    fates.append((POOR_QUALITY_TITLE, poor, colours.POOR_QUALITY))
+    fates.append((tell(NOT_RECOGNISED_TITLE), ~tiles.votes & ~poor, colours.NOT_RECOGNISED))
+    fates.append((tell(POOR_QUALITY_TITLE), poor, colours.POOR_QUALITY))
     total = float(weight.sum())
     return tuple(
         TissueShare(title, float(weight[of].sum()) / total, int(of.sum()), colour) for title, of, colour in fates

@@ -1,7 +1,7 @@
 """Plain words for calls, reasons and figures: one place for the terminal, the viewer and the reports.
 
-Text only: no HTML, no colours. What comes from outside (class names, file names) passes `plain` first; escaping for a
-format is that format's own duty.
+Text only, in the language that is spoken: no HTML, no colours. What comes from outside (class names, file names) passes
+`plain` first; escaping for a format is that format's own duty.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from typing import Literal
 
 from aggregate.result import UNDETERMINED, Decision, SlideResult
 from aggregate.thresholds import HIGH_CONFIDENCE, MODERATE_CONFIDENCE
+from app.presentation import figures
 from app.presentation.figures import percent, points
+from app.presentation.language import forms, said, tell, tell_count
 from wsi.text import plain
 
-RESEARCH_USE = (
+RESEARCH_USE = said(
     "For research use only. pulmoscope assists: its call is the output of a model, not a finding about a patient. "
     "A qualified person looks at the slide and decides."
 )
-PROBABILITY_NOTE = "These are scores (tumour: of the most suspicious spot), measured on tiles and not on patients."
-CANNOT_TELL = "Cannot tell"
+PROBABILITY_NOTE = said(
+    "These are scores (tumour: of the most suspicious spot), measured on tiles and not on patients."
+)
+CANNOT_TELL = said("Cannot tell")
 
 ConfidenceLevel = Literal["high", "moderate", "low", "none"]
 
@@ -171,20 +175,27 @@ REASONS: dict[str, Reason] = {
 }
 
 _MPP_SOURCES = {
-    "given": "given by the person who ran it",
-    "slide": "stated by the slide file",
-    "ome-xml": "stated by the slide file, in OME-XML",
-    "imagej": "stated by the slide file, by ImageJ",
-    "objective-power": "inferred from the objective power",
-    "tiff-resolution": "inferred from TIFF resolution tags",
+    "given": said("given by the person who ran it"),
+    "slide": said("stated by the slide file"),
+    "ome-xml": said("stated by the slide file, in OME-XML"),
+    "imagej": said("stated by the slide file, by ImageJ"),
+    "objective-power": said("inferred from the objective power"),
+    "tiff-resolution": said("inferred from TIFF resolution tags"),
 }
+# What the packaged models know; a class of another model is told by its own name.
+_CLASSES = (
+    *(said("Adenocarcinoma"), said("Squamous cell carcinoma"), said("Normal"), said("Other tumour"), said("Blood")),
+    *(said("Epithelium"), said("Fat"), said("Lymphoid"), said("Necrosis"), said("Other tissue"), said("Stroma")),
+)
 
 
 def reason(code: str) -> Reason:
     """The words for a review reason; a code of a newer or older version still gets a line of its own."""
-    return REASONS.get(code) or Reason(
-        plain(code), "This version has no explanation for this reason.", "Look at the slide with care."
-    )
+    known = REASONS.get(code)
+    if known is None:
+        unknown = tell("This version has no explanation for this reason.")
+        return Reason(plain(code), unknown, tell("Look at the slide with care."))
+    return Reason(tell(known.title), tell(known.explanation), tell(known.what_to_do))
 
 
 UNIT_WORDS = {"source_group": "source groups", "patient": "patients", "site": "sites"}
@@ -198,22 +209,25 @@ def spoken(label: str) -> str:
 def class_title(name: str) -> str:
     """A class name as a title: ``squamous_cell_carcinoma`` becomes ``Squamous cell carcinoma``."""
     words = plain(name).replace("_", " ").strip()
-    return words[:1].upper() + words[1:] if words else "Unnamed class"
+    title = words[:1].upper() + words[1:]
+    return tell(title) if title in _CLASSES else title or tell("Unnamed class")
 
 
 def call_title(decision: Decision) -> str:
     """The call as a heading, e.g. ``Adenocarcinoma``, ``Normal in the 93% that could be judged``, ``Cannot tell``."""
-    return CANNOT_TELL if decision.call == UNDETERMINED else class_title(decision.call) + _as_far_as_judged(decision)
+    if decision.call == UNDETERMINED:
+        return tell(CANNOT_TELL)
+    return class_title(decision.call) + _as_far_as_judged(decision)
 
 
 def call_in_words(decision: Decision) -> str:
     """The call as one sentence."""
     if decision.call == UNDETERMINED:
-        return "The model cannot tell what this slide shows."
+        return tell("The model cannot tell what this slide shows.")
     title = class_title(decision.call)
     # An abbreviation such as "SCLC" or "NOS" keeps its capitals inside the sentence.
-    inside = title if title[1:2].isupper() else title[0].lower() + title[1:]
-    return f"The model calls this slide {inside}{_as_far_as_judged(decision)}."
+    inside = title if forms().capitals or title[1:2].isupper() else title[0].lower() + title[1:]
+    return tell("The model calls this slide {call}{judged}.", call=inside, judged=_as_far_as_judged(decision))
 
 
 def _as_far_as_judged(decision: Decision) -> str:
@@ -222,21 +236,22 @@ def _as_far_as_judged(decision: Decision) -> str:
     if not decision.negative or judged is None or judged >= 1.0:
         return ""
     # Rounded down: 99.6% is not all.
-    return f" in the {math.floor(100 * judged + 1e-9)}% that could be judged"
+    share = forms().percent.format(math.floor(100 * judged + 1e-9))
+    return tell(" in the {share} that could be judged", share=share)
 
 
 def places_in_words(result: SlideResult) -> list[tuple[str, str]]:
     """(what, where) for the reasons that have a place on the slide, e.g. ``12 tiles around x 31,200, y 8,900 px``."""
     places = [
-        ("unjudged-area", "Largest area without a call", "unjudged", "{tiles} around {at}"),
-        ("tumour-like-tiles", "Look like tumour", "tumour_like", "{tiles}, the surest at {at}"),
+        ("unjudged-area", tell("Largest area without a call"), "unjudged", tell("{tiles} around {at}")),
+        ("tumour-like-tiles", tell("Look like tumour"), "tumour_like", tell("{tiles}, the surest at {at}")),
     ]
     told = []
     for code, title, key, text in places:
         tiles, x, y = (result.qc.get(f"{key}_{of}", math.nan) for of in ("tiles", "x_px", "y_px"))
         if code in result.decision.review_reasons and all(map(math.isfinite, (tiles, x, y))):
-            count = f"{tiles:,.0f} tile{'' if round(tiles) == 1 else 's'}"
-            told.append((title, text.format(tiles=count, at=f"x {x:,.0f}, y {y:,.0f} px")))
+            count = tell_count("{tiles} tile", "{tiles} tiles", round(tiles), tiles=figures.count(tiles))
+            told.append((title, text.format(tiles=count, at=f"x {figures.count(x)}, y {figures.count(y)} px")))
     return told
 
 
@@ -256,26 +271,38 @@ def confidence_in_words(decision: Decision) -> str:
     """The level of confidence with the numbers behind it, and what kind of probabilities they are."""
     level = confidence_level(decision)
     if level == "none":
-        return "No confidence is stated, since no call is made."
-    lead = max(p for p in decision.probabilities if math.isfinite(p))
-    count, scale = len(decision.review_reasons), "on a scale from 0 (all classes alike) to 1"
-    look_again = "" if not count else f" There {_be(count)} to look again."
-    return (
-        f"{level.capitalize()} confidence: the leading class has a score of {percent(lead)}, "
-        f"{points(decision.margin)} ahead of the next; {confidence_figure(decision.confidence)} {scale}."
-        f"{look_again} {PROBABILITY_NOTE}"
+        return tell("No confidence is stated, since no call is made.")
+    told = tell(
+        "{level}: the leading class has a score of {lead}, {ahead} ahead of the next; {figure} on a scale from 0 (all "
+        "classes alike) to 1.",
+        level=tell(_LEVELS[level]),
+        lead=percent(max(p for p in decision.probabilities if math.isfinite(p))),
+        ahead=points(decision.margin),
+        figure=confidence_figure(decision.confidence),
     )
+    reasons = len(decision.review_reasons)
+    look_again = []
+    if reasons:
+        look_again.append(
+            tell_count(
+                "There is {count} reason to look again.",
+                "There are {count} reasons to look again.",
+                reasons,
+                count=reasons,
+            )
+        )
+    return " ".join([told, *look_again, tell(PROBABILITY_NOTE)])
+
+
+_LEVELS = {"high": said("High confidence"), "moderate": said("Moderate confidence"), "low": said("Low confidence")}
 
 
 def confidence_figure(confidence: float) -> str:
     """A confidence with two decimals, never certainty."""
-    return ">0.99" if confidence >= 0.995 else f"{confidence:.2f}"
+    return figures.number(">0.99" if confidence >= 0.995 else f"{confidence:.2f}")
 
 
 def mpp_source_in_words(source: str) -> str:
     """Where the pixel size was learned, to follow the figure."""
-    return _MPP_SOURCES.get(source) or f"source: {plain(source)}"
-
-
-def _be(count: int) -> str:
-    return "is 1 reason" if count == 1 else f"are {count} reasons"
+    known = _MPP_SOURCES.get(source)
+    return tell(known) if known else tell("source: {source}", source=plain(source))

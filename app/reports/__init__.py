@@ -3,33 +3,44 @@ SlideResult and what people decided on it, nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
-from app.reports.cohort import cohort_bytes, render_cohort
+from app.presentation.language import speaking
+from app.reports.cohort.table import cohort_bytes, render_cohort
+from app.reports.content.options import Asked, ReportOptions
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
-from app.reports.html_report import render_html
-from app.reports.json_report import render_json
+from app.reports.html_report import render_failure_html, render_html
+from app.reports.json_report import render_failure_json, render_json
 from app.reports.names import report_stem
-from app.reports.pdf_report import render_pdf
 from app.review.records import ReviewState, SlideRecord
 from wsi.errors import UsageError
 from wsi.files.writing import write_out
 from wsi.text import plain
 
-__all__ = ["FORMATS", "MEDIA_TYPES", "cohort_files", "render", "write_cohort", "write_report"]
+__all__ = [
+    "FAILURE_FORMATS",
+    "FORMATS",
+    "MEDIA_TYPES",
+    "WITH_PICTURES",
+    "Asked",
+    "ReportOptions",
+    "cohort_files",
+    "render",
+    "render_failure",
+    "write_cohort",
+    "write_failure",
+    "write_report",
+]
 
-_RENDERERS: dict[str, Callable[[SlideResult, SlideRecord | None], bytes]] = {
-    "html": render_html,
-    "pdf": render_pdf,
-    "json": render_json,
-    "csv": lambda result, _record: render_csv(result),
-    "geojson": render_geojson,
-}
-FORMATS: tuple[str, ...] = tuple(_RENDERERS)
+FORMATS: tuple[str, ...] = ("html", "pdf", "json", "csv", "geojson")
+FAILURE_FORMATS: tuple[str, ...] = ("html", "pdf", "json")
+"""What there is of a slide that failed: it has neither tiles nor regions."""
+WITH_PICTURES: tuple[str, ...] = ("html", "pdf")
+"""Those that show the tissue, where the slide file is at hand."""
 MEDIA_TYPES: dict[str, str] = {
     "html": "text/html; charset=utf-8",
     "pdf": "application/pdf",
@@ -39,16 +50,30 @@ MEDIA_TYPES: dict[str, str] = {
 }
 
 
-def render(result: SlideResult, fmt: str, record: SlideRecord | None = None, *, whole_canvas: bool = False) -> bytes:
-    """One report, as the bytes of its file; `record` is what people decided, `whole_canvas` is for GeoJSON.
+def render(
+    result: SlideResult, fmt: str, record: SlideRecord | None = None, options: ReportOptions | None = None
+) -> bytes:
+    """One report, as the bytes of its file; `record` is what people decided.
 
     Raises UsageError for an unknown format.
     """
-    if fmt not in _RENDERERS:
-        raise UsageError(f"there is no report format {plain(fmt)!r}", hint=f"choose from {', '.join(FORMATS)}")
-    if fmt == "geojson":
-        return render_geojson(result, record, whole_canvas=whole_canvas)
-    return _RENDERERS[fmt](result, record)
+    options = options or ReportOptions()
+    with speaking(options.language):
+        match fmt:
+            case "html":
+                return render_html(result, record, options)
+            case "pdf":
+                # ReportLab is loaded by who wants a PDF.
+                from app.reports.pdf.report import render_pdf
+
+                return render_pdf(result, record, options)
+            case "json":
+                return render_json(result, record, options)
+            case "csv":
+                return render_csv(result)
+            case "geojson":
+                return render_geojson(result, record, whole_canvas=options.whole_canvas)
+    raise UsageError(f"there is no report format {plain(fmt)!r}", hint=f"choose from {', '.join(FORMATS)}")
 
 
 def write_report(
@@ -56,8 +81,7 @@ def write_report(
     out_dir: Path,
     formats: Sequence[str] = FORMATS,
     record: SlideRecord | None = None,
-    *,
-    whole_canvas: bool = False,
+    options: ReportOptions | None = None,
 ) -> list[Path]:
     """Writes `<slide_id>.<format>` for each format and returns the files; `names.report_stem` tells the exceptions.
     `record` is what people decided on the result.
@@ -66,8 +90,34 @@ def write_report(
     OutputUnwritableError.
     """
     stem = report_stem(result.slide_id)
-    rendered = ((fmt, render(result, fmt, record, whole_canvas=whole_canvas)) for fmt in formats)
+    rendered = ((fmt, render(result, fmt, record, options)) for fmt in formats)
     return [write_out(out_dir / f"{stem}.{fmt}", content) for fmt, content in rendered]
+
+
+def render_failure(row: SlideRow, fmt: str, options: ReportOptions | None = None) -> bytes:
+    """The report of a slide that failed, in one of FAILURE_FORMATS. Raises UsageError for any other."""
+    options = options or ReportOptions()
+    with speaking(options.language):
+        match fmt:
+            case "html":
+                return render_failure_html(row, options)
+            case "pdf":
+                from app.reports.pdf.failed import render_failure_pdf
+
+                return render_failure_pdf(row, options)
+            case "json":
+                return render_failure_json(row, options)
+    raise UsageError(f"there is no report format {plain(fmt)!r}", hint=f"choose from {', '.join(FAILURE_FORMATS)}")
+
+
+def write_failure(
+    row: SlideRow, out_dir: Path, formats: Sequence[str], options: ReportOptions | None = None
+) -> list[Path]:
+    """Writes the report of a slide that failed in those of `formats` that there are for one; names and errors as in
+    `write_report`."""
+    stem = report_stem(row.slide_id)
+    wanted = [fmt for fmt in formats if fmt in FAILURE_FORMATS]
+    return [write_out(out_dir / f"{stem}.{fmt}", render_failure(row, fmt, options)) for fmt in wanted]
 
 
 def cohort_files(

@@ -5,58 +5,89 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aggregate.result import SlideResult
+from app.ledger.records import SlideRow
 from app.presentation import words
-from app.presentation.tissue import tissue_shares
-from app.reports.reviewed import review_facts
+from app.presentation.language import tell
+from app.reports.content.failed import describe_failure, file_name
+from app.reports.content.options import ReportOptions
+from app.reports.content.places import ReasonTold, RegionTold
+from app.reports.content.reviewed import review_facts
+from app.reports.content.slide import ReportContent, describe
 from app.review.records import SlideRecord
 
 SCHEMA = "pulmoscope-slide-report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SCHEMA_FILE = Path(__file__).parent / "schema" / f"slide-report-{SCHEMA_VERSION}.schema.json"
+"""What a report of this version may hold, as JSON Schema 2020-12."""
 
 
-def render_json(result: SlideResult, record: SlideRecord | None = None) -> bytes:
+def render_json(result: SlideResult, record: SlideRecord | None = None, options: ReportOptions | None = None) -> bytes:
     """The report of one slide as ASCII JSON; any other character is escaped, invisible marks included. `record` is what
     people decided on it."""
-    document = {**_document(result), "review": review_facts(record)}
+    options = options or ReportOptions()
+    content = describe(result, record, options)
+    return as_json({**_document(result, content), **report_facts(options), "review": review_facts(record)})
+
+
+def render_failure_json(row: SlideRow, options: ReportOptions) -> bytes:
+    """The report of a slide that failed, as ASCII JSON."""
+    content = describe_failure(row, options)
+    return as_json(
+        {
+            "slide_id": row.slide_id,
+            "status": row.status,
+            "error": {"code": row.error_code, "message": content.message, "in_words": content.explanation},
+            "slide": {"file": file_name(row), "mpp": row.mpp},
+            **report_facts(options),
+        }
+    )
+
+
+def as_json(document: Mapping[str, Any]) -> bytes:
+    """A document as the bytes of its file."""
     return (json.dumps(_jsonable(document), indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
-def _document(result: SlideResult) -> dict[str, Any]:
-    decision, slide, heatmap = result.decision, result.slide, result.heatmap
+def report_facts(options: ReportOptions) -> dict[str, Any]:
+    """Which schema a document keeps to, and what it tells of itself."""
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "research_use": words.RESEARCH_USE,
+        "language": options.language,
+        "research_use": tell(words.RESEARCH_USE),
+        "case": options.case or None,
+        "written": options.written.isoformat(timespec="seconds") if options.written else None,
+    }
+
+
+def _document(result: SlideResult, content: ReportContent) -> dict[str, Any]:
+    decision, slide, heatmap = result.decision, result.slide, result.heatmap
+    return {
         "slide_id": result.slide_id,
         "status": result.status,
         "synthetic": slide.synthetic,
         "call": decision.call,
-        "call_in_words": words.call_in_words(decision),
+        "call_in_words": content.call_sentence,
         "probabilities": dict(zip(result.classes, decision.probabilities, strict=True)),
         "background_class": result.background,
         "tissue_kinds": result.tissues,
         "confidence": {
-            "level": words.confidence_level(decision),
+            "level": content.level,
             "value": decision.confidence,
             "margin": decision.margin,
-            "in_words": words.confidence_in_words(decision),
+            "in_words": content.confidence,
         },
-        "review_reasons": [
-            {
-                "code": code,
-                "title": words.reason(code).title,
-                "explanation": words.reason(code).explanation,
-                "what_to_do": words.reason(code).what_to_do,
-            }
-            for code in decision.review_reasons
-        ],
+        "review_reasons": [_reason(one) for one in content.reasons],
+        "regions": [_region(one) for one in content.regions],
         "tissue": [
-            {"title": item.title, "fraction": item.fraction, "tiles": item.tiles} for item in tissue_shares(result)
+            {"title": one.title, "fraction": one.fraction, "tiles": one.tiles, "area": area}
+            for one, area in zip(content.tissue, content.tissue_areas, strict=True)
         ],
         "qc": dict(result.qc),
         "slide": {
@@ -75,7 +106,33 @@ def _document(result: SlideResult) -> dict[str, Any]:
             "cell_px": heatmap.cell_px,
             "cell_um": heatmap.cell_um,
         },
+        "in_words": [
+            {"title": section.title, "rows": [{"name": name, "value": value} for name, value in section.rows]}
+            for section in content.sections
+        ],
         "provenance": result.provenance.to_dict(),
+    }
+
+
+def _reason(told: ReasonTold) -> dict[str, Any]:
+    return {
+        "code": told.code,
+        "title": told.title,
+        "explanation": told.explanation,
+        "what_to_do": told.what_to_do,
+        "places_px": told.places,
+    }
+
+
+def _region(told: RegionTold) -> dict[str, Any]:
+    return {
+        "number": told.number,
+        "class": told.code or None,
+        "title": told.title,
+        "tumour_score": told.tumour,
+        "area_mm2": told.area_mm2,
+        "place_px": told.place,
+        "place_mm": told.place_mm,
     }
 
 

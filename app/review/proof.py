@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, select, text
 
 from app.ledger.audit import AUDIT, Chain, audit_key, check_chain
+from app.presentation.figures import moment
 from app.review import seals
 from app.review.canonical import text_digest
 from app.review.kept import tables
@@ -17,7 +18,7 @@ from app.review.kept.address import database_url
 from app.review.kept.database import REVIEWS, Database
 from app.review.kept.rows import FIRST_LINK, Row, addenda_query, addendum, load_record, signature, signatures_query
 from app.review.records import ReadingName
-from app.review.words import reading_title, when
+from app.review.words import reading_title
 from wsi.errors import ReviewError
 from wsi.text import plain
 
@@ -109,9 +110,8 @@ def _without_record(connection: Connection) -> set[int]:
 
 def _of_signature(connection: Connection, row: Row) -> Iterator[str]:
     made, name = signature(row), ReadingName(row["reading"])
-    whose = (
-        f"{reading_title(name).lower()} of {plain(row['slide_id'])}, signed by {plain(made.by.name)} on {when(made.at)}"
-    )
+    whose = f"{reading_title(name).lower()} of {plain(row['slide_id'])}"
+    whose += f", signed by {plain(made.by.name)} on {moment(made.at)}"
     if seals.again(row["slide_id"], name, made) != made.digest:
         yield f"the {whose}: the signature is not as it was made"
     if text_digest(made.screen) != made.screen_sha256:

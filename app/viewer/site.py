@@ -13,13 +13,13 @@ from typing import Any
 
 from aggregate.result import SlideResult
 from app.review.reviews import Reviews, open_reviews
+from app.slides.files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
 from app.viewer.explain.ask import Explainer
 from app.viewer.exports.route import Exports
 from app.viewer.gate.access import LaunchKey
 from app.viewer.jobs.batches import Batches
 from app.viewer.jobs.queue import Queue
-from app.viewer.reading.slide_files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.tiles.tokens import Grant, Signer
 from app.viewer.uploads.incoming import DEFAULT_MAX_BYTES, Incoming
 from classifier.model_folder.card import CARD_FILE

@@ -10,13 +10,14 @@ from typing import Any
 from aggregate.result_folder import committed_digests, is_complete, result_path
 from aggregate.store import load
 from aggregate.stored_attributes import is_slide_id
+from app.presentation.figures import moment
+from app.reports.content.reviewed import review_facts
 from app.reports.geojson_report import render_geojson, scanned_part
-from app.reports.reviewed import review_facts
 from app.review.geojson import Drawn, read_drawn
 from app.review.people import Person
 from app.review.records import Case, ReadingName, ReviewState
 from app.review.reviews import Reviews, open_reviews
-from app.review.words import call_of_a_person, when
+from app.review.words import call_of_a_person
 from wsi.errors import UsageError
 from wsi.files.csv_cells import csv_line, inert
 from wsi.files.writing import unwritable, write_file
@@ -38,7 +39,7 @@ def state_facts(state: ReviewState) -> dict[str, Any]:
 
 def state_line(state: ReviewState) -> str:
     """A slide as a line for a person."""
-    decided = f"{call_of_a_person(state.call)}, {state.status} by {plain(state.by)}, {when(state.at)}"
+    decided = f"{call_of_a_person(state.call)}, {state.status} by {plain(state.by)}, {moment(state.at)}"
     return f"{plain(state.slide_id)}: {decided if state.call else state.status}"
 
 

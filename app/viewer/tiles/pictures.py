@@ -20,10 +20,10 @@ import anyio
 import anyio.to_thread
 
 from aggregate import store
+from app.slides.files import find_map_file
 from app.slides.guarded import GuardedSlides, shared_slides
 from app.slides.question import SlideAddress
 from app.viewer.catalog import Entry, find_entry
-from app.viewer.reading.slide_files import find_map_file
 from app.viewer.tiles.small import call_picture, encode_small_png, overview
 from app.viewer.tiles.tokens import Grant, Signer
 from wsi.errors import PulmoscopeError

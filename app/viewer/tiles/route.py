@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from app.slides.files import SlideFile
 from app.slides.guarded import GuardedSlides, shared_slides
 from app.slides.question import SlideAddress
-from app.viewer.reading.slide_files import SlideFile
 from app.viewer.tiles.encoded import encoded_tile
 from app.viewer.tiles.tokens import Grant, Signer
 from wsi.errors import PulmoscopeError

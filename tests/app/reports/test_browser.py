@@ -55,8 +55,8 @@ def test_the_page_fits_its_window(page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_plain_report_prints_on_two_pages(chromium, tmp_path):
+def test_a_plain_report_prints_on_three_pages(chromium, tmp_path):
     page = chromium.new_page()
     page.goto(reports.write_report(make_result(), tmp_path, ("html",))[0].as_uri())
     pdf = page.pdf(prefer_css_page_size=True)
-    assert pdf.startswith(b"%PDF-") and pdf.count(b"/Type /Page\n") == 2
+    assert pdf.startswith(b"%PDF-") and pdf.count(b"/Type /Page\n") == 3

@@ -26,7 +26,7 @@ def features(result):
 
 
 def collection(result, **options):
-    return json.loads(reports.render(result, "geojson", **options))
+    return json.loads(reports.render(result, "geojson", None, reports.ReportOptions(**options)))
 
 
 def corners(found):

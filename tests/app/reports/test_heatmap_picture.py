@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.presentation.colours import class_colours, rgb
-from app.reports.heatmap_picture import draw_heatmap, round_length_um
+from app.reports.pictures.heatmap import draw_heatmap, round_length_um
 from tests.results import CLASSES, make_result
 
 WHITE = (255, 255, 255)

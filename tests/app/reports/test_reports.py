@@ -240,7 +240,7 @@ def test_very_long_text_fits_on_paper():
     result = make_result(
         classes=[f"{i} {long}" for i in range(24)],
         probabilities=[1 / 24] * 24,
-        background="normal",
+        background=f"1 {long}",
         call=f"0 {long}",
         metadata={f"{i} {long}": long for i in range(20)},
         reasons=[f"{i} {long}" for i in range(10)],
@@ -267,7 +267,7 @@ def test_no_cell_of_a_csv_is_a_formula(text, tmp_path):
 def test_json_equals_the_result():
     result = make_result(reasons=("pen",))
     report = json_of(result)
-    assert report["schema_version"] == 1 and report["status"] == "review" and report["call"] == "adenocarcinoma"
+    assert report["schema_version"] == 2 and report["status"] == "review" and report["call"] == "adenocarcinoma"
     assert report["probabilities"] == dict(zip(CLASSES, result.decision.probabilities, strict=True))
     assert report["confidence"]["value"] == result.decision.confidence
     assert report["qc"] == result.qc and report["provenance"] == result.provenance.to_dict()

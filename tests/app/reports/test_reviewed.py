@@ -11,7 +11,7 @@ import pytest
 from aggregate import store
 from app.commands.report import write_reports
 from app.ledger.records import SlideRow, write_rows
-from app.reports import render, write_cohort
+from app.reports import ReportOptions, render, write_cohort
 from app.review.people import Person
 from app.review.records import Case, Shape, Verdict
 from app.review.reviews import open_reviews
@@ -97,7 +97,7 @@ def test_the_regions_of_people_are_in_the_geojson(output):
     assert told["classification"]["name"] == "Normal" and told["isLocked"] and told["objectType"] == "annotation"
     assert told["metadata"]["comment"] == "scar" and "Anna" in told["metadata"]["by"]
     assert told["measurements"]["Area mm^2"] == pytest.approx((400 * 0.499 / 1000) ** 2)
-    whole = json.loads(render(result, "geojson", kept, whole_canvas=True))["features"][-1]
+    whole = json.loads(render(result, "geojson", kept, ReportOptions(whole_canvas=True)))["features"][-1]
     assert whole["geometry"]["coordinates"][0][0] == [500.0, 600.0]
 
 

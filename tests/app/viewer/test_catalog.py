@@ -12,9 +12,9 @@ from PIL import Image
 from aggregate import store
 from app.ledger.records import SlideRow, write_rows
 from app.review.records import ReviewState
+from app.slides.files import find_slide_file
 from app.viewer.catalog import Entry, find_entry, list_entries, load_result
 from app.viewer.pages.worklist.rows import listed
-from app.viewer.reading.slide_files import find_slide_file
 from app.viewer.site import Site
 from app.viewer.tiles.tokens import Grant
 from tests.results import CLASSES, make_result

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.presentation.cells import ABSENT, SCALE, Silence, covered, packed, silences
+from app.presentation.telling import MOST, reason_cells, telling_regions
 from app.viewer.pages.slide.deep_zoom import _Same, drawn
-from app.viewer.reading.cells import ABSENT, SCALE, Silence, covered, packed, silences
-from app.viewer.reading.telling import MOST, reason_cells, telling_regions
 from tests.results import make_result
 
 MAP = """

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from starlette.applications import Starlette
 
-from app.viewer.reading.slide_files import SlideFile
+from app.slides.files import SlideFile
 from app.viewer.tiles.encoded import encode_jpeg
 from app.viewer.tiles.route import TileCache, TileServer
 from app.viewer.tiles.tokens import Grant, Signer

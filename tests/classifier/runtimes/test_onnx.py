@@ -274,7 +274,7 @@ def test_a_run_gives_a_call_with_the_reason_to_doubt_it(run_with_it):
 def test_every_report_of_such_a_result_is_written_and_claims_no_recognition(run_with_it, tmp_path, format_):
     from app.commands.report import write_reports
 
-    written, problems = write_reports(run_with_it[0], tmp_path, [format_], whole_canvas=False)
+    written, problems = write_reports(run_with_it[0], tmp_path, [format_])
     assert written and problems == []
     if format_ == "html":
         page = written[0].read_text()

@@ -15,12 +15,12 @@ import streamlit as st
 
 from aggregate.result import SlideResult
 from app.presentation import colours, figures, words
+from app.presentation.cells import Silence, packed, silences
+from app.presentation.telling import Telling, reason_cells, telling_regions
+from app.slides.files import SlideFile
 from app.viewer.pages.assets import ASSETS, LIBRARY, asset, slide_module
 from app.viewer.pages.slide.around import Around
-from app.viewer.reading.cells import Silence, packed, silences
 from app.viewer.reading.overlay import Placement, placement
-from app.viewer.reading.slide_files import SlideFile
-from app.viewer.reading.telling import Telling, reason_cells, telling_regions
 from app.viewer.site import MOUNT
 from app.viewer.tiles.pyramid import TILE_PX, lay_pyramid
 from wsi.spacing import Level

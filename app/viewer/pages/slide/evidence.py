@@ -9,10 +9,10 @@ import streamlit as st
 
 from aggregate.result import SlideResult
 from app.presentation import words
+from app.slides.files import SlideFile
 from app.viewer.explain.ask import Answer, Question
 from app.viewer.explain.picture import RAMP
 from app.viewer.pages import parts
-from app.viewer.reading.slide_files import SlideFile
 from app.viewer.reading.spot import Reading
 from app.viewer.site import Site
 from classifier.model_folder.files import read_card

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from pathlib import Path
 
 import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideResult
 from app.presentation import charts, colours, figures, words
+from app.presentation.cells import silences
+from app.presentation.telling import reason_cells
 from app.review.records import SlideRecord
 from app.viewer.pages import parts
-from app.viewer.reading.cells import silences
-from app.viewer.reading.telling import reason_cells
 from wsi.errors import PulmoscopeError
 from wsi.text import plain
 
@@ -36,12 +38,12 @@ def show_call(result: SlideResult) -> None:
             st.html(_pie_legend(result), width="content")
 
 
-def show_details(result: SlideResult, remembered: Remembered = lambda: None) -> None:
+def show_details(result: SlideResult, remembered: Remembered = lambda: None, file: Path | None = None) -> None:
     """Draws what follows the call: reasons to look again, key figures, downloads. A report asks for what people decided
-    when it is made."""
+    when it is made, and takes its pictures from the slide's `file`."""
     _show_reasons(result)
     _show_figures(result)
-    _show_downloads(result, remembered)
+    _show_downloads(result, remembered, file)
 
 
 def key_figures(result: SlideResult) -> list[tuple[str, str]]:
@@ -115,7 +117,7 @@ def _show_figures(result: SlideResult) -> None:
     st.html(f'{parts.section("Key figures")}<table class="ps-facts">{rows}</table>')
 
 
-def _show_downloads(result: SlideResult, remembered: Remembered) -> None:
+def _show_downloads(result: SlideResult, remembered: Remembered, file: Path | None) -> None:
     from app import reports
 
     st.html(parts.section("Reports"))
@@ -123,7 +125,7 @@ def _show_downloads(result: SlideResult, remembered: Remembered) -> None:
     for button, report_format in zip(buttons, reports.FORMATS, strict=True):
         button.download_button(
             report_format.upper(),
-            _renderer(result, report_format, remembered),
+            _renderer(result, report_format, remembered, file),
             file_name=f"{result.slide_id}.{report_format}",
             mime=reports.MEDIA_TYPES[report_format],
             on_click="ignore",
@@ -132,14 +134,17 @@ def _show_downloads(result: SlideResult, remembered: Remembered) -> None:
         )
 
 
-def _renderer(result: SlideResult, report_format: str, remembered: Remembered) -> Callable[[], bytes]:
+def _renderer(
+    result: SlideResult, report_format: str, remembered: Remembered, file: Path | None
+) -> Callable[[], bytes]:
     """Renders when the button is pressed, so that a page does not wait for reports that nobody asked for."""
 
     def render() -> bytes:
         from app import reports
 
         try:
-            return reports.render(result, report_format, remembered())
+            options = reports.ReportOptions(written=datetime.now(UTC), slide_file=file)
+            return reports.render(result, report_format, remembered(), options)
         except PulmoscopeError as error:
             return str(error).encode()
 

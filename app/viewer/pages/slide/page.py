@@ -11,12 +11,12 @@ import streamlit as st
 from aggregate import store
 from aggregate.result import SlideResult, SlideStatus
 from app.presentation import colours, figures, words
+from app.slides.files import SlideFile
 from app.viewer.catalog import Entry, find_entry, load_result
 from app.viewer.pages import parts
 from app.viewer.pages.slide import decision, deep_zoom, evidence, findings
 from app.viewer.pages.slide.around import Around, neighbours
 from app.viewer.pages.slide.style import PANEL_PX, STYLE
-from app.viewer.reading.slide_files import SlideFile
 from app.viewer.reading.spot import Reading, read_spot, telling_tile
 from app.viewer.site import Site
 from app.viewer.uploads.stored import delete_upload
@@ -65,7 +65,7 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
             _show_absence(site.slide_trouble(entry, result))
         findings.show_call(result)
         decision.show(site, result, entry)
-        findings.show_details(result, decision.remembered(site, entry))
+        findings.show_details(result, decision.remembered(site, entry), file.path if file else None)
         if entry.folder.name == result.slide_id and entry.uploaded:
             _show_deletion(site, result.slide_id)
     _show_spot(site, entry, result, file, reading)

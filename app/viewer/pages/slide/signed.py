@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.presentation import figures
 from app.review import words
 from app.review.records import Case, Reading, SlideRecord
 from app.viewer.pages import parts
@@ -36,7 +37,7 @@ def _reading(reading: Reading, *, titled: bool) -> str:
 
 def _versions(reading: Reading) -> str:
     rows = [
-        f"<tr><th>{parts.safe(words.when(one.at))}</th><td>{parts.safe(words.decision_in_words(one))}, "
+        f"<tr><th>{parts.safe(figures.moment(one.at))}</th><td>{parts.safe(words.decision_in_words(one))}, "
         f"{parts.safe(one.by.name)}</td></tr>"
         for one in reversed(reading.decisions)
     ]

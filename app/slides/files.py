@@ -12,16 +12,29 @@ from pathlib import Path
 from typing import Protocol
 
 from aggregate.result_folder import load_summary
+from app.ledger.records import SlideRow
 from app.slides.facts import read_levels, tell_levels
 from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress
-from app.viewer.catalog import Entry
 from wsi.errors import CorruptSlideError, PulmoscopeError
 from wsi.spacing import Level
 from wsi.text import unescape
 
 _INDEX_LIFETIME_S = 60.0
 _LOOK_LIFETIME_S = 60.0
+
+
+class Named(Protocol):
+    """What a file must have to be looked for: a list's entry, or a row of a table and the folder it lies in."""
+
+    @property
+    def row(self) -> SlideRow: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def result_path(self) -> Path: ...
 
 
 class Sized(Protocol):
@@ -54,7 +67,7 @@ class SlideFile:
     levels: tuple[Level, ...]
 
 
-def find_slide_file(entry: Entry, record: Sized, slide_folders: Sequence[Path]) -> SlideFile | None:
+def find_slide_file(entry: Named, record: Sized, slide_folders: Sequence[Path]) -> SlideFile | None:
     """The file named in the entry's row, else the one file of that name in `slide_folders`.
 
     It must open and have the size that the result states. None where nothing fits, or two files of that name do.
@@ -69,14 +82,14 @@ def find_slide_file(entry: Entry, record: Sized, slide_folders: Sequence[Path]) 
     return fitting[0] if len(fitting) == 1 else None
 
 
-def find_map_file(entry: Entry, slide_folders: Sequence[Path]) -> SlideFile | None:
+def find_map_file(entry: Named, slide_folders: Sequence[Path]) -> SlideFile | None:
     """As `find_slide_file`, from the result's attributes alone. Raises StoreError."""
     slide = load_summary(entry.result_path)["slide"]
     width, height = slide["size_px"]
     return find_slide_file(entry, _Sized(slide["file"], (int(width), int(height)), float(slide["mpp"])), slide_folders)
 
 
-def slide_trouble(entry: Entry, record: Sized) -> str:
+def slide_trouble(entry: Named, record: Sized) -> str:
     """Why the file that the entry's row names does not serve: the code of an error; empty where it is not there, or
     is another slide."""
     for path in _stated_paths(entry):
@@ -86,7 +99,7 @@ def slide_trouble(entry: Entry, record: Sized) -> str:
     return ""
 
 
-def _stated_paths(entry: Entry) -> Iterator[Path]:
+def _stated_paths(entry: Named) -> Iterator[Path]:
     if entry.row.file:
         stated = Path(unescape(entry.row.file))
         yield from (stated,) if stated.is_absolute() else (stated.absolute(), entry.folder / stated)

@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from app.presentation.figures import moment
+from app.presentation.language import tell
+from app.presentation.words import class_title
 from app.review import words
 from app.review.records import Reading, Region, SlideRecord, person_facts
 from wsi.text import plain
@@ -28,7 +31,7 @@ def describe_review(record: SlideRecord | None) -> ReviewContent:
     final = record.final if record else None
     status = words.status_in_words(final)
     if final is not None and record is not None and record.differ and final.signature is None:
-        status = "unsigned: two signed readings differ, and there is no consensus yet"
+        status = tell("unsigned: two signed readings differ, and there is no consensus yet")
     tables = tuple((words.reading_title(one.name), _rows(one)) for one in told)
     return ReviewContent(status[0].upper() + status[1:] + ".", bool(final and final.signature), tables)
 
@@ -50,14 +53,17 @@ def review_facts(record: SlideRecord | None) -> dict[str, Any]:
 def _rows(reading: Reading) -> tuple[tuple[str, str], ...]:
     decision = reading.decision
     assert decision is not None
-    rows = [("Decision", words.decision_in_words(decision)), ("Comment", plain(decision.comment, _MAX_COMMENT))]
-    rows.append(("Regions", _regions_in_words(reading.regions)))
+    rows = [
+        (tell("Decision"), words.decision_in_words(decision)),
+        (tell("Comment"), plain(decision.comment, _MAX_COMMENT)),
+    ]
+    rows.append((tell("Regions"), _regions_in_words(reading.regions)))
     if signature := reading.signature:
-        signed = words.signed_in_words(signature).removeprefix("signed ")
-        rows += [("Signed", signed), ("Record, SHA-256", signature.digest)]
+        signed = tell("by {person} on {when}", person=words.person_in_words(signature.by), when=moment(signature.at))
+        rows += [(tell("Signed"), signed), (tell("Record, SHA-256"), signature.digest)]
     else:
-        rows.append(("Signed", "not signed"))
-    rows += [("Addendum", words.addendum_in_words(one)) for one in reading.addenda]
+        rows.append((tell("Signed"), tell("not signed")))
+    rows += [(tell("Addendum"), words.addendum_in_words(one)) for one in reading.addenda]
     return tuple(row for row in rows if row[1])
 
 
@@ -65,8 +71,13 @@ def _regions_in_words(regions: tuple[Region, ...]) -> str:
     """``3 drawn: Tumour 2, without a class 1``."""
     if not regions:
         return ""
-    counts = Counter(plain(one.class_name) or "without a class" for one in regions)
-    return f"{len(regions)} drawn: " + ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    counts = Counter(_class(one.class_name) for one in regions)
+    named = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    return tell("{count} drawn: {named}", count=len(regions), named=named)
+
+
+def _class(name: str) -> str:
+    return class_title(name) if name else tell("without a class")
 
 
 def _reading_facts(reading: Reading) -> dict[str, Any]:

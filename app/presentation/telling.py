@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aggregate.pool import outvoted
 from aggregate.result import OTHER_TUMOUR, UNDETERMINED, SlideResult
 from aggregate.thresholds import DecisionRules
-from app.viewer.reading.cells import FLAWS, Mask, Silence, covered, silences
+from app.presentation.cells import FLAWS, Mask, Silence, covered, silences
 from tiler.spec import TileQuality
 
 FEWEST, MOST = 5, 10

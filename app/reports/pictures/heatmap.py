@@ -1,4 +1,4 @@
-"""The heatmap as one picture of the whole slide, for reports: crisp cells on white, with the slide's outline.
+"""The heatmap as one picture of the whole slide, for reports: crisp cells on white, with an outline.
 
 Draws the call of each cell, deeper where its probability is higher, and hatches tissue without a call. Writes no file.
 """
@@ -26,7 +26,7 @@ _BAR_SHARE = 0.25
 
 @dataclass(frozen=True)
 class HeatmapPicture:
-    """`pixels` is (height, width, 3) uint8 RGB and shows the slide from edge to edge."""
+    """`pixels` is (height, width, 3) uint8 RGB and shows the scanned part of the slide from edge to edge."""
 
     pixels: NDArray[np.uint8]
     width_um: float
@@ -48,10 +48,10 @@ class HeatmapPicture:
 def draw_heatmap(result: SlideResult, long_side_px: int = LONG_SIDE_PX) -> HeatmapPicture:
     """The heatmap of a slide, its longer side `long_side_px` picture pixels."""
     heatmap = result.heatmap
-    width_px, height_px = result.slide.size_px
+    x, y, width_px, height_px = shown_part(result)
     step = max(width_px, height_px) / long_side_px
-    columns = _cells_along(width_px, step, heatmap.origin_px[0], heatmap)
-    rows = _cells_along(height_px, step, heatmap.origin_px[1], heatmap)
+    columns = _cells_along(width_px, step, heatmap.origin_px[0] - x, heatmap)
+    rows = _cells_along(height_px, step, heatmap.origin_px[1] - y, heatmap)
     calls = _sampled(heatmap.call, rows, columns)
     pixels = _shaded(calls, _call_probability(heatmap, rows, columns), result)
     without_call = (_sampled(heatmap.tissue, rows, columns) > 0) & (calls == 0)
@@ -59,6 +59,11 @@ def draw_heatmap(result: SlideResult, long_side_px: int = LONG_SIDE_PX) -> Heatm
     _outline(pixels)
     width_um = px_to_um(width_px, result.slide.mpp)
     return HeatmapPicture(pixels, width_um, round_length_um(width_um * _BAR_SHARE))
+
+
+def shown_part(result: SlideResult) -> tuple[int, int, int, int]:
+    """(x, y, width, height), level-0 px, of what pictures of the whole slide show: the scanned part, if it is told."""
+    return result.slide.bounds_px or (0, 0, *result.slide.size_px)
 
 
 def round_length_um(at_most_um: float) -> float:

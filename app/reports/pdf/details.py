@@ -1,0 +1,78 @@
+"""The limits of the model, and the tables of a report, side by side where a page is long enough for that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.presentation.language import tell
+from app.reports.content.model import Section
+from app.reports.content.slide import ReportContent
+from app.reports.pdf.parts import MM, Writer
+
+if TYPE_CHECKING:
+    from reportlab.platypus import Flowable
+
+_GAP = 8 * MM
+_LABEL_SHARE, _NARROW_LABEL_SHARE = 0.24, 0.43
+_COLUMNS_HEIGHT = 220 * MM  # side by side they are no longer: a row of a table is not split
+_BAND = 3  # so many tables stand beside each other before the next begin below
+_CARDS_LANGUAGE = "en"
+
+
+def details(writer: Writer, content: ReportContent, width: float, scale: float) -> list[Flowable]:
+    """What the model's card says of its limits; then figures, slide, run, model, validation and digests."""
+    never_shown = ("; ".join(content.never_shown),) if content.never_shown else ()
+    return [
+        *_list(writer, tell("Limits of the model"), content.limits, content.language),
+        *_list(writer, tell("What the model was never shown"), never_shown, content.language),
+        *_tables(writer, content, width, scale),
+    ]
+
+
+def _tables(writer: Writer, content: ReportContent, width: float, scale: float) -> list[Flowable]:
+    narrow = (width - _GAP) / 2
+    sections = [section for section in content.sections if section.rows]
+    bands = [sections[at : at + _BAND] for at in range(0, len(sections), _BAND)]
+    parts: list[Flowable] = []
+    for band in bands:
+        tables = [_parts(writer, section, narrow, _NARROW_LABEL_SHARE, scale) for section in band]
+        heights = [sum(part.wrap(narrow, 1e6)[1] for part in table) for table in tables]
+        height, middle = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(len(tables) + 1))
+        if height > _COLUMNS_HEIGHT:
+            _forget(writer, len(tables))
+            parts += [part for one in band for part in _wide(writer, one, width, scale)]
+            continue
+        left, right = ([part for table in half for part in table] for half in (tables[:middle], tables[middle:]))
+        parts.append(writer.grid([[left, "", right]], [narrow, _GAP, narrow], []))
+    return [*parts, *_wide(writer, content.digests, width, scale)]
+
+
+def _forget(writer: Writer, tables: int) -> None:
+    """What was laid out and is not used leaves the structure: a heading and a table each."""
+    del writer.tags.root.children[-2 * tables :]
+
+
+def _wide(writer: Writer, section: Section, width: float, scale: float) -> list[Flowable]:
+    """Over the page's width, together with its heading."""
+    from reportlab.platypus import KeepTogether
+
+    *together, gap = _parts(writer, section, width, _LABEL_SHARE, scale)
+    return [KeepTogether(together), gap]
+
+
+def _parts(writer: Writer, section: Section, width: float, label_share: float, scale: float) -> list[Flowable]:
+    from reportlab.platypus import Spacer
+
+    heading = writer.heading(section.title)
+    return [heading, writer.facts(section.rows, width, label_share), Spacer(1, 4 * MM * scale)]
+
+
+def _list(writer: Writer, title: str, items: tuple[str, ...], language: str) -> list[Flowable]:
+    """A card's own words, which are English in every report."""
+    from reportlab.platypus import KeepTogether, Spacer
+
+    if not items:
+        return []
+    heading = writer.heading(title)
+    lines = writer.items(items, "" if language == _CARDS_LANGUAGE else _CARDS_LANGUAGE)
+    return [KeepTogether([heading, *lines]), Spacer(1, 4 * MM)]

@@ -1,0 +1,136 @@
+"""The document around a story: page size, the foot of each page, structure, archive; knows no figure of a result."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import SimpleDocTemplate
+
+from app.presentation.language import tell
+from app.reports.content.options import ReportOptions
+from app.reports.pdf.archive import make_archival, with_line_ends
+from app.reports.pdf.parts import FONT_SCALE, LINE, MM, SOFT, Writer
+from app.reports.pdf.tags import marked_as, write_structure
+from app.reports.pdf.text import TEXT_FONT, marked, register_fonts
+
+if TYPE_CHECKING:
+    from reportlab.platypus import Flowable
+
+PAGE = (210 * MM, 297 * MM)
+MARGIN = 15 * MM
+WIDTH = PAGE[0] - 2 * MARGIN
+_TOP, _FOOT = 12 * MM, 22 * MM
+_FRAME_PADDING = 6  # what ReportLab adds inside a page frame
+# A last page that is used less than this is nearly empty: the story is laid out again, a little tighter.
+_NEARLY_EMPTY = 0.3
+_SCALES = (1.0, 0.9, 0.8)
+
+Story = Callable[[Writer, float], "list[Flowable]"]
+
+
+class Footed(Protocol):
+    """What the foot of a page tells."""
+
+    @property
+    def language(self) -> str: ...
+    @property
+    def slide_id(self) -> str: ...
+    @property
+    def case(self) -> str: ...
+    @property
+    def written(self) -> str: ...
+    @property
+    def research_use(self) -> str: ...
+
+
+def build_pdf(story: Story, content: Footed, options: ReportOptions) -> bytes:
+    """The document; of several tries the first whose last page is not nearly empty, else the first of all."""
+    register_fonts()
+    first = b""
+    for scale in _SCALES:
+        pdf, pages, used = _built(story, content, options, scale)
+        if pages == 1 or used >= _NEARLY_EMPTY:
+            return pdf
+        first = first or pdf
+    return first
+
+
+def _built(story: Story, content: Footed, options: ReportOptions, scale: float) -> tuple[bytes, int, float]:
+    """(document, pages, how much of the last page is used)."""
+    writer, buffer = Writer(), io.BytesIO()
+    document = SimpleDocTemplate(
+        buffer,
+        pagesize=PAGE,
+        leftMargin=MARGIN - _FRAME_PADDING,
+        rightMargin=MARGIN - _FRAME_PADDING,
+        topMargin=_TOP,
+        bottomMargin=_FOOT,
+        invariant=1,
+    )
+    parts = story(writer, scale)
+    document.build(parts, canvasmaker=_canvas_of(writer, content, options))
+    used = 1.0 - (document.frame._y - document.frame._y1p) / (document.frame._y2 - document.frame._y1p)
+    return with_line_ends(buffer.getvalue()), document.page, used
+
+
+def _canvas_of(writer: Writer, content: Footed, options: ReportOptions) -> type[Canvas]:
+    """A canvas that draws the foot of every page at the end, when it is known how many there are."""
+
+    class PagedCanvas(Canvas):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **{**more, "initialFontName": TEXT_FONT})
+            self._drawn: list[dict[str, Any]] = []
+            self._marks = 0
+            self._written = False
+
+        def next_mark(self) -> int:
+            """The number of the next marked part of this page."""
+            self._marks += 1
+            return self._marks - 1
+
+        def showPage(self) -> None:  # noqa: N802 (ReportLab's name)
+            self._drawn.append(dict(self.__dict__))
+            self._marks = 0
+            self._startPage()
+
+        def save(self) -> None:
+            count = len(self._drawn)
+            for number, page in enumerate(self._drawn, 1):
+                self.__dict__.update(page)
+                with marked_as(self, None):
+                    _draw_foot(self, content, tell("page {number} of {count}", number=number, count=count))
+                super().showPage()
+                _tell_structure(self._doc.idToObject[f"Page{number}"], number)
+            write_structure(self, writer.tags, count)
+            make_archival(self, tell("Slide report"), content.language, options.written)
+            super().save()
+
+    return PagedCanvas
+
+
+def _tell_structure(page: Any, number: int) -> None:
+    from reportlab.pdfbase.pdfdoc import PDFName
+
+    page.__NoDefault__ = [*page.__NoDefault__, "StructParents", "Tabs"]
+    page.StructParents, page.Tabs = number - 1, PDFName("S")
+
+
+def _draw_foot(canvas: Canvas, content: Footed, page: str) -> None:
+    """Which slide this page is of, the research-use statement and the page's number."""
+    small = Writer()  # of no document's structure: the foot is an artifact
+    canvas.saveState()
+    canvas.setStrokeColor(LINE)
+    canvas.line(MARGIN, 18 * MM, MARGIN + WIDTH, 18 * MM)
+    case = f" · {tell('Case')} {marked(content.case)}" if content.case else ""
+    date = f" · {marked(content.written)}" if content.written else ""
+    told = f"<b>{marked(content.slide_id)}</b>{case}{date}<br/>{marked(content.research_use)}"
+    statement = small.text(told, size=7.5, color=SOFT, kind="")
+    _, height = statement.wrap(WIDTH * 0.86, 20 * MM)
+    statement.drawOn(canvas, MARGIN, 17 * MM - height)
+    canvas.setFont(TEXT_FONT, 7.5 * FONT_SCALE)
+    canvas.setFillColor(SOFT)
+    canvas.drawRightString(MARGIN + WIDTH, 17 * MM - 8, page)
+    canvas.restoreState()
