@@ -48,7 +48,6 @@ def make_archival(canvas: Canvas, title: str, language: str, written: datetime |
     document.info = info = _info(title, written)
     xmp = _xmp(title, language, info.producer, written).encode()
     metadata = XMP(creator=lambda _document: xmp)
-    metadata.filters = []
     catalog = document.Catalog
     catalog.Metadata = metadata
     catalog.Lang = PDFString(language)

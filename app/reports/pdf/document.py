@@ -100,8 +100,7 @@ def _canvas_of(writer: Writer, content: Footed, options: ReportOptions) -> type[
             count = len(self._drawn)
             for number, page in enumerate(self._drawn, 1):
                 self.__dict__.update(page)
-                with marked_as(self, None):
-                    _draw_foot(self, content, tell("page {number} of {count}", number=number, count=count))
+                _draw_foot(self, content, tell("page {number} of {count}", number=number, count=count))
                 super().showPage()
                 _tell_structure(self._doc.idToObject[f"Page{number}"], number)
             write_structure(self, writer.tags, count)
@@ -120,17 +119,17 @@ def _tell_structure(page: Any, number: int) -> None:
 
 def _draw_foot(canvas: Canvas, content: Footed, page: str) -> None:
     """Which slide this page is of, the research-use statement and the page's number."""
-    small = Writer()  # of no document's structure: the foot is an artifact
     canvas.saveState()
+    canvas.setFont(TEXT_FONT, 7.5 * FONT_SCALE)
     canvas.setStrokeColor(LINE)
-    canvas.line(MARGIN, 18 * MM, MARGIN + WIDTH, 18 * MM)
+    canvas.setFillColor(SOFT)
+    with marked_as(canvas, None):
+        canvas.line(MARGIN, 18 * MM, MARGIN + WIDTH, 18 * MM)
+        canvas.drawRightString(MARGIN + WIDTH, 17 * MM - 8, page)
     case = f" · {tell('Case')} {marked(content.case)}" if content.case else ""
     date = f" · {marked(content.written)}" if content.written else ""
     told = f"<b>{marked(content.slide_id)}</b>{case}{date}<br/>{marked(content.research_use)}"
-    statement = small.text(told, size=7.5, color=SOFT, kind="")
+    statement = Writer().text(told, size=7.5, color=SOFT, kind="")  # of no structure: the foot is an artifact
     _, height = statement.wrap(WIDTH * 0.86, 20 * MM)
     statement.drawOn(canvas, MARGIN, 17 * MM - height)
-    canvas.setFont(TEXT_FONT, 7.5 * FONT_SCALE)
-    canvas.setFillColor(SOFT)
-    canvas.drawRightString(MARGIN + WIDTH, 17 * MM - 8, page)
     canvas.restoreState()

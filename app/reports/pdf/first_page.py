@@ -102,12 +102,13 @@ def overview(
     width, height = _fitted(heatmap, widths[-2], scale)
     columns: list[list[Flowable]] = []
     if pictures.overview:
-        alt = tell("The slide, stained as it is")
+        heading, alt = writer.heading(tell("The slide")), tell("The slide, stained as it is")
         image = writer.picture(pictures.overview, alt, width, height)
-        columns.append([writer.heading(tell("The slide")), image, *_scale_bar(writer, heatmap, width)])
+        columns.append([heading, image, *_scale_bar(writer, heatmap, width)])
+    heading = writer.heading(tell("Heatmap"))
     alt = tell("Heatmap of the slide: the class that the model calls each tile")
     image = writer.picture(heatmap.png(), alt, width, height)
-    columns.append([writer.heading(tell("Heatmap")), image, *_scale_bar(writer, heatmap, width)])
+    columns.append([heading, image, *_scale_bar(writer, heatmap, width)])
     columns.append([writer.heading(tell("Slide-level probabilities")), _pie(writer, content, widths[-1], scale)])
     row: list[Any] = [part for column in columns for part in (column, "")][:-1]
     spaced = [part for one in widths for part in (one, _NARROW_GAP)][:-1]
@@ -153,14 +154,12 @@ def _pie(writer: Writer, content: ReportContent, width: float, scale: float) -> 
         lines = "&nbsp;&nbsp; ".join(swatch(one.colour, f"{one.percent} {one.title}") for one in content.probabilities)
         return writer.grid([[[pie, Spacer(1, 2 * MM), writer.text(lines, size=5, leading=5.6)]]], [width], [])
     legend = [
-        [
-            writer.text(f"{swatch(one.colour, '')}<b>{marked(one.percent)}</b>", size=8.5, leading=11),
-            writer.text(marked(one.title), size=8.5, leading=11),
-        ]
+        writer.text(
+            f"{swatch(one.colour, '')}<b>{marked(one.percent)}</b>&nbsp; {marked(one.title)}", size=8.5, leading=11
+        )
         for one in content.probabilities
     ]
-    figure = 14.5 * MM
-    return writer.grid([[[pie, Spacer(1, 2 * MM), writer.grid(legend, [figure, width - figure], [])]]], [width], [])
+    return writer.grid([[[pie, Spacer(1, 2 * MM), *legend]]], [width], [])
 
 
 def _is_long(content: ReportContent) -> bool:
