@@ -52,7 +52,7 @@ def _of_module(tree: ast.Module) -> Iterator[Entry]:
                 if isinstance(one, ast.Constant) and isinstance(one.value, str)
             ]
             if node.func.id == "tell_count":
-                yield Entry(*texts)
+                yield Entry(texts[0], texts[1])
             else:
                 yield from (Entry(text) for text in texts if text)
 
