@@ -101,14 +101,16 @@ class TileRecord(_Record):
 
 @dataclass(frozen=True)
 class Provenance(_Record):
-    """All of it. `label` is the manifest's, if the model knows the class; `reader` is what
-    was asked for, `auto` or a name; `started` is ISO 8601 in UTC."""
+    """All of it. `label` is the manifest's, if the model knows the class; `dossier` the SHA-256 of the proof that
+    covered the run, if it was held to one; `reader` is what was asked for, `auto` or a name; `started` is ISO 8601 in
+    UTC."""
 
     pulmoscope: str = ""
     model: ModelRecord = field(default_factory=ModelRecord)
     config: Mapping[str, Any] = field(default_factory=dict)
     config_sha256: str = ""
     label: str = ""
+    dossier: str = ""
     reader: str = ""
     libraries: Mapping[str, Any] = field(default_factory=dict)
     python: str = ""

@@ -17,8 +17,20 @@ from typing import Any, NoReturn
 import click
 
 from app.batch import exit_codes
+from app.commands.commission import commission
 from app.commands.review.group import review
-from app.commands.terminal.options import AUDIT_KEY, DATABASE, JSON, MODEL, PATH, SEED, WORD, Number
+from app.commands.terminal.options import (
+    AUDIT_KEY,
+    DATABASE,
+    JSON,
+    MODEL,
+    PATH,
+    SEED,
+    WORD,
+    Number,
+    model_name,
+    use_audit_key,
+)
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
 from wsi.text import visible
@@ -118,19 +130,20 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
 @click.option("--pseudonymize", "key_file", type=PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
+@click.option("--commissioned", type=PATH, metavar="DOSSIER", help="Refuse what this dossier does not cover.")
 @click.option("--require-deidentified", is_flag=True, help="Refuse slides that tell what may identify a person.")
 @AUDIT_KEY
 @JSON
 def run(inputs: tuple[Path, ...], model: str | None, audit_key: Path | None, **options: Any) -> int:
     """Process slides, folders of slides and patterns ('in/**/*.svs'); every slide gets a row in OUT/slides.csv."""
-    _use_audit_key(audit_key)
+    use_audit_key(audit_key)
     from app.batch.engines.worker import started_early
     from app.commands.terminal.listeners import listeners_may_leave
 
     with listeners_may_leave(), started_early(wanted=options["engine"] == "local") as workers:
         from app.commands.run import RunRequest, run_slides
 
-        return run_slides(RunRequest.from_options(inputs, model=_model_name(model), **options), workers)
+        return run_slides(RunRequest.from_options(inputs, model=model_name(model), **options), workers)
 
 
 @cli.command()
@@ -280,7 +293,7 @@ def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: A
     from app.commands.train import evaluate_model
     from classifier.evaluation.evaluate import EvaluationPlan
 
-    evaluate_model(tiles, _model_name(model), out, plan=EvaluationPlan(**plan), as_json=as_json, say=click.echo)
+    evaluate_model(tiles, model_name(model), out, plan=EvaluationPlan(**plan), as_json=as_json, say=click.echo)
 
 
 @cli.command()
@@ -292,7 +305,7 @@ def evaluate(tiles: Path, model: str | None, out: Path, as_json: bool, **plan: A
 @JSON
 def verify(results: Path, repair: bool, head: str, audit_key: Path | None, database: str | None, as_json: bool) -> int:
     """Prove each stored result and signed record whole and unaltered, and the table and the audit log true to them."""
-    _use_audit_key(audit_key)
+    use_audit_key(audit_key)
     from app.commands.review.verify import verify_all
     from app.ledger.verify import report_of
 
@@ -325,7 +338,7 @@ def adapt(inputs: tuple[Path, ...], out: Path, model: str | None, as_json: bool,
     from app.commands.terminal.fact_lines import as_lines
 
     said = partial(click.echo, err=True)
-    profile, failed = adapt_site(inputs, out, _model_name(model), say=said, **options)
+    profile, failed = adapt_site(inputs, out, model_name(model), say=said, **options)
     facts = describe_site(profile)
     click.echo(json.dumps(facts) if as_json else as_lines(facts))
     return exit_codes.FAILURES if failed else exit_codes.OK
@@ -373,22 +386,8 @@ def doctor(as_json: bool) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-cli.add_command(review)
-
-
-def _use_audit_key(file: Path | None) -> None:
-    """Every process of this command seals and checks with it. Raises UsageError where it is no key."""
-    from app.ledger.audit import KEY_VARIABLE, audit_key
-
-    if file is not None:
-        os.environ[KEY_VARIABLE] = str(file.absolute())
-    audit_key()
-
-
-def _model_name(model: str | None) -> str:
-    from classifier.model_folder.find import DEFAULT_MODEL
-
-    return model or DEFAULT_MODEL
+for _command in (commission, review):
+    cli.add_command(_command)
 
 
 if __name__ == "__main__":

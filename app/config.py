@@ -20,7 +20,7 @@ from app.ledger.audit import current_user
 # label is only told in the result, and told anew where it is another one now (`app.batch.kept`).
 CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256")
 ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
-ONLY_THIS_RUN = ("out", "overwrite", "require_deidentified", "model_sha256", "site", "who", "run_id")
+ONLY_THIS_RUN = ("out", "overwrite", "require_deidentified", "model_sha256", "site", "dossier_sha256", "who", "run_id")
 
 # What this program does with a slide, by number. Raised by whoever changes what comes out of the same slide, model and
 # options: which pixels are read, what is tissue and a usable tile, how a call is reached. Stored results of other
@@ -32,7 +32,8 @@ METHODS = {"reading": 2, "tissue": 1, "call": 1}
 class RunConfig:
     """`model_sha256`, where given, is the digest that the model must have wherever it is loaded: on another machine the
     same name may stand for another model. `site` is the folder of a site profile, and `site_sha256` its
-    digest: wherever it lies, it must be that one. `who` and `run_id` are what the audit log says of this run.
+    digest: wherever it lies, it must be that one. `dossier_sha256` is of the dossier that covers the run. `who` and
+    `run_id` are what the audit log says of this run.
     """
 
     out: Path
@@ -50,6 +51,7 @@ class RunConfig:
     model_sha256: str = ""
     site: str | None = None
     site_sha256: str = ""
+    dossier_sha256: str = ""
     who: str = field(default_factory=current_user)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
 

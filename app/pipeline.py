@@ -65,6 +65,7 @@ def run_slide(
         config=config.scientific(mpp),
         config_sha256=config.sha256(mpp),
         label=public_label(label, model.card.classes),
+        dossier=config.dossier_sha256,
         reader=config.reader,
         libraries={name: version(name) for name in (*_LIBRARIES, *_FURTHER.get(model.runtime, ()))},
         python=platform.python_version(),

@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"pipeline"}),
         frozenset({"batch"}),
         frozenset({"reports"}),
-        frozenset({"exchange"}),
+        frozenset({"exchange", "commissioning"}),
         frozenset({"viewer"}),
         frozenset({"commands"}),
         frozenset({"cli"}),

@@ -26,6 +26,9 @@
     |-- SiteError                  site-invalid          (a site profile; exit code 2)
     |   |-- SiteNotFoundError      site-not-found
     |   `-- SiteModelError         site-of-other-model
+    |-- DossierError               dossier-invalid       (of a laboratory's proof; exit code 2)
+    |   |-- DossierAlteredError    dossier-altered
+    |   `-- NotCommissionedError   not-commissioned      (it failed, lapsed, or covers something else)
     |-- DatasetError               dataset-invalid
     |-- EngineError                engine-failed         (no Dask scheduler answers, or it went away)
     |-- ReviewError                review-unreadable     (the records of what people decided)
@@ -167,6 +170,19 @@ class SiteNotFoundError(SiteError):
 
 class SiteModelError(SiteError):
     code = "site-of-other-model"
+
+
+class DossierError(PulmoscopeError):
+    code = "dossier-invalid"
+    exit_code = UsageError.exit_code
+
+
+class DossierAlteredError(DossierError):
+    code = "dossier-altered"
+
+
+class NotCommissionedError(DossierError):
+    code = "not-commissioned"
 
 
 class DatasetError(PulmoscopeError):

@@ -48,10 +48,14 @@ def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileMode
     return tuple(name for name, is_same in same.items() if not is_same)
 
 
-def label_changed(target: Path, job: SlideJob, model: TileModel) -> bool:
-    """Whether the stored result tells another label than the manifest does now."""
-    told = store.load_summary(target)["provenance"].get("label", "")
-    return bool(told != public_label(job.label, model.card.classes))
+def told_otherwise(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> dict[str, Any]:
+    """What the stored result only tells and would tell otherwise now, by name: the manifest's label, and the dossier
+    that covers this run. A run that is held to none leaves the one that a result tells: it was covered when made.
+    """
+    told = store.load_summary(target)["provenance"]
+    now: dict[str, Any] = {"label": public_label(job.label, model.card.classes)}
+    now |= {"dossier": config.dossier_sha256} if config.dossier_sha256 else {}
+    return {name: value for name, value in now.items() if told.get(name, "") != value}
 
 
 def tell_anew(target: Path, job: SlideJob, config: RunConfig, model: TileModel) -> tuple[str, ...]:
@@ -60,13 +64,13 @@ def tell_anew(target: Path, job: SlideJob, config: RunConfig, model: TileModel) 
     A word that somebody took out of the manifest must leave the store. Nothing is computed: the digest stays. The
     caller holds the slide's lock. Raises StoreError.
     """
-    if not label_changed(target, job, model):
+    anew = told_otherwise(target, job, config, model)
+    if not anew:
         return ()
     result = store.load(target)
-    label = public_label(job.label, model.card.classes)
-    provenance = replace(result.provenance, label=label, absent=result.provenance.absent - {"label"})
+    provenance = replace(result.provenance, **anew, absent=result.provenance.absent - anew.keys())
     save_announced(replace(result, provenance=provenance), config)
-    return ("label",)
+    return tuple(anew)
 
 
 def save_announced(result: SlideResult, config: RunConfig) -> None:

@@ -142,6 +142,8 @@ class _Books:
             who=config.who,
             pulmoscope=__version__,
         )
+        if config.dossier_sha256:
+            self._audit.record("commissioned", "", {"dossier_sha256": config.dossier_sha256})
         found = self._table.merge()
         for line in (*notes, *found):
             self._log.write("note", text=line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ class EngineOptions:
 class RunRequest:
     """`pulmoscope run`: what, how and where to, by which engine, and how it ends and speaks.
 
-    `shown_out` is the output as it was named.
+    `shown_out` is the output as it was named; `commissioned` the dossier that must cover the run.
     """
 
     what: Selection
@@ -75,6 +75,7 @@ class RunRequest:
     shown_out: Path
     fail_fast: bool = False
     as_json: bool = False
+    commissioned: Path | None = None
 
     @classmethod
     def from_options(cls, inputs: tuple[Path, ...], **options: Any) -> RunRequest:
@@ -97,17 +98,31 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     Raises UsageError, ModelError, SiteError, OutputUnwritableError.
     """
     card = _checked_card(request)
-    config = _of_site(replace(request.how, model_sha256=card.digest), card)
+    config = _of_dossier(of_site(replace(request.how, model_sha256=card.digest), card), request.commissioned)
     tally, show = Tally(), reporter(request.as_json)
     engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
-    with one_origin(config.out, jobs, f"{card.name} {card.digest[:12]}", config.settings):
-        events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=request.fail_fast, tally=tally)
-        interrupted = _shown(events, len(jobs), show)
+    interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
     code, stopped = (exit_codes.STOPPED, "interrupted") if interrupted else (tally.exit_code, "")
     if tally.undone and not interrupted:
         code, stopped = exit_codes.FAILURES, "a slide failed and --fail-fast was given"
     show.end(tally, escape(str(request.shown_out / SLIDES_CSV)), stopped=stopped)
     return code
+
+
+def run_jobs(
+    jobs: Sequence[SlideJob],
+    config: RunConfig,
+    card: ModelCard,
+    engine: Engine,
+    show: Reporter,
+    tally: Tally,
+    *,
+    fail_fast: bool = False,
+) -> bool:
+    """Runs the jobs and shows it; whether somebody asked to stop. Raises as `run_slides` does."""
+    with one_origin(config.out, jobs, f"{card.name} {card.digest[:12]}", config.settings):
+        events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=fail_fast, tally=tally)
+        return _shown(events, len(jobs), show)
 
 
 def _shown(events: Generator[Event, None, None], slides: int, show: Reporter) -> bool:
@@ -122,27 +137,32 @@ def _shown(events: Generator[Event, None, None], slides: int, show: Reporter) ->
 
 def _checked_card(request: RunRequest) -> ModelCard:
     """The model's card, once the options have been found to make sense."""
-    from classifier.model_folder.card import NETWORK_FILE
-    from classifier.model_folder.files import read_folder
-    from classifier.model_folder.find import find_model
-    from tiler.spec import TileSpec
-
     what = request.what
     if what.mpp is not None and what.mpp_override is not None:
         raise UsageError("--mpp fills in and --mpp-override overrides", hint="give one of them")
     for option, mpp in (("--mpp", what.mpp), ("--mpp-override", what.mpp_override)):
         if mpp is not None and not 0 < mpp < 1000:
             raise UsageError(f"{option} {mpp:g} is no pixel size in um")
-    card = read_folder(find_model(request.how.model)).card  # whole: a damaged one must not cost a row a slide
-    TileSpec(card.tile.size_px, card.tile.mpp, request.how.overlap)
-    if NETWORK_FILE in card.files and request.engine.engine == "local":
+    return whole_card(request.how.model, request.how.overlap, here=request.engine.engine == "local")
+
+
+def whole_card(model: str, overlap: float, *, here: bool) -> ModelCard:
+    """The card of a model that is whole; `here` is whether this machine computes. Raises ModelError, UsageError."""
+    from classifier.model_folder.card import NETWORK_FILE
+    from classifier.model_folder.files import read_folder
+    from classifier.model_folder.find import find_model
+    from tiler.spec import TileSpec
+
+    card = read_folder(find_model(model)).card  # whole: a damaged one must not cost a row a slide
+    TileSpec(card.tile.size_px, card.tile.mpp, overlap)
+    if here and NETWORK_FILE in card.files:
         from classifier.runtimes.onnx_session import need_onnx_runtime
 
         need_onnx_runtime()  # said once, before anything is written
     return card
 
 
-def _of_site(config: RunConfig, card: ModelCard) -> RunConfig:
+def of_site(config: RunConfig, card: ModelCard) -> RunConfig:
     """With the digest of its site profile, where it has one, once that was found whole and of this model."""
     if not config.site:
         return config
@@ -152,6 +172,15 @@ def _of_site(config: RunConfig, card: ModelCard) -> RunConfig:
     profile = read_site(folder)
     profile.check_model(card)
     return replace(config, site=str(folder), site_sha256=profile.digest)
+
+
+def _of_dossier(config: RunConfig, folder: Path | None) -> RunConfig:
+    """With the digest of the dossier that covers it, where one is asked for. Raises DossierError."""
+    if folder is None:
+        return config
+    from app.commissioning.cover import covering_dossier
+
+    return replace(config, dossier_sha256=covering_dossier(folder, config))
 
 
 def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:

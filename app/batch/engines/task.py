@@ -13,7 +13,7 @@ from aggregate.provenance import Provenance
 from aggregate.result import SlideStatus
 from app.batch.engines.events import Fate, SlideOutcome
 from app.batch.job import SlideJob
-from app.batch.kept import label_changed, save_announced, tell_anew, what_changed
+from app.batch.kept import save_announced, tell_anew, told_otherwise, what_changed
 from app.config import RunConfig
 from app.ledger.locks import try_lock
 from app.ledger.records import SlideRow
@@ -132,7 +132,7 @@ def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> S
     with contextlib.suppress(PulmoscopeError, OSError):
         if not config.overwrite and what_changed(target, job, config, model) == ():
             # Where it tells what holds no longer, that run's lock must fall first.
-            return None if label_changed(target, job, model) else _kept(target, job)
+            return None if told_otherwise(target, job, config, model) else _kept(target, job)
     return None
 
 

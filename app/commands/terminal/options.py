@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,19 @@ DATABASE = click.option(
     help="PostgreSQL that holds what people decide (or PULMOSCOPE_DATABASE); default: a file beside the results.",
 )
 MODEL = click.option("--model", type=WORD, default=None, metavar="NAME|DIR", help="Packaged model or model folder.")
+
+
+def use_audit_key(file: Path | None) -> None:
+    """Every process of this command seals and checks with it. Raises UsageError where it is no key."""
+    from app.ledger.audit import KEY_VARIABLE, audit_key
+
+    if file is not None:
+        os.environ[KEY_VARIABLE] = str(file.absolute())
+    audit_key()
+
+
+def model_name(model: str | None) -> str:
+    """The one that was named, or the default."""
+    from classifier.model_folder.find import DEFAULT_MODEL
+
+    return model or DEFAULT_MODEL

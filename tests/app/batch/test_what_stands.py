@@ -10,7 +10,7 @@ import pytest
 from aggregate import store
 from app.batch import kept
 from app.batch.job import SlideJob
-from app.batch.kept import label_changed, tell_anew, what_changed
+from app.batch.kept import tell_anew, told_otherwise, what_changed
 from app.config import RunConfig
 from app.ledger.audit import AUDIT
 from app.ledger.locks import prepare_locks
@@ -141,9 +141,10 @@ def test_a_label_is_told_anew_where_it_is_another_and_nothing_else_changes(out):
     digests = store.committed_digests(path)
     for label, told in (("normal", "normal"), ("a name", ""), ("normal", "normal"), ("", "")):
         job = replace(out.job, label=label)
-        assert label_changed(target, job, MODEL) and tell_anew(target, job, out.config, MODEL) == ("label",)
+        assert told_otherwise(target, job, out.config, MODEL)
+        assert tell_anew(target, job, out.config, MODEL) == ("label",)
         assert store.load_summary(path)["provenance"]["label"] == told
-        assert not label_changed(target, job, MODEL) and tell_anew(target, job, out.config, MODEL) == ()
+        assert not told_otherwise(target, job, out.config, MODEL) and tell_anew(target, job, out.config, MODEL) == ()
     assert store.load_summary(path) == before and store.committed_digests(path) == digests
     lines = [json.loads(line) for line in (out.config.out / AUDIT).read_text().splitlines()]
     assert [line["event"] for line in lines] == ["run"] * 4
@@ -154,7 +155,8 @@ def test_a_label_is_told_anew_where_it_is_another_and_nothing_else_changes(out):
 
 def test_a_label_is_told_in_a_result_that_had_none_to_tell(out):
     path = out.save(without=("label",))
-    assert "label" not in store.load_summary(path)["provenance"] and not label_changed(path, out.job, MODEL)
+    assert "label" not in store.load_summary(path)["provenance"]
+    assert not told_otherwise(path, out.job, out.config, MODEL)
     assert tell_anew(path, replace(out.job, label="normal"), out.config, MODEL) == ("label",)
     assert store.load_summary(path)["provenance"]["label"] == "normal"
 

@@ -1,0 +1,1 @@
+"""What a laboratory gives for its proof, read and checked: its labels, its criteria."""
