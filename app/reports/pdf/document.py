@@ -46,19 +46,20 @@ class Footed(Protocol):
     def research_use(self) -> str: ...
 
 
-def build_pdf(story: Story, content: Footed, options: ReportOptions) -> bytes:
-    """The document; of several tries the first whose last page is not nearly empty, else the first of all."""
+def build_pdf(story: Story, content: Footed, options: ReportOptions, *, title: str = "") -> bytes:
+    """The document; of several tries the first whose last page is not nearly empty, else the first of all. `title` is
+    what programs show; without one it is that of a slide's report."""
     register_fonts()
     first = b""
     for scale in _SCALES:
-        pdf, pages, used = _built(story, content, options, scale)
+        pdf, pages, used = _built(story, content, options, scale, title or tell("Slide report"))
         if pages == 1 or used >= _NEARLY_EMPTY:
             return pdf
         first = first or pdf
     return first
 
 
-def _built(story: Story, content: Footed, options: ReportOptions, scale: float) -> tuple[bytes, int, float]:
+def _built(story: Story, content: Footed, options: ReportOptions, scale: float, title: str) -> tuple[bytes, int, float]:
     """(document, pages, how much of the last page is used)."""
     writer, buffer = Writer(), io.BytesIO()
     document = SimpleDocTemplate(
@@ -71,12 +72,12 @@ def _built(story: Story, content: Footed, options: ReportOptions, scale: float) 
         invariant=1,
     )
     parts = story(writer, scale)
-    document.build(parts, canvasmaker=_canvas_of(writer, content, options))
+    document.build(parts, canvasmaker=_canvas_of(writer, content, options, title))
     used = 1.0 - (document.frame._y - document.frame._y1p) / (document.frame._y2 - document.frame._y1p)
     return with_line_ends(buffer.getvalue()), document.page, used
 
 
-def _canvas_of(writer: Writer, content: Footed, options: ReportOptions) -> type[Canvas]:
+def _canvas_of(writer: Writer, content: Footed, options: ReportOptions, title: str) -> type[Canvas]:
     """A canvas that draws the foot of every page at the end, when it is known how many there are."""
 
     class PagedCanvas(Canvas):
@@ -104,7 +105,7 @@ def _canvas_of(writer: Writer, content: Footed, options: ReportOptions) -> type[
                 super().showPage()
                 _tell_structure(self._doc.idToObject[f"Page{number}"], number)
             write_structure(self, writer.tags, count)
-            make_archival(self, tell("Slide report"), content.language, options.written)
+            make_archival(self, title, content.language, options.written)
             super().save()
 
     return PagedCanvas
