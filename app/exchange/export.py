@@ -113,7 +113,7 @@ class Export:
 
     def tables(self) -> Iterator[File]:
         """The tables of all rows: of a cohort, and as Parquet where that is asked for. Raises ReviewError."""
-        yield from cohort_files(self.rows.values(), self.wanted.pages, self.states)
+        yield from cohort_files(self.rows.values(), self.wanted.pages, self.states, self.wanted.asked.language)
         yield from table_files(self.rows.values(), self.wanted.formats)
 
     @property

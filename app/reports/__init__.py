@@ -10,6 +10,7 @@ from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
 from app.presentation.language import speaking
 from app.reports.cohort.table import cohort_bytes, render_cohort
+from app.reports.content.failed import FAILURE_FORMATS
 from app.reports.content.options import Asked, ReportOptions
 from app.reports.csv_report import render_csv
 from app.reports.geojson_report import render_geojson
@@ -37,8 +38,6 @@ __all__ = [
 ]
 
 FORMATS: tuple[str, ...] = ("html", "pdf", "json", "csv", "geojson")
-FAILURE_FORMATS: tuple[str, ...] = ("html", "pdf", "json")
-"""What there is of a slide that failed: it has neither tiles nor regions."""
 WITH_PICTURES: tuple[str, ...] = ("html", "pdf")
 """Those that show the tissue, where the slide file is at hand."""
 MEDIA_TYPES: dict[str, str] = {
@@ -121,7 +120,10 @@ def write_failure(
 
 
 def cohort_files(
-    rows: Iterable[SlideRow], formats: Sequence[str] = (), states: Mapping[str, ReviewState] | None = None
+    rows: Iterable[SlideRow],
+    formats: Sequence[str] = (),
+    states: Mapping[str, ReviewState] | None = None,
+    language: str = "en",
 ) -> list[tuple[str, bytes]]:
     """Name and content of `cohort.csv` and `cohort.html`; the page links to reports of `formats` in the same folder.
 
@@ -129,10 +131,9 @@ def cohort_files(
     """
     rows, known = list(rows), states or {}
     classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
-    return [
-        ("cohort.csv", cohort_bytes(rows, classes, known)),
-        ("cohort.html", render_cohort(rows, classes, formats, known)),
-    ]
+    with speaking(language):
+        page = render_cohort(rows, classes, formats, known)
+    return [("cohort.csv", cohort_bytes(rows, classes, known)), ("cohort.html", page)]
 
 
 def write_cohort(

@@ -13,6 +13,9 @@ from urllib.parse import quote
 from aggregate.result import UNDETERMINED, SlideStatus
 from app.ledger.records import SlideRow, columns
 from app.presentation import figures, words
+from app.presentation.language import forms, said, tell, tell_count
+from app.reports.cohort.summary import summarise
+from app.reports.content.failed import FAILURE_FORMATS
 from app.reports.html_report import environment
 from app.reports.names import report_stem
 from app.review import words as review_words
@@ -31,11 +34,13 @@ class CohortLine:
 
     slide_id: str
     status: str
+    status_in_words: str
     call: str
     probabilities: tuple[str, ...]
     reasons: tuple[str, ...]
     tissue: str
     tiles: str
+    seconds: str
     review: str
     links: tuple[tuple[str, str], ...]
 
@@ -51,27 +56,38 @@ def cohort_bytes(rows: Sequence[SlideRow], classes: Sequence[str], states: State
 
 
 def render_cohort(rows: Sequence[SlideRow], classes: Sequence[str], formats: Sequence[str], states: States) -> bytes:
-    """The page of a cohort, slides that a person should look at first, as UTF-8 HTML."""
+    """The page of a cohort, slides that a person should look at first, as UTF-8 HTML in the language that is spoken."""
     ordered = sorted(rows, key=lambda row: (row.status.reading_order, row.slide_id))
     counts = Counter(row.status for row in rows)
     page = environment().get_template("cohort.html")
     return page.render(
+        language=forms().code,
+        title=tell_count("{count} slide", "{count} slides", len(rows), count=figures.count(len(rows))),
         lines=[_line(row, classes, formats, states.get(row.slide_id)) for row in ordered],
         classes=[words.class_title(name) for name in classes],
-        counts=[(status, counts[status]) for status in SlideStatus],
-        total=len(rows),
-        research_use=words.RESEARCH_USE,
-        note=words.PROBABILITY_NOTE,
+        counts=[f"{figures.count(counts[status])} {_status(status)}" for status in SlideStatus],
+        summary=summarise(rows, states),
+        research_use=tell(words.RESEARCH_USE),
+        note=tell(words.PROBABILITY_NOTE),
     ).encode("utf-8", "replace")
+
+
+_STATUSES = {SlideStatus.DONE: said("done"), SlideStatus.REVIEW: said("review"), SlideStatus.FAILED: said("failed")}
+
+
+def _status(status: SlideStatus) -> str:
+    return tell(_STATUSES[status])
 
 
 def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str], state: ReviewState | None) -> CohortLine:
     told = bool(row.call) and row.call != UNDETERMINED
-    call = words.CANNOT_TELL if row.call == UNDETERMINED else words.class_title(row.call) if row.call else ""
-    failure = (plain(f"{row.error_code}: {row.message}"),) if row.status is SlideStatus.FAILED else ()
+    call = tell(words.CANNOT_TELL) if row.call == UNDETERMINED else words.class_title(row.call) if row.call else ""
+    failed = row.status is SlideStatus.FAILED
+    failure = (plain(f"{row.error_code}: {row.message}"),) if failed else ()
     return CohortLine(
         slide_id=plain(row.slide_id),
         status=row.status,
+        status_in_words=_status(row.status),
         call=call,
         probabilities=tuple(
             figures.percent(row.probabilities[name]) if told and name in row.probabilities else figures.MISSING
@@ -79,9 +95,10 @@ def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str], state: 
         ),
         reasons=tuple(words.reason(code).title for code in row.review_reasons) + failure,
         tissue=figures.MISSING if row.tissue_mm2 is None else figures.area(row.tissue_mm2),
-        tiles=figures.MISSING if row.tiles is None else f"{row.tiles:,}",
+        tiles=figures.MISSING if row.tiles is None else figures.count(row.tiles),
+        seconds=figures.MISSING if row.seconds is None else figures.duration(row.seconds),
         review=_review(row, state),
-        links=() if row.status is SlideStatus.FAILED else _links(row.slide_id, formats),
+        links=_links(row.slide_id, [name for name in formats if name in FAILURE_FORMATS or not failed]),
     )
 
 
@@ -89,9 +106,10 @@ def _review(row: SlideRow, state: ReviewState | None) -> str:
     if row.status is SlideStatus.FAILED:
         return ""
     if state is None or state.status is ReviewStatus.UNREVIEWED:
-        return "unsigned"
+        return tell("unsigned")
     call = review_words.call_of_a_person(state.call)
-    return f"{call}: {state.status if state.status is ReviewStatus.SIGNED else 'unsigned'}, {plain(state.by)}"
+    signed = tell("signed") if state.status is ReviewStatus.SIGNED else tell("unsigned")
+    return f"{call}: {signed}, {plain(state.by)}"
 
 
 def _links(slide_id: str, formats: Sequence[str]) -> tuple[tuple[str, str], ...]:

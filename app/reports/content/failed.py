@@ -14,6 +14,8 @@ from app.reports.content.reviewed import ReviewContent
 from app.reports.content.slide import MAX_CASE, date_in_words
 from wsi.text import escape, plain, unescape
 
+FAILURE_FORMATS = ("html", "pdf", "json")
+"""What there is of a slide that failed: it has neither tiles nor regions."""
 _MAX_MESSAGE = 600
 
 
