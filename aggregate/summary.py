@@ -31,6 +31,7 @@ class TileReadings:
     predictions: TilePredictions
     quality: NDArray[np.uint8]  # (n,) TileQuality
     unlike_slide: float = float("nan")  # above 1 the whole slide is unlike what the model learned from
+    detail: float = float("nan")  # median of the good tiles' finest detail, as `tiler.quality` measures it
 
 
 def summarise(
@@ -82,6 +83,8 @@ def summarise(
         decision,
         {
             **_quality_figures(survey, shares, pooled, int(votes.sum()), slide.mpp),
+            **_look(survey),
+            "detail": readings.detail,
             "unlike_slide": readings.unlike_slide,
             **_places(doubts),
         },
@@ -131,6 +134,17 @@ def _quality_figures(
         "scatter": pooled.scatter,
         "second_type_share": pooled.second_type_share,
         "entropy": pooled.entropy,
+    }
+
+
+def _look(survey: Survey) -> dict[str, float]:
+    """Colours of glass (grey levels) and stain (optical density), for watching a laboratory over time."""
+    look = survey.areas.look
+    glass, density = (look.glass, look.density) if look else ((math.nan,) * 3, (math.nan,) * 3)
+    channels = ("red", "green", "blue")
+    return {
+        **{f"glass_{name}": value for name, value in zip(channels, glass, strict=True)},
+        **{f"density_{name}": value for name, value in zip(channels, density, strict=True)},
     }
 
 

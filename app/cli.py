@@ -31,6 +31,7 @@ from app.commands.terminal.options import (
     model_name,
     use_audit_key,
 )
+from app.commands.upkeep.words import drift
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
 from wsi.text import visible
@@ -386,7 +387,7 @@ def doctor(as_json: bool) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-for _command in (commission, review):
+for _command in (commission, drift, review):
     cli.add_command(_command)
 
 

@@ -19,7 +19,7 @@ from app.config import RunConfig
 from classifier.colour.white import WHITE_TILES, White, white_point
 from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileQuality, TileSpec, map_tiles, survey_slide
-from tiler.quality import out_of_focus
+from tiler.quality import out_of_focus, usual_detail
 from tiler.stream import read_tiles
 from wsi import Slide, __version__, open_slide
 from wsi.errors import SiteError
@@ -92,12 +92,12 @@ def predict_tiles(
     def predict(batch: TileBatch) -> tuple[TilePredictions, NDArray[np.uint8], NDArray[np.float32]]:
         return model.predict(batch.pixels), batch.quality, batch.details
 
-    parts, quality, details = [], [], []
+    parts, quality, seen = [], [], []
     done = 0
     for predictions, flags, detail in map_tiles(slide, grid, predict, threads=threads):
         parts.append(predictions)
         quality.append(flags)
-        details.append(detail)
+        seen.append(detail)
         done += len(flags)
         if progress:
             progress(done, len(grid))
@@ -109,8 +109,10 @@ def predict_tiles(
         if model.site_sha256
         else None,
     )
-    flags = np.concatenate(quality) | out_of_focus(np.concatenate(details))
-    return TileReadings(together, flags, model.unlike_slide(together.features[flags == TileQuality.GOOD]))
+    details = np.concatenate(seen)
+    flags = np.concatenate(quality) | out_of_focus(details)
+    good = flags == TileQuality.GOOD
+    return TileReadings(together, flags, model.unlike_slide(together.features[good]), usual_detail(details[good]))
 
 
 def describe(slide: Slide, sha256: str) -> SlideRecord:

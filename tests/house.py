@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"pipeline"}),
         frozenset({"batch"}),
         frozenset({"reports"}),
-        frozenset({"exchange", "commissioning"}),
+        frozenset({"exchange", "commissioning", "upkeep"}),
         frozenset({"viewer"}),
         frozenset({"commands"}),
         frozenset({"cli"}),

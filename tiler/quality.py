@@ -67,6 +67,12 @@ def sharpness(details: NDArray[np.float32]) -> float:
     return float(median(told)) if len(told) else float("inf")
 
 
+def usual_detail(details: NDArray[np.float32]) -> float:
+    """Of the tiles of a slide, `details` (n, cells), the median cell's; NaN where none has contrast."""
+    told = details[np.isfinite(details)]
+    return float(median(told)) if len(told) else float("nan")
+
+
 def details(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, cells) `detail` of tiles (n, h, w, 3)."""
     return np.stack([detail(tile) for tile in tiles])

@@ -16,6 +16,7 @@ from tiler.bands import row_bands
 from tiler.components import touching_edge, without_small
 from tiler.false_colours import red_and_blue_exchanged
 from tiler.ink import find_pen
+from tiler.stain import StainLook, stain_look
 from tiler.thumbnail_colour import StainPlanes, stain_planes
 from wsi.slide import Slide
 from wsi.spacing import area_mm2, px_to_um
@@ -52,6 +53,7 @@ class TissueAreas:
     other_stain: bool = False
     tinted_glass: bool = False
     false_colours: bool = False
+    look: StainLook | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class TissueMask:
     glass_tint: int = 0  # how far the glass is from neutral, in grey levels; 0 for clear glass
     grey_mm2: float = 0.0  # structure without colour
     false_colours: bool = False
+    look: StainLook | None = None
 
     @property
     def tissue_mm2(self) -> float:
@@ -79,7 +82,9 @@ class TissueMask:
 
     @property
     def areas(self) -> TissueAreas:
-        return TissueAreas(self.tissue_mm2, self.pen_mm2, self.other_stain, self.glass_tint > 0, self.false_colours)
+        return TissueAreas(
+            self.tissue_mm2, self.pen_mm2, self.other_stain, self.glass_tint > 0, self.false_colours, self.look
+        )
 
 
 def find_tissue(slide: Slide) -> TissueMask:
@@ -104,6 +109,7 @@ def find_tissue(slide: Slide) -> TissueMask:
         planes.glass_tint,
         _grey_mm2(planes, mask_mpp),
         planes.false_colours or (not other_stain and _exchanged(rgb, planes, tissue)),
+        stain_look(rgb, tissue, planes.glass),
     )
 
 
