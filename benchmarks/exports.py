@@ -50,16 +50,18 @@ def measured(command: list[str], tenths: int = 10) -> dict[str, object]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
     resident: dict[int, float] = {}
-    peak = 0.0
+    peak, last = 0.0, ""
     for line in process.stderr:
+        last = line
         memory = _memory_mb(process.pid)
         peak = max(peak, memory.get("VmHWM", 0.0))
         done, _, rest = line.replace(",", "").partition(" of ")
         if done.isdigit() and "slides" in rest:
             tenth = int(done) * tenths // int(rest.split()[0])
             resident.setdefault(tenth, memory.get("VmRSS", 0.0))
-    code = process.wait()
-    return {"code": code, "seconds": round(time.perf_counter() - began, 1), "peak_mb": peak, "resident_mb": resident}
+    if code := process.wait():
+        raise SystemExit(f"it ended with {code}: {last}")
+    return {"seconds": round(time.perf_counter() - began, 1), "peak_mb": peak, "resident_mb": resident}
 
 
 def _memory_mb(pid: int) -> dict[str, float]:

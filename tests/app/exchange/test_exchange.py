@@ -262,3 +262,30 @@ def test_what_is_not_known_is_left_out(more):
     report = hd.sr.srread(made[".sr.dcm"])
     [group] = report.content.get_image_measurement_groups()
     assert all(np.isfinite(measurement.value) for measurement in group.get_measurements())
+
+
+def test_a_map_of_several_frames_is_read_back_whole(tmp_path):
+    """More cells than a frame has: 300 x 270, the last column and row of frames cut."""
+    chance = np.random.default_rng(3)
+    letters = chance.choice(list("012u."), (270, 300), p=(0.2, 0.3, 0.1, 0.1, 0.3))
+    result = make_result(cells="\n".join("".join(row) for row in letters), cell_px=10.0)
+    made = objects_of(result)
+    matrix = hd.seg.segread(made[".seg.dcm"]).get_total_pixel_matrix(combine_segments=True)
+    assert np.array_equal(matrix, result.heatmap.call)
+    data = pydicom.dcmread(made[".pm.dcm"])
+    frames = np.frombuffer(data.FloatPixelData, "<f4").reshape(data.NumberOfFrames, data.Rows, data.Columns)
+    found = np.full((3, 512, 512), np.nan, np.float32)
+    labels = ["Adenocarcinoma", "Normal", "Squamous cell ca"]
+    for frame, group in zip(frames, data.PerFrameFunctionalGroupsSequence, strict=True):
+        place = group.PlanePositionSlideSequence[0]
+        row, column = place.RowPositionInTotalImagePixelMatrix - 1, place.ColumnPositionInTotalImagePixelMatrix - 1
+        # Each frame's own place, in mm, is that of its first cell.
+        for axis, at in (("X", column), ("Y", row)):
+            told = float(place[f"{axis}OffsetInSlideCoordinateSystem"].value)
+            assert told == pytest.approx((at + 0.5) * 10 * 0.000499 - 0.000499 / 2, abs=0.005 * 0.00499)
+        channel = labels.index(group.RealWorldValueMappingSequence[0].LUTLabel)
+        found[channel, row : row + data.Rows, column : column + data.Columns] = frame
+    assert np.array_equal(found[:, :270, :300], result.heatmap.probabilities, equal_nan=True)
+    for ending, content in made.items():
+        (tmp_path / ending[1:]).write_bytes(content.getvalue())
+        assert complaints(tmp_path / ending[1:]) == []

@@ -144,6 +144,34 @@ def test_reference_is_taken_out_of_every_directory(tmp_path, folder):
     assert {"field": "Reference", "times": 4} in told["removed"]
 
 
+def restarts(stream):
+    """Where the intervals of a JPEG begin, as Hamamatsu tells them."""
+    marks = [at + 2 for at in range(len(stream) - 1) if stream[at] == 0xFF and 0xD0 <= stream[at + 1] <= 0xD7]
+    return [stream.index(b"\xff\xda") + 14, *marks]
+
+
+def test_restart_places_are_kept_and_words_in_their_stead_are_not(tmp_path, folder):
+    pages = canaries.ndpi_pages()
+    true = restarts(pages[0].streams[0])
+    pages[0].tags[65426], pages[1].tags[65426] = (4, true), (4, CANARY.encode().ljust(16, b"x"))
+    pages[1].tags[65432] = (4, [0, 0, 0])
+    copy, told = copied(written(tmp_path, "hamamatsu", pages=pages), folder)
+    with tifffile.TiffFile(copy) as file:
+        assert list(file.pages[0].tags[65426].value) == true and 65426 not in file.pages[1].tags
+    assert found_in(copy.read_bytes()) == []
+    assert {"field": "restart places that are none", "times": 1} in told["removed"]
+
+
+@pytest.mark.parametrize(
+    ("places", "kept"), [([5, 5, 9], True), ([9, 5], False), ([1 << 30], False), ([0], True), ([1, 1 << 31], False)]
+)
+def test_places_go_forward_within_the_picture(tmp_path, folder, places, kept):
+    pages = canaries.ndpi_pages()
+    pages[0].tags[65426] = (4, places)
+    _, told = copied(written(tmp_path, "hamamatsu", pages=pages), folder)
+    assert ("restart places that are none" not in [one["field"] for one in told["removed"]]) is kept
+
+
 def test_a_large_ndpi_keeps_its_high_halves(tmp_path, folder):
     """Behind 4 GB a classic TIFF's offsets are only half of the truth."""
     path = tmp_path / "large.ndpi"

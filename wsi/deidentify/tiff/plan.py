@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from wsi.deidentify import icc, streams
 from wsi.deidentify.plan import (
     FilePlan,
@@ -102,7 +104,7 @@ class _Planner:
 
     def _kept_entry(self, directory: Directory, field: Field, levels: Sequence[Page]) -> bytes | None:
         """The field as the directory of the copy has it; None where it stays behind."""
-        if tags.is_kept(field, self.kind == "hamamatsu"):
+        if tags.is_kept(field, self.kind == "hamamatsu") and self._is_plausible(directory, field):
             if field.tag == tags.JPEG_TABLES and field.count > 8:
                 self._blank(streams.foreign_in_jpeg(self.source, field.span))
             return self._as_it_is(field)
@@ -118,6 +120,20 @@ class _Planner:
             return self._text(field, text, text)
         self._drop_field(field)
         return None
+
+    def _is_plausible(self, directory: Directory, field: Field) -> bool:
+        """Whether restart places go forward within the pictures, as places do; words would not. Readers find the
+        places in the pictures too, where the directory tells none."""
+        if field.tag not in (tags.RESTARTS, tags.RESTARTS_HIGH):
+            return True
+        low, high = (directory.fields.get(tag) for tag in (tags.RESTARTS, tags.RESTARTS_HIGH))
+        if low is None or (high is not None and high.count != low.count):
+            return False
+        places = np.array(self.tiff.values(low, tags.MANY), np.uint64)
+        if high is not None:
+            places += np.array(self.tiff.values(high, tags.MANY), np.uint64) << np.uint64(32)
+        size = sum(self._wide(directory.fields[tags.STRIP_BYTES])) if tags.STRIP_BYTES in directory.fields else 0
+        return bool((places[1:] >= places[:-1]).all() and places[-1] <= size)
 
     def _as_it_is(self, field: Field) -> bytes:
         if field.span[1] - field.span[0] > (8 if self.tiff.big else 4):

@@ -14,12 +14,12 @@ SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 2
 DESCRIPTION, MAKE, SOFTWARE, STRIP_OFFSETS, STRIP_BYTES = 270, 271, 305, 273, 279
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, SUB_DIRECTORIES = 322, 323, 324, 325, 330
 JPEG_TABLES, ICC_PROFILE, XMP = 347, 34675, 700
-SOURCE_LENS = 65421
+SOURCE_LENS, RESTARTS, RESTARTS_HIGH = 65421, 65426, 65432
 OTHER_DIRECTORIES = (34665, 34853, 40965)  # EXIF, GPS, interoperability
 
 _SHORT, _LONG, _RATIONAL, _LONG8 = 3, 4, 5, 16
 _WHOLE = (_SHORT, _LONG, _LONG8)
-_MANY = 1 << 24
+MANY = 1 << 24
 # Tag -> types, most values.
 _NUMBERS: dict[int, tuple[tuple[int, ...], int]] = {
     **dict.fromkeys((SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC), (_WHOLE, 1)),
@@ -29,7 +29,7 @@ _NUMBERS: dict[int, tuple[tuple[int, ...], int]] = {
     **dict.fromkeys((282, 283), ((_RATIONAL, 11), 1)),
     529: ((_RATIONAL,), 3),
     532: ((_RATIONAL, _LONG), 6),
-    **dict.fromkeys((STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES), (_WHOLE, _MANY)),
+    **dict.fromkeys((STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES), (_WHOLE, MANY)),
     SUB_DIRECTORIES: ((_LONG, 13, _LONG8, 18), 64),
     JPEG_TABLES: ((7, 1), 1 << 16),
 }
@@ -38,8 +38,8 @@ _OF_NDPI: dict[int, tuple[tuple[int, ...], int]] = {
     SOURCE_LENS: ((11,), 1),
     65424: ((9,), 1),  # distance of the focal plane
     # Where restart intervals of the JPEG begin, low and high halves: without them no part of it can be read alone.
-    65426: ((_LONG, _LONG8), _MANY),
-    65432: ((_LONG,), _MANY),
+    RESTARTS: ((_LONG, _LONG8), MANY),
+    RESTARTS_HIGH: ((_LONG,), MANY),
 }
 _WORDS = {
     MAKE: re.compile(rb"(?i)aperio|hamamatsu|leica|philips|3dhistech|ventana|roche|huron"),
@@ -60,7 +60,7 @@ NAMES = {
         ICC_PROFILE: "ICC profile",
     },
     **{65422: "X offset from the slide's centre", 65423: "Y offset from the slide's centre", 65427: "Reference"},
-    **{65442: "scanner's serial number", 65449: "property map"},
+    **{65442: "scanner's serial number", RESTARTS: "restart places that are none", 65449: "property map"},
 }
 
 
