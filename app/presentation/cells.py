@@ -17,6 +17,7 @@ from aggregate.result import SlideResult
 from tiler.spec import TileQuality
 
 Mask = NDArray[np.bool_]
+_ROUNDING = 0.02  # of a cell: a tile's place is whole px of a reduced level
 
 # A probability of 1, of 16 bits; the value above says that there is none.
 SCALE, ABSENT = 65534, 65535
@@ -45,14 +46,23 @@ def covered(result: SlideResult, tiles: Mask) -> Mask:
     """(rows, columns): the cells under those of the tiles, (n,), that are chosen."""
     heatmap = result.heatmap
     mask: Mask = np.zeros(heatmap.call.shape, np.bool_)
-    corners = np.round((result.tiles.xy[tiles] - np.array(heatmap.origin_px)) / heatmap.cell_px).astype(int)
+    corners = tile_cells(result)[tiles]
     rows, columns = heatmap.call.shape
     for down in range(result.provenance.tile.cells_per_side):
         for across in range(result.provenance.tile.cells_per_side):
-            column, row = corners[:, 0] + across, corners[:, 1] + down
+            row, column = corners[:, 0] + down, corners[:, 1] + across
             inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
             mask[row[inside], column[inside]] = True
     return mask
+
+
+def tile_cells(result: SlideResult) -> NDArray[np.int64]:
+    """(n, 2): row and column of each tile's first cell. The last tile of a row or column was read inwards, by less than
+    a cell: it is of the cell that its place lies before."""
+    start = (result.tiles.xy - np.array(result.heatmap.origin_px)) / result.heatmap.cell_px
+    near = np.round(start)
+    cells = np.where(np.abs(start - near) <= _ROUNDING, near, np.ceil(start))
+    return cells.astype(np.int64)[:, ::-1]
 
 
 def silences(result: SlideResult) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aggregate.pool import outvoted
 from aggregate.result import OTHER_TUMOUR, UNDETERMINED, SlideResult
 from aggregate.thresholds import DecisionRules
-from app.presentation.cells import FLAWS, Mask, Silence, covered, silences
+from app.presentation.cells import FLAWS, Mask, Silence, covered, silences, tile_cells
 from tiler.spec import TileQuality
 
 FEWEST, MOST = 5, 10
@@ -88,13 +88,12 @@ def _judgeable(result: SlideResult, silence: NDArray[np.uint8]) -> Mask:
 
 def _stray(result: SlideResult) -> Mask:
     """(n,): voting tiles that their neighbours outvote."""
-    tiles, heatmap = result.tiles, result.heatmap
+    tiles = result.tiles
     stray = np.zeros(len(tiles.xy), np.bool_)
     if tiles.votes.any():
-        corner = np.round((tiles.xy[tiles.votes] - np.array(heatmap.origin_px)) / heatmap.cell_px).astype(int)
         stray[tiles.votes] = outvoted(
             _of_classes(result)[tiles.votes],
-            corner[:, ::-1],
+            tile_cells(result)[tiles.votes],
             background=result.classes.index(result.background),
             cells_per_side=result.provenance.tile.cells_per_side,
         )

@@ -15,6 +15,7 @@ from app.reports.pdf.archive import make_archival, with_line_ends
 from app.reports.pdf.parts import FONT_SCALE, LINE, MM, SOFT, Writer
 from app.reports.pdf.tags import marked_as, write_structure
 from app.reports.pdf.text import TEXT_FONT, marked, register_fonts
+from wsi.text import plain
 
 if TYPE_CHECKING:
     from reportlab.platypus import Flowable
@@ -27,6 +28,7 @@ _FRAME_PADDING = 6  # what ReportLab adds inside a page frame
 # A last page that is used less than this is nearly empty: the story is laid out again, a little tighter.
 _NEARLY_EMPTY = 0.3
 _SCALES = (1.0, 0.9, 0.8)
+_FOOT_NAME = 44
 
 Story = Callable[[Writer, float], "list[Flowable]"]
 
@@ -129,7 +131,7 @@ def _draw_foot(canvas: Canvas, content: Footed, page: str) -> None:
         canvas.drawRightString(MARGIN + WIDTH, 17 * MM - 8, page)
     case = f" · {tell('Case')} {marked(content.case)}" if content.case else ""
     date = f" · {marked(content.written)}" if content.written else ""
-    told = f"<b>{marked(content.slide_id)}</b>{case}{date}<br/>{marked(content.research_use)}"
+    told = f"<b>{marked(plain(content.slide_id, _FOOT_NAME))}</b>{case}{date}<br/>{marked(content.research_use)}"
     statement = Writer().text(told, size=7.5, color=SOFT, kind="")  # of no structure: the foot is an artifact
     _, height = statement.wrap(WIDTH * 0.86, 20 * MM)
     statement.drawOn(canvas, MARGIN, 17 * MM - height)

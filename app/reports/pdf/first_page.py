@@ -40,6 +40,7 @@ _PICTURE_HEIGHT = 68 * MM
 _PIE = 34 * MM
 _MANY_KINDS, _LONG_TITLE = 28, 60
 _BADGE = "#6B4700"
+_LONG_NAME = 40
 
 
 class Headed(Protocol):
@@ -63,7 +64,8 @@ def masthead(writer: Writer, content: Headed, title: str) -> list[Flowable]:
 
     told = [f"{tell('Case')}: <b>{marked(content.case)}</b>"] if content.case else []
     told += [f"{tell('Report of')} {marked(content.written)}"] if content.written else []
-    name = [writer.text(f"<b>{marked(content.slide_id)}</b>", size=12, leading=14.5, kind="H1")]
+    size = 12 if len(content.slide_id) <= _LONG_NAME else 9.5
+    name = [writer.text(f"<b>{marked(content.slide_id)}</b>", size=size, leading=size * 1.2, kind="H1")]
     name += [writer.text("&nbsp;&nbsp; ".join(told), size=8.5, color=SOFT)] if told else []
     product = writer.text(f"pulmoscope · {marked(title)}", color=SOFT, align="right")
     rule: Style = [("LINEBELOW", (0, 0), (-1, -1), 1.4, INK), ("BOTTOMPADDING", (0, 0), (-1, -1), 5)]
@@ -109,7 +111,7 @@ def overview(
     alt = tell("Heatmap of the slide: the class that the model calls each tile")
     image = writer.picture(heatmap.png(), alt, width, height)
     columns.append([heading, image, *_scale_bar(writer, heatmap, width)])
-    columns.append([writer.heading(tell("Slide-level probabilities")), _pie(writer, content, widths[-1], scale)])
+    columns.append([writer.heading(tell("Probabilities")), _pie(writer, content, widths[-1], scale)])
     row: list[Any] = [part for column in columns for part in (column, "")][:-1]
     spaced = [part for one in widths for part in (one, _NARROW_GAP)][:-1]
     parts: list[Flowable] = [writer.grid([row], spaced, []), _key(writer, content)]

@@ -98,6 +98,7 @@ class Writer:
                         ]
                     )
         style: Style = [("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6)]
+        style.append(("RIGHTPADDING", (0, 0), (0, -1), 5))
         return self.grid(cells, [width * label_share, width * (1 - label_share)], style)
 
     def cell(self, markup: str, kind: str, *, scope: str = "", **looks: Any) -> Flowable:

@@ -139,7 +139,7 @@ def test_tags_tell_headings_tables_figures_and_lists_in_reading_order():
 def test_a_last_page_that_is_nearly_empty_is_laid_out_tighter(monkeypatch):
     tries = []
 
-    def built(_story, _content, _options, scale):
+    def built(_story, _content, _options, scale, _title):
         tries.append(scale)
         return str(scale).encode(), 3, {1.0: 0.05, 0.9: 0.6, 0.8: 0.9}[scale]
 

@@ -144,3 +144,14 @@ def test_what_is_told_aloud_names_call_status_and_reasons():
     assert [one["look"] for one in drawn(_Same(result_of(MAP)))["silences"]] == [
         "hatched", "dots", "crossed", "upright", "level"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size_px", [(500, 400), (470, 330), (405, 395)])
+def test_a_last_tile_that_is_read_inwards_is_of_its_own_cell(size_px):
+    """As `tiler.grid` lays them: a tile that would reach beyond the slide is moved back until it ends there."""
+    result = make_result(cells="00000 0uu00 uuuuu 0000u", cell_px=100.0, size_px=size_px)
+    inwards = np.minimum(result.tiles.xy, np.array(size_px) - 100).astype(np.int32)
+    moved = replace(result, tiles=replace(result.tiles, xy=inwards))
+    unfamiliar = ~result.tiles.votes
+    assert np.array_equal(covered(moved, unfamiliar), covered(result, unfamiliar))
+    assert (inwards != result.tiles.xy).any() == (size_px != (500, 400))
