@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,17 +34,19 @@ def main() -> None:
 
 
 def export(asked: Mapping[str, Any], file: BinaryIO, tell: Any) -> None:
-    """Writes the archive of `asked`: results (folder), slides (pairs of a folder and an id), formats, fhir, database,
-    second_reading, reader (a person's facts, or null). Raises PulmoscopeError, OSError."""
+    """Writes the archive of `asked`: results (folder), slides (pairs of a folder and an id), formats, fhir, language,
+    folders (where slide files may lie), database, second_reading, reader (a person's facts, or null). Raises
+    PulmoscopeError, OSError."""
     from app.exchange.archive import Archive
     from app.exchange.export import Export, Wanted
+    from app.reports import Asked
     from app.review.reviews import open_reviews
 
     slides = [(Path(folder), str(slide_id)) for folder, slide_id in asked["slides"]]
     reviews = open_reviews(Path(asked["results"]), asked["database"], second_reading=bool(asked["second_reading"]))
-    export = Export(
-        Wanted(tuple(asked["formats"]), fhir=asked["fhir"]), reviews, _rows(slides), _person(asked["reader"]), hide=True
-    )
+    reports = Asked(asked["language"], slides=tuple(map(Path, asked["folders"])), written=datetime.now(UTC))
+    wanted = Wanted(tuple(asked["formats"]), fhir=asked["fhir"], asked=reports)
+    export = Export(wanted, reviews, _rows(slides), _person(asked["reader"]), hide=True)
     left: list[str] = []
     with Archive(file) as archive:
         for done, (folder, slide_id) in enumerate(slides):
@@ -53,7 +56,7 @@ def export(asked: Mapping[str, Any], file: BinaryIO, tell: Any) -> None:
                     archive.add(name, content)
             except StoreError as error:
                 left.append(str(error))
-        for name, content in export.tables():
+        for name, content in (*export.failures(), *export.tables()):
             archive.add(name, content)
         if left:
             archive.add(LEFT_OUT, ("\n".join(left) + "\n").encode("utf-8", "backslashreplace"))

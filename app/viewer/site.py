@@ -80,7 +80,8 @@ class Site:
     def exports(self) -> Exports:
         """What people take out as ZIPs."""
         told = {"database": self.database, "second_reading": self.second_reading}
-        return Exports(partial(find_entry, self.results), lambda: {"results": str(self.results), **told})
+        places = {"results": str(self.results), "folders": [str(folder) for folder in self.slides]}
+        return Exports(partial(find_entry, self.results), lambda: {**places, **told})
 
     @property
     def packaged_models(self) -> list[Path]:

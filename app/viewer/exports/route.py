@@ -91,7 +91,7 @@ class Exports:
         slides = [[str(entry.folder), entry.row.slide_id] for entry in entries]
         if not slides:
             raise UsageError("there is no slide to export", hint="clear the search")
-        told = {"slides": slides, "formats": wanted.formats, "fhir": wanted.fhir}
+        told = {"slides": slides, "formats": wanted.formats, "fhir": wanted.fhir, "language": wanted.asked.language}
         request = {**self.request(), **told, "reader": person_facts(who) if who else None}
         with self._lock:
             idle = [name for name, one in self._exports.items() if one.running is None or one.running.end]

@@ -91,7 +91,7 @@ def test_it_holds_the_chosen_slides_and_tells_how_far_it_is(desk):
     names = {f"{name}.{form}" for name in ("a", "b", "up") for form in ("json", "fhir.json")}
     with opened(content) as archive:
         assert archive.testzip() is None
-        assert set(archive.namelist()) == names | {"cohort.csv", "cohort.html"}
+        assert set(archive.namelist()) == names | {"bad.json", "cohort.csv", "cohort.html"}
         table = archive.read("cohort.csv").decode()
         assert "corrupt-slide" in table and json.loads(archive.read("a.json"))["slide_id"] == "a"
 
