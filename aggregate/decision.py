@@ -34,13 +34,14 @@ class TissueShares:
 class ScanFacts:
     """What speaks for a second look in the scan itself, whatever the model sees. Each is a review reason of its name;
     `enlarged` is ``low-resolution``, `unfamiliar` (stain and scanner, if tissue is refused) ``unfamiliar-slide``. Of a
-    slide in false colours there is no call."""
+    slide in false colours, or on a dark background, there is no call."""
 
     unfamiliar: bool = False
     several_images: bool = False
     other_stain: bool = False
     tinted_glass: bool = False
     false_colours: bool = False
+    dark_background: bool = False
     mpp_contradicted: bool = False
     mpp_inferred: bool = False
     enlarged: bool = False
@@ -60,14 +61,15 @@ def decide(
 
     The call is the most probable class, or `undetermined` where more than `undetermined_unfamiliar_share` of the
     tissue is none that the model has learned, less than `undetermined_voting_share` of it could be judged, or the
-    slide's colours are false.
+    slide's colours are false or on black.
     """
-    call = UNDETERMINED if scan.false_colours else _call(pooled, shares, classes, rules)
+    call = UNDETERMINED if scan.false_colours or scan.dark_background else _call(pooled, shares, classes, rules)
     negative = call == background
     confidence, margin = _certainty(pooled) if call != UNDETERMINED else (float("nan"), float("nan"))
     conditions: Mapping[str, bool] = {
         UNDETERMINED: call == UNDETERMINED,
         "false-colours": scan.false_colours,
+        "dark-background": scan.dark_background,
         "unfamiliar-slide": scan.unfamiliar and shares.unfamiliar > rules.unfamiliar_share,
         "other-tumour": call == OTHER_TUMOUR,
         "unfamiliar-tissue": shares.unfamiliar > rules.unfamiliar_share,

@@ -35,20 +35,26 @@ _NEGATIVE_SHARE = 0.20
 _NEGATIVE_HUES = (45, 172)
 _NEGATIVE_TISSUE = 0.60
 _NEGATIVE_RANGE = 16
+# Fluorescence and dark field shine on black, and fade into it. No H&E tissue was seen below a value of 105 (lowest of
+# 1,600 lung tiles), so that the middle of what is beside an unscanned border is far above this.
+_DARK_FIELD_VALUE = 128
+_LEAST_LIT = 0.01
 
 
 @dataclass(frozen=True)
 class Glass:
-    """`colour` (3,), RGB; `false` where no lamp and no filter gives it, but a mistake in the colours of the file."""
+    """`colour` (3,), RGB; `false` where no lamp and no filter gives it, but a mistake in the colours of the file;
+    `dark` where it is the black of a fluorescence or dark field picture."""
 
     colour: NDArray[np.floating]
     false: bool = False
+    dark: bool = False
 
     @property
     def tint(self) -> int:
         """How far it is from neutral, in grey levels; 0 up to what clear glass has."""
         tint = int(np.ptp(self.colour))
-        return tint if tint > _GLASS_TINT else 0
+        return tint if tint > _GLASS_TINT and not self.dark else 0
 
 
 def find_glass(rgb: NDArray[np.uint8]) -> Glass | None:
@@ -62,7 +68,7 @@ def find_glass(rgb: NDArray[np.uint8]) -> Glass | None:
             return Glass(tinted, false)
     if clear is not None and beside_clear:
         return Glass(clear)
-    return _negative(rgb)
+    return _negative(rgb) or _dark_field(rgb)
 
 
 def local_range(rgb: NDArray[np.uint8], rows: slice) -> Plane:
@@ -92,6 +98,21 @@ def _negative(rgb: NDArray[np.uint8]) -> Glass | None:
     if black < _NEGATIVE_SHARE * rgb[..., 0].size or opposite <= _NEGATIVE_TISSUE * structure:
         return None
     return Glass(total / black, false=True)
+
+
+def _dark_field(rgb: NDArray[np.uint8]) -> Glass | None:
+    """The background of a picture that shines on black; None of any other."""
+    counts, total = np.zeros(256, np.int64), np.zeros(3)
+    for rows in row_bands(rgb.shape, _BAND_PIXELS):
+        value = rgb[rows].max(axis=2)
+        counts += np.bincount(value.ravel(), minlength=256)
+        total += rgb[rows][value <= _NEGATIVE_GREY].sum(axis=0)
+    lit, pixels = counts.copy(), int(counts.sum())
+    lit[: _NEGATIVE_GREY + 1] = 0
+    black = pixels - int(lit.sum())
+    if black < _NEGATIVE_SHARE * pixels or lit.sum() < _LEAST_LIT * pixels or _median(lit) >= _DARK_FIELD_VALUE:
+        return None
+    return Glass(total / black, dark=True)
 
 
 def _looks_stained(colour: NDArray[np.floating]) -> bool:

@@ -132,6 +132,6 @@ def _no_tissue(tissue: TissueMask) -> SlideError:
         )
     if tissue.pen.any():
         return NoTissueError(f"no tissue on the slide, only {tissue.pen_mm2:.1f} mm2 of pen marks")
-    if tissue.dark.mean() > 0.5:
+    if tissue.dark_background or tissue.dark.mean() > 0.5:
         return NoTissueError("no tissue on the slide, it is mostly black")
     return NoTissueError("no tissue on the slide: nothing is stained above the colour of glass")

@@ -66,7 +66,7 @@ class StainPlanes:
     `ink` has colours that H&E does not have, `tone` tells 1 for the bluest hues of H&E, 2 for the common ones, 3 for
     the reddest, 0 for others; `even` is coloured and as plain as only ink is, `smooth` nearly so. `textured` is stained
     as unevenly as tissue, `foreign` such of it as has another hue than H&E; `grey` is structure without colour.
-    In false colours `saturation` is the distance from the glass, and the others say nothing.
+    In false colours and on a dark background `saturation` is the distance from the glass, and the others say nothing.
     """
 
     saturation: Plane
@@ -90,14 +90,20 @@ class StainPlanes:
     def false_colours(self) -> bool:
         return self.glass is not None and self.glass.false
 
+    @property
+    def dark_background(self) -> bool:
+        return self.glass is not None and self.glass.dark
+
 
 def stain_planes(rgb: NDArray[np.uint8]) -> StainPlanes:
     """The planes of a thumbnail (rows, columns, 3), after glass that is grey or tinted has been made white."""
-    glass = find_glass(rgb)
-    if glass is not None and glass.false:
+    glass, colourless_picture = find_glass(rgb), _is_without_colour(rgb)
+    if glass is not None and glass.dark and colourless_picture:
+        glass = None
+    if glass is not None and (glass.false or glass.dark):
         return _distances(rgb, glass)
     whitened = None if glass is None else _whitening_table(glass.colour)
-    grey_value = 255 if _is_without_colour(rgb) else _byte(_GREY_VALUE)
+    grey_value = 255 if colourless_picture else _byte(_GREY_VALUE)
     saturation, ink, dark, colourless, tone, even, smooth, textured, foreign, grey = (
         np.empty(rgb.shape[:2], np.uint8) for _ in range(10)
     )
@@ -132,7 +138,7 @@ def _is_without_colour(rgb: NDArray[np.uint8]) -> bool:
 
 
 def _distances(rgb: NDArray[np.uint8], glass: Glass) -> StainPlanes:
-    """Planes of a slide in false colours: the distance of each px from the glass as its saturation, all else 0."""
+    """Planes of a slide in false colours or on black: each px' distance from the glass as its saturation, else 0."""
     saturation, filler = (np.empty(rgb.shape[:2], np.uint8) for _ in range(2))
     for rows in row_bands(rgb.shape, _BAND_PIXELS):
         part = np.ascontiguousarray(rgb[rows])

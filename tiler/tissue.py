@@ -53,6 +53,7 @@ class TissueAreas:
     other_stain: bool = False
     tinted_glass: bool = False
     false_colours: bool = False
+    dark_background: bool = False
     look: StainLook | None = None
 
 
@@ -70,6 +71,7 @@ class TissueMask:
     glass_tint: int = 0  # how far the glass is from neutral, in grey levels; 0 for clear glass
     grey_mm2: float = 0.0  # structure without colour
     false_colours: bool = False
+    dark_background: bool = False  # fluorescence, dark field
     look: StainLook | None = None
 
     @property
@@ -83,7 +85,13 @@ class TissueMask:
     @property
     def areas(self) -> TissueAreas:
         return TissueAreas(
-            self.tissue_mm2, self.pen_mm2, self.other_stain, self.glass_tint > 0, self.false_colours, self.look
+            self.tissue_mm2,
+            self.pen_mm2,
+            self.other_stain,
+            self.glass_tint > 0,
+            self.false_colours,
+            self.dark_background,
+            self.look,
         )
 
 
@@ -109,6 +117,7 @@ def find_tissue(slide: Slide) -> TissueMask:
         planes.glass_tint,
         _grey_mm2(planes, mask_mpp),
         planes.false_colours or (not other_stain and _exchanged(rgb, planes, tissue)),
+        planes.dark_background,
         stain_look(rgb, tissue, planes.glass),
     )
 

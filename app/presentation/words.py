@@ -100,7 +100,8 @@ REASONS: dict[str, Reason] = {
     ),
     UNDETERMINED: Reason(
         "The model cannot tell",
-        "Too little of the tissue was recognised and of good quality for a call, or the slide's colours are false. No "
+        "Too little of the tissue was recognised and of good quality for a call, or the slide's colours are false or "
+        "on black. No "
         "call is made, rather than a poor one.",
         "Read the slide without the model. The other reasons listed here tell what stood in the way.",
     ),
@@ -164,8 +165,15 @@ REASONS: dict[str, Reason] = {
     "false-colours": Reason(
         "The colours of the file are false",
         "No stain and no lamp gives these colours: the file was saved as if RGB were YCbCr or YCbCr were RGB, or "
-        "with red and blue exchanged, or as a negative. Tissue was found, but its colours say nothing.",
+        "with red and blue exchanged, or as a negative (green fluorescence looks like one). Tissue was found, but its "
+        "colours say nothing.",
         "Take no call from this slide: convert it again from the original scan, and run that.",
+    ),
+    "dark-background": Reason(
+        "Not a brightfield slide",
+        "What is on the picture shines on black, as under fluorescence or in a dark field. The model has learned H&E "
+        "on clear glass only.",
+        "Take no call from this slide; run the H&E section.",
     ),
     "low-resolution": Reason(
         "Scanned more coarsely than the model expects",

@@ -93,6 +93,13 @@ def test_no_call_is_made_from_false_colours_however_sure_the_model_is(pooled):
     assert decision.review_reasons == ("undetermined", "false-colours")
 
 
+@pytest.mark.parametrize("pooled", [CLEAR, NEGATIVE])
+def test_no_call_is_made_of_what_shines_on_black(pooled):
+    decision = decided(pooled=pooled, scan=ScanFacts(dark_background=True))
+    assert decision.call == "undetermined" and np.isnan(decision.confidence)
+    assert decision.review_reasons == ("undetermined", "dark-background")
+
+
 def test_no_vote_no_call_no_number():
     nan = float("nan")
     silent = Pooled(np.full(3, nan), nan, 0.0, nan, 0.0, nan, nan)

@@ -32,6 +32,7 @@ REASON_CODES = [
     "other-stain",
     "tinted-glass",
     "false-colours",
+    "dark-background",
     "unfamiliar-slide",
     "known-by-site",
     "other-tumour",
