@@ -10,14 +10,21 @@ import jsonschema
 import pytest
 
 from aggregate.result_folder import load_summary, stored_results
+from app.commissioning.pages.dossier_pdf import render_pdf
 from app.ledger.audit import AUDIT
 from classifier.model_folder.find import DEMO_MODEL, find_model
-from tests.app.commissioning.drawn import CRITERIA, PATIENT, draw_slides, write_criteria
+from tests.app.commissioning.drawn import CRITERIA, KINDS, PATIENT, draw_slides, write_criteria
 from tests.app.test_cli import is_one_clear_line, pulmoscope
 from tests.conftest import REPOSITORY
 
 SCHEMA = json.loads((REPOSITORY / "docs" / "dossier.schema.json").read_text(encoding="utf-8"))
-READERS = "slide,reader,call\ns0.svs,R1,adenocarcinoma\ns1.svs,R1,adenocarcinoma\ns0.svs,R2,adenocarcinoma\n"
+# Two readers in two ways; R2 takes s1 for tumour, and scores everything higher.
+READERS = "slide,reader,call,way,score\n" + "".join(
+    f"s{i}.svs,{reader},{'adenocarcinoma' if (reader, i) == ('R2', 1) else KINDS[i]},{way},{score + extra}\n"
+    for way, scores in (("without", (3, 2, 1, 1.5)), ("with", (5, 1, 4, 2)))
+    for reader, extra in (("R1", 0), ("R2", 2))
+    for i, score in enumerate(scores)
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,10 @@ def test_the_dossier_passes_and_is_as_its_schema_says(laboratory):
     assert document["confusion"]["counts"] == [[1, 0, 0, 0, 0], [0, 2, 0, 0, 0], [0, 0, 1, 0, 0]]
     assert document["figures"]["sensitivity"] == {"value": 1.0, "low": None, "high": None, "groups": 2}
     assert [row["name"] for row in document["subgroups"]] == ["A", "B", "H&E"]
-    assert {one["reader"]: one["cases"] for one in document["readers"]["readers"]} == {"R1": 2, "R2": 1}
+    right = {one["reader"]: one["accuracy"]["value"] for one in document["readers"]["readers"]}
+    assert right == {"R1": 1.0, "R2": 0.75}
+    without, with_tool = (one["value"] for one in document["ways"]["areas"])
+    assert (without, with_tool) == (pytest.approx(0.5), 1.0) and document["ways"]["slides"] == 4
     assert any("4 slides: fewer than the 60" in note for note in document["notes"])
 
 
@@ -81,17 +91,30 @@ def test_no_patient_is_named_in_anything_that_is_written(laboratory):
     assert found == [] and PATIENT not in laboratory.said.stdout + laboratory.said.stderr
 
 
-def test_the_pages_say_what_the_document_says(laboratory):
+def text_of(pdf):
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext is not installed")
-    pdf = ["pdftotext", "-layout", str(laboratory.dossier / "dossier.pdf"), "-"]
-    text = subprocess.run(pdf, capture_output=True, text=True, check=True).stdout
-    document = laboratory.document
-    for words in ("Passed", "Drawn lungs", "Sensitivity: at least 50.0%", "no interval: only 2 patients", "SYNTHETIC"):
+    return subprocess.run(
+        ["pdftotext", "-layout", "-", "-"], input=pdf, capture_output=True, check=True
+    ).stdout.decode()
+
+
+def test_the_pages_say_what_the_document_says(laboratory):
+    text, document = text_of((laboratory.dossier / "dossier.pdf").read_bytes()), laboratory.document
+    told = ("Passed", "Drawn lungs", "Sensitivity: at least 50.0%", "no interval: only 2 patients", "SYNTHETIC")
+    for words in (*told, "without minus with"):
         assert words in text
     for digest in (document["covers"]["model"]["sha256"], document["pinned"]["criteria_sha256"]):
         assert digest in text
     assert all(slide["sha256"][:12] in text for slide in document["slides"])
+
+
+def test_hostile_names_are_text_on_the_pages(laboratory):
+    document = laboratory.document
+    document["slides"][0]["slide_id"] = "<b>&amp; <para/>"
+    document["title"] = "</font> \u202e"
+    text = text_of(render_pdf(document))
+    assert "<b>&amp; <para/>" in text and "</font>" in text
 
 
 def test_a_run_that_it_covers_tells_its_digest(laboratory, tmp_path):
