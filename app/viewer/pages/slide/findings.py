@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideResult
+from app.ledger.records import SlideRow
 from app.presentation import charts, colours, figures, words
 from app.presentation.cells import silences
 from app.presentation.telling import reason_cells
@@ -130,6 +132,21 @@ def _show_downloads(result: SlideResult, remembered: Remembered, file: Path | No
             mime=reports.MEDIA_TYPES[report_format],
             on_click="ignore",
             width="stretch",
+            key=f"download-{report_format}",
+        )
+
+
+def show_failure_downloads(row: SlideRow) -> None:
+    """Draws the downloads of a slide that failed: its report says that there is no result, and why."""
+    from app import reports
+
+    for report_format in reports.FAILURE_FORMATS:
+        st.download_button(
+            report_format.upper(),
+            partial(reports.render_failure, row, report_format, reports.ReportOptions(written=datetime.now(UTC))),
+            file_name=f"{row.slide_id}.{report_format}",
+            mime=reports.MEDIA_TYPES[report_format],
+            on_click="ignore",
             key=f"download-{report_format}",
         )
 

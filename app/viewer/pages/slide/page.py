@@ -120,6 +120,7 @@ def _show_failure(entry: Entry, around: Around) -> None:
     st.html(f'<div class="ps-slide">{parts.safe(entry.row.slide_id)}</div>')
     if entry.row.status is SlideStatus.FAILED:
         parts.show_error(f"{entry.row.error_code}: {entry.row.message}")
+        findings.show_failure_downloads(entry.row)
     else:
         parts.show_error("The stored result of this slide is not in the results folder", "run the slide again")
     for name, other in (("previous", around.previous), ("next", around.next)):
