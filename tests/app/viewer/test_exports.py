@@ -14,11 +14,12 @@ from app.ledger.records import SlideRow, write_rows
 from app.review.people import Person, Role
 from app.review.records import Case, Verdict
 from app.viewer.exports.route import MAX_RUNNING, BrokenOffError
+from app.viewer.pages.slide.findings import for_other_programs
 from app.viewer.site import Site
 from tests.app.viewer.apart import run_apart
 from tests.app.viewer.browser import CHROMIUM
 from tests.results import CLASSES, make_result
-from wsi.errors import UsageError
+from wsi.errors import ReviewError, UsageError
 
 ANNA, BERT = Person("Anna"), Person("Bert")
 
@@ -182,6 +183,22 @@ def test_a_second_reader_does_not_find_the_first_reading_in_it(tmp_path):
         with opened(desk.ask("GET", f"/{export}.zip", leave=leave)[1]) as archive:
             text = b"".join(archive.read(name) for name in archive.namelist())
         assert (b"a secret for now" in text) is sees and (b"Anna" in text) is sees
+
+
+def test_a_slide_goes_out_for_other_programs():
+    result = make_result("one")
+    with opened(for_other_programs(result, lambda: None, None)) as archive:
+        objects = {f"one.{name}" for name in ("fhir.json", "seg.dcm", "pm.dcm", "sr.dcm", "tiles.parquet")}
+        assert archive.testzip() is None and set(archive.namelist()) == objects
+
+
+def test_what_cannot_be_made_of_a_slide_is_told_inside():
+    def refused():
+        raise ReviewError("the database does not answer")
+
+    with opened(for_other_programs(make_result("one"), refused, None)) as archive:
+        told = [name for name in archive.namelist() if name.endswith("not-exported.txt")]
+        assert len(told) == 3 and b"does not answer" in archive.read(told[0])
 
 
 @pytest.mark.browser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -134,6 +135,15 @@ def _show_downloads(result: SlideResult, remembered: Remembered, file: Path | No
             width="stretch",
             key=f"download-{report_format}",
         )
+    st.download_button(
+        "For other programs: FHIR, DICOM, Parquet (ZIP)",
+        partial(for_other_programs, result, remembered, file),
+        file_name=f"{result.slide_id}.zip",
+        mime="application/zip",
+        on_click="ignore",
+        width="stretch",
+        key="download-zip",
+    )
 
 
 def show_failure_downloads(row: SlideRow) -> None:
@@ -166,3 +176,19 @@ def _renderer(
             return str(error).encode()
 
     return render
+
+
+def for_other_programs(result: SlideResult, remembered: Remembered, file: Path | None) -> bytes:
+    """What `app.exchange` makes of a slide, as a ZIP; what could not be made is told inside."""
+    from app.exchange.archive import Archive
+    from app.exchange.export import EXCHANGE_FORMATS, Wanted, exchange_files
+
+    content = io.BytesIO()
+    with Archive(content) as archive:
+        for name in EXCHANGE_FORMATS:
+            try:
+                for one in exchange_files(result, Wanted((name,)), remembered(), file):
+                    archive.add(*one)
+            except PulmoscopeError as error:
+                archive.add(f"{name}-not-exported.txt", f"{error}\n".encode("utf-8", "backslashreplace"))
+    return content.getvalue()
