@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aggregate.provenance import Provenance
 
@@ -64,6 +64,7 @@ class TileTable:
     features: NDArray[np.float16]  # (n, d)
     tissue_fraction: NDArray[np.float32]  # (n,) 0 to 1
     votes: NDArray[np.bool_]  # (n,) recognised and of good quality
+    attention: NDArray[np.float32] | None = None  # (n,) of a slide model, see `SlideOpinion`
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,55 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class SlideOpinion:
+    """What a slide model says beside the rule; it changes nothing of the rule's call.
+
+    `call` is the likeliest of its `classes`, "" where the slide was refused; probabilities are then NaN. `sets` holds
+    by level ("0.95") the classes that cannot be left out, the likeliest first. `outcome` is of the 0.95 set:
+    ``single``, ``several``, ``none`` (the slide is unlike each class) or ``refused``. `attention` (n,) says
+    how much each of the slide's tiles counted: it sums to 1, and is NaN for tiles that took no part, or where the model
+    has none.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    classes: tuple[str, ...]
+    call: str
+    probabilities: tuple[float, ...]
+    sets: Mapping[str, tuple[str, ...]]
+    outcome: str
+    attention: NDArray[np.float32] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the attention; what is no number is null."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "sha256": self.sha256,
+            "classes": list(self.classes),
+            "call": self.call,
+            "probabilities": {
+                name: float(p) if p == p else None for name, p in zip(self.classes, self.probabilities, strict=True)
+            },
+            "sets": {level: list(names) for level, names in self.sets.items()},
+            "outcome": self.outcome,
+        }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any], attention: NDArray[np.float32] | None) -> SlideOpinion:
+        """Reads what `to_dict` gives, once `aggregate.stored_attributes` has checked it; `attention` is (n,)."""
+        given = (told["probabilities"][name] for name in told["classes"])
+        return cls(
+            **{name: told[name] for name in ("name", "version", "sha256", "call", "outcome")},
+            classes=tuple(told["classes"]),
+            probabilities=tuple(float("nan") if p is None else float(p) for p in given),
+            sets={level: tuple(names) for level, names in told["sets"].items()},
+            attention=attention,
+        )
+
+
+@dataclass(frozen=True)
 class SlideResult:
     slide_id: str
     classes: tuple[str, ...]
@@ -117,6 +167,7 @@ class SlideResult:
     heatmap: Heatmap
     provenance: Provenance = field(default_factory=Provenance)
     tissues: tuple[str, ...] = ()  # further kinds of tissue without tumour, told of tiles and cells alone
+    opinion: SlideOpinion | None = None  # of a slide model, where there is one; tiles.attention is set then
 
     @property
     def outputs(self) -> tuple[str, ...]:

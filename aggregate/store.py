@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate import commit
-from aggregate.array_bounds import check_array
-from aggregate.ome import image_attributes, label_attributes, label_pyramid, pyramid
+from aggregate.layout.array_bounds import check_array
+from aggregate.layout.ome import image_attributes, label_attributes, label_pyramid, pyramid
 from aggregate.provenance import Provenance
-from aggregate.result import Decision, Heatmap, SlideRecord, SlideResult, TileTable
+from aggregate.result import Decision, Heatmap, SlideOpinion, SlideRecord, SlideResult, TileTable
 from aggregate.result_folder import (
     SCHEMA,
     STAGING,
@@ -159,6 +159,20 @@ def load_map(path: Path) -> StoredMap:
         raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
 
 
+def load_tiles(path: Path) -> TileTable:
+    """The table of tiles alone: reads and proves only its own files. Raises ResultAlteredError, StoreError."""
+    import zarr
+
+    attributes = load_summary(path)
+    if problems := commit.verify(path, ["zarr.json", "tiles"]):
+        raise ResultAlteredError(f"{path.name}: {problems[0]}", hint="run the slide again with --overwrite")
+    try:
+        _check_tiles(path, attributes)
+        return _read_tiles(zarr.open_group(path, mode="r", zarr_format=3), attributes)
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError) as error:
+        raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
+
+
 def result_digest(result: SlideResult) -> str:
     """SHA-256 of what was found, without when and how fast: two runs of one slide give the same."""
     attributes = {**_attributes(result), "provenance": result.provenance.scientific()}
@@ -226,7 +240,8 @@ def _create(group: Any, name: str, values: NDArray[Any], dimensions: tuple[str, 
 
 
 def _table(tiles: TileTable) -> dict[str, NDArray[Any]]:
-    return {name: np.ascontiguousarray(_storable(getattr(tiles, name))) for name in _TABLE}
+    names = _TABLE if tiles.attention is None else (*_TABLE, "attention")
+    return {name: np.ascontiguousarray(_storable(getattr(tiles, name))) for name in names}
 
 
 def _storable(column: NDArray[Any]) -> NDArray[Any]:
@@ -255,6 +270,7 @@ def _attributes(result: SlideResult) -> dict[str, Any]:
             "cell_px": result.heatmap.cell_px,
             "cell_um": result.heatmap.cell_um,
         },
+        **({"slide_model": result.opinion.to_dict()} if result.opinion else {}),
         "provenance": result.provenance.to_dict(),
     }
 
@@ -279,10 +295,9 @@ def _read(path: Path) -> SlideResult:
     attributes = load_summary(path)
     try:
         tissues = tuple(attributes.get("tissues", ()))
-        _check_arrays(path, len(attributes["classes"]) + len(tissues))
+        _check_arrays(path, attributes)
         root = zarr.open_group(path, mode="r", zarr_format=3)
-        tiles = {name: _array(root, f"tiles/{name}") for name in _TABLE}
-        tiles["votes"] = tiles["votes"].astype(np.bool_)
+        tiles = _read_tiles(root, attributes)
         grid = attributes["grid"]
         heatmap = Heatmap(
             probabilities=_array(root, "heatmap/0"),
@@ -299,30 +314,51 @@ def _read(path: Path) -> SlideResult:
             slide=_slide_record(attributes["slide"]),
             decision=_decision(attributes),
             qc={name: _number(value) for name, value in attributes["qc"].items()},
-            tiles=TileTable(**tiles),
+            tiles=tiles,
             heatmap=heatmap,
             provenance=Provenance.from_dict(attributes["provenance"]),
             tissues=tissues,
+            opinion=SlideOpinion.from_dict(told, tiles.attention) if (told := attributes.get("slide_model")) else None,
         )
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AttributeError) as error:
         raise StoreError(f"{path.name} cannot be read as a result ({type(error).__name__})") from error
 
 
-def _check_arrays(path: Path, n_classes: int) -> None:
+def _read_tiles(root: Any, attributes: Mapping[str, Any]) -> TileTable:
+    tiles = {name: _array(root, f"tiles/{name}") for name in _table_names(attributes)}
+    tiles["votes"] = tiles["votes"].astype(np.bool_)
+    return TileTable(**tiles)
+
+
+def _table_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*_TABLE, "attention") if "slide_model" in attributes else _TABLE
+
+
+def _check_arrays(path: Path, attributes: Mapping[str, Any]) -> None:
     """Raises OSError, ValueError unless every array that `_read` reads is as `_write` makes it, and bearable."""
+    _check_tiles(path, attributes)
+    shape = check_array(path / "heatmap" / "0", "float32", (_outputs(attributes), None, None), None)
+    for name in ("call", "tissue"):
+        check_array(path / "heatmap" / "labels" / name / "0", "uint8", shape[1:], None)
+
+
+def _outputs(attributes: Mapping[str, Any]) -> int:
+    return len(attributes["classes"]) + len(attributes.get("tissues", ()))
+
+
+def _check_tiles(path: Path, attributes: Mapping[str, Any]) -> None:
     n, _ = check_array(path / "tiles" / "xy", "int32", (None, 2), _ROWS_PER_CHUNK)
     for name, data_type, columns in (
-        ("probabilities", "float32", (n_classes,)),
+        ("probabilities", "float32", (_outputs(attributes),)),
         ("familiarity", "float32", ()),
         ("quality", "uint8", ()),
         ("features", "float16", (None,)),
         ("tissue_fraction", "float32", ()),
         ("votes", "uint8", ()),
+        ("attention", "float32", ()),
     ):
-        check_array(path / "tiles" / name, data_type, (n, *columns), _ROWS_PER_CHUNK)
-    shape = check_array(path / "heatmap" / "0", "float32", (n_classes, None, None), None)
-    for name in ("call", "tissue"):
-        check_array(path / "heatmap" / "labels" / name / "0", "uint8", shape[1:], None)
+        if name in _table_names(attributes):
+            check_array(path / "tiles" / name, data_type, (n, *columns), _ROWS_PER_CHUNK)
 
 
 def _array(root: Any, name: str) -> NDArray[Any]:

@@ -44,6 +44,8 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
         raise ValueError("background")
     if attributes["call"] not in (*classes, UNDETERMINED):
         raise ValueError("call")
+    if "slide_model" in attributes:
+        _check_opinion(attributes["slide_model"])
     Provenance.from_dict(attributes["provenance"])
 
 
@@ -102,6 +104,23 @@ def _is_bounds(value: object) -> bool:
     return value is None or _are(_is_px, 4, 4)(value)
 
 
+def _check_opinion(told: Any) -> None:
+    """What a slide model said: texts, probabilities and sets of its own classes. Raises ValueError."""
+    if not _has(**_OPINION)(told) or set(told) != set(_OPINION):
+        raise ValueError("slide_model")
+    classes = set(told["classes"])
+    named = {name for names in told["sets"].values() for name in names}
+    if classes != set(told["probabilities"]) or not named <= classes or told["call"] not in ("", *classes):
+        raise ValueError("slide_model")
+
+
+_OPINION: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("name", "version", "sha256", "call"), _is_text),
+    "classes": _is_classes,
+    "probabilities": _maps_to(_is_probability),
+    "sets": lambda value: _maps_to(_are(_is_text, 0, MAX_CLASSES))(value) and len(value) <= 8,
+    "outcome": lambda value: value in ("single", "several", "none", "refused"),
+}
 _SLIDE: dict[str, Callable[[Any], bool]] = {
     "file": _is_text,
     "size_px": _are(_is_px, 2, 2),

@@ -31,6 +31,7 @@ from app.commands.terminal.options import (
     model_name,
     use_audit_key,
 )
+from app.commands.train_slides import predict_slides, train_slides
 from app.commands.upkeep.words import drift
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
@@ -101,6 +102,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--manifest", type=PATH, help="CSV with the columns slide[,mpp,label,case].")
 @MODEL
 @click.option("--site", type=WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
+@click.option("--slide-model", type=WORD, metavar="DIR", help="What `pulmoscope train-slides` wrote, beside the rule.")
 @click.option("--mpp", type=Number(), help="um per px of level 0, for slides that state none.")
 @click.option("--mpp-override", type=Number(), help="um per px of level 0, whatever slides state.")
 @click.option("--overlap", type=Number(), default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
@@ -387,7 +389,7 @@ def doctor(as_json: bool) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-for _command in (commission, drift, review):
+for _command in (commission, drift, review, train_slides, predict_slides):
     cli.add_command(_command)
 
 

@@ -18,9 +18,12 @@ from app.ledger.audit import current_user
 # Every field of RunConfig is in one group. What a result depends on is digested: a stored one stands only for the same.
 # The reader is compared by name, since the digests of older stores must stay. A manifest's mpp is digested too; its
 # label is only told in the result, and told anew where it is another one now (`app.batch.kept`).
-CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256")
+CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256", "slide_model_sha256")
 ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
-ONLY_THIS_RUN = ("out", "overwrite", "require_deidentified", "model_sha256", "site", "dossier_sha256", "who", "run_id")
+ONLY_THIS_RUN = (
+    *("out", "overwrite", "require_deidentified", "model_sha256", "site", "slide_model"),
+    *("dossier_sha256", "who", "run_id"),
+)
 
 # What this program does with a slide, by number. Raised by whoever changes what comes out of the same slide, model and
 # options: which pixels are read, what is tissue and a usable tile, how a call is reached. Stored results of other
@@ -32,8 +35,8 @@ METHODS = {"reading": 2, "tissue": 1, "call": 1}
 class RunConfig:
     """`model_sha256`, where given, is the digest that the model must have wherever it is loaded: on another machine the
     same name may stand for another model. `site` is the folder of a site profile, and `site_sha256` its
-    digest: wherever it lies, it must be that one. `dossier_sha256` is of the dossier that covers the run. `who` and
-    `run_id` are what the audit log says of this run.
+    digest: wherever it lies, it must be that one; likewise `slide_model`. `dossier_sha256` is of the dossier that
+    covers the run. `who` and `run_id` are what the audit log says of this run.
     """
 
     out: Path
@@ -52,15 +55,18 @@ class RunConfig:
     site: str | None = None
     site_sha256: str = ""
     dossier_sha256: str = ""
+    slide_model: str | None = None
+    slide_model_sha256: str = ""
     who: str = field(default_factory=current_user)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def scientific(self, mpp: float | None) -> dict[str, Any]:
         """What the result depends on, besides the slide and the model; `mpp` is what was given for this slide.
 
-        A site profile is told where there is one: the digests of results without one stay what they were.
+        A site profile and a slide model are told where there is one: the digests of results without stay what they
+        were.
         """
-        site = {"site": self.site_sha256} if self.site_sha256 else {}
+        optional = {"site": self.site_sha256, "slide_model": self.slide_model_sha256}
         return {
             "mpp": mpp,
             "overlap": self.overlap,
@@ -68,7 +74,7 @@ class RunConfig:
             "runtime": self.runtime,
             "rules": self.rules.to_dict(),
             "methods": METHODS,
-            **site,
+            **{name: sha256 for name, sha256 in optional.items() if sha256},
         }
 
     @property

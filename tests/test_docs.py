@@ -11,6 +11,7 @@ import pytest
 from aggregate import thresholds
 from aggregate.decision import ScanFacts
 from aggregate.doubts import Doubts, Place
+from aggregate.slide_model.model import OPINION_REASONS
 from aggregate.thresholds import DecisionRules
 from app.cli import cli
 from app.presentation.words import REASONS
@@ -94,7 +95,7 @@ def test_every_reason_that_a_decision_gives_has_words():
         low_margin=1.1,
     )
     other = decided(classes=("adenocarcinoma", "normal", "other_tumour"), pooled=replace(CLEAR, probabilities=OTHER))
-    found = {*worst.review_reasons, *negative.review_reasons, *other.review_reasons}
+    found = {*worst.review_reasons, *negative.review_reasons, *other.review_reasons, *OPINION_REASONS}
     assert found == set(REASONS)
 
 

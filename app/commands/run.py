@@ -24,7 +24,7 @@ from app.commands.terminal.reporter import Reporter, reporter
 from app.config import RunConfig
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
-from wsi.errors import UsageError
+from wsi.errors import ModelError, UsageError
 from wsi.metadata import number
 from wsi.process.cores import threads_within
 from wsi.spacing import FillIn
@@ -98,7 +98,8 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     Raises UsageError, ModelError, SiteError, OutputUnwritableError.
     """
     card = _checked_card(request)
-    config = _of_dossier(of_site(replace(request.how, model_sha256=card.digest), card), request.commissioned)
+    config = of_site(replace(request.how, model_sha256=card.digest), card)
+    config = _of_dossier(_of_slide_model(config, card), request.commissioned)
     tally, show = Tally(), reporter(request.as_json)
     engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
@@ -181,6 +182,22 @@ def _of_dossier(config: RunConfig, folder: Path | None) -> RunConfig:
     from app.commissioning.cover import covering_dossier
 
     return replace(config, dossier_sha256=covering_dossier(folder, config))
+
+
+def _of_slide_model(config: RunConfig, card: ModelCard) -> RunConfig:
+    """With the digest of its slide model, where it has one, once that was found whole and of this tile model."""
+    if not config.slide_model:
+        return config
+    from aggregate.slide_model.model import load_slide_model
+
+    folder = Path(config.slide_model).absolute()
+    found = load_slide_model(folder).card
+    if found.source.encoder != card.digest:
+        raise ModelError(
+            f"the slide model {found.name} was trained on features of another model than {card.name}",
+            hint="give that one with --model, or train it on results of this one",
+        )
+    return replace(config, slide_model=str(folder), slide_model_sha256=found.digest)
 
 
 def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:

@@ -32,7 +32,7 @@ def train_model(request: TrainRequest, say: Say) -> None:
     """
     from classifier.training.train import train
 
-    card = train(request, _shown(), warn=lambda text: say(f"note: {text}"))
+    card = train(request, shown(), warn=lambda text: say(f"note: {text}"))
     say(f"{card.name} {card.version} written to {escape(str(request.out))} (sha256 {card.digest[:12]})")
     say(accuracy_line(card))
 
@@ -73,7 +73,7 @@ def evaluate_model(tiles: Path, model_name: str, out: Path, *, plan: EvaluationP
     from classifier.evaluation.evaluate import evaluate
     from classifier.model import load_model
 
-    evaluation = evaluate(tiles, load_model(model_name), out, plan, _shown())
+    evaluation = evaluate(tiles, load_model(model_name), out, plan, shown())
     report = write_evaluation(evaluation, out)
     if as_json:
         say(json.dumps(evaluation.to_dict()))
@@ -126,7 +126,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     return lines + [f"  {name:<{width}}  {words}" for name, words in told.items()]
 
 
-def _shown() -> ProgressCallback:
+def shown() -> ProgressCallback:
     """A line that is written over on a terminal; a line now and then in a log."""
     on_terminal = sys.stderr.isatty()
     last = -_LINE_EVERY_S

@@ -35,6 +35,8 @@ _AFTER = (
 )
 # Of what made the row's result; tables of older versions do not have them.
 _ORIGIN = ("model", "settings")
+# What a slide model says beside the rule: in tables where one was asked.
+_OPINION = ("slide_model_call", "slide_model_p", "slide_model_set")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class SlideRow:
     message: str = ""
     model: str = ""
     settings: str = ""
+    slide_model_call: str = ""
+    slide_model_p: float | None = None  # of that call
+    slide_model_set: tuple[str, ...] = ()  # the classes of its 0.95 set; its outcome where that is none or refused
 
     def __post_init__(self) -> None:
         """Raises ValueError for a text that is no status."""
@@ -81,6 +86,9 @@ class SlideRow:
             "message": inert(self._message_on_one_line),
             "model": inert(self.model),
             "settings": inert(self.settings),
+            "slide_model_call": inert(self.slide_model_call),
+            "slide_model_p": _number(self.slide_model_p, ".6f"),
+            "slide_model_set": inert(";".join(self.slide_model_set)),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -103,7 +111,13 @@ class SlideRow:
             "message": self._message_on_one_line or None,
             "model": self.model or None,
             "settings": self.settings or None,
+            **({name: _jsonable(getattr(self, name)) for name in _OPINION} if self.has_opinion else {}),
         }
+
+    @property
+    def has_opinion(self) -> bool:
+        """Whether a slide model was asked."""
+        return bool(self.slide_model_set)
 
     @property
     def _message_on_one_line(self) -> str:
@@ -128,6 +142,7 @@ class SlideRow:
             seconds=result.provenance.seconds,
             model=result.provenance.model_words,
             settings=result.provenance.settings,
+            **_opinion_fields(result.opinion.to_dict() if result.opinion else None),
         )
 
     @classmethod
@@ -149,6 +164,7 @@ class SlideRow:
             seconds=summary["provenance"].get("seconds"),
             model=provenance.model_words,
             settings=provenance.settings,
+            **_opinion_fields(summary.get("slide_model")),
         )
 
     @classmethod
@@ -175,14 +191,19 @@ class SlideRow:
         )
 
 
-def columns(classes: Sequence[str]) -> tuple[str, ...]:
-    return (*_BEFORE, *(f"p_{name}" for name in classes), *_AFTER, *_ORIGIN)
+def columns(classes: Sequence[str], *, opinions: bool = False) -> tuple[str, ...]:
+    """The table's, with those of a slide model where one was asked for a row of it."""
+    further = _OPINION if opinions else ()
+    return (*_BEFORE, *(f"p_{name}" for name in classes), *_AFTER, *_ORIGIN, *further)
 
 
 def table_bytes(rows: Iterable[SlideRow], classes: Sequence[str]) -> bytes:
     """The table of `rows`, as the bytes of its file. What UTF-8 cannot hold is escaped: no row may spoil the others."""
-    lines = (csv_line(row.cells(classes).values()) for row in rows)
-    return "".join((csv_line(columns(classes)), *lines)).encode("utf-8", "backslashreplace")
+    listed = list(rows)
+    header = columns(classes, opinions=any(row.has_opinion for row in listed))
+    cells = (row.cells(classes) for row in listed)
+    lines = (csv_line([row[name] for name in header]) for row in cells)
+    return "".join((csv_line(header), *lines)).encode("utf-8", "backslashreplace")
 
 
 def write_rows(path: Path, rows: Iterable[SlideRow], classes: Sequence[str]) -> None:
@@ -239,7 +260,8 @@ def row_of_json(values: object) -> SlideRow:
     for name, value in values.items():
         if not _FITS.get(name, _is_text)(value):
             raise ValueError(f"{name} is of another kind")
-    return SlideRow(**{**values, "review_reasons": tuple(values.get("review_reasons", ()))})
+    lists = ("review_reasons", "slide_model_set")
+    return SlideRow(**{**values, **{name: tuple(values.get(name, ())) for name in lists}})
 
 
 def _is_text(value: object) -> bool:
@@ -254,11 +276,16 @@ def _are_figures(value: object) -> bool:
     return isinstance(value, dict) and all(_is_figure(p) and p is not None for p in value.values())
 
 
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
 _FITS: dict[str, Callable[[Any], bool]] = {
     "probabilities": _are_figures,
-    "review_reasons": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "review_reasons": _are_texts,
+    "slide_model_set": _are_texts,
     "tiles": lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
-    **dict.fromkeys(("confidence", "mpp", "tissue_mm2", "seconds"), _is_figure),
+    **dict.fromkeys(("confidence", "mpp", "tissue_mm2", "seconds", "slide_model_p"), _is_figure),
 }
 
 
@@ -280,7 +307,26 @@ def _row(cells: Mapping[str, str]) -> SlideRow:
         error_code=text["error_code"],
         message=text["message"],
         **{name: text.get(name, "") for name in _ORIGIN},
+        slide_model_call=text.get("slide_model_call", ""),
+        slide_model_p=_float(cells.get("slide_model_p", "")),
+        slide_model_set=tuple(filter(None, text.get("slide_model_set", "").split(";"))),
     )
+
+
+def _opinion_fields(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A row's fields of what a slide model said, from its stored words."""
+    if told is None:
+        return {}
+    strictest = told["sets"].get("0.95", ()) if told["outcome"] in ("single", "several") else (told["outcome"],)
+    return {
+        "slide_model_call": told["call"],
+        "slide_model_p": told["probabilities"].get(told["call"]),
+        "slide_model_set": tuple(strictest),
+    }
+
+
+def _jsonable(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value or None
 
 
 def _figure(text: str) -> float:

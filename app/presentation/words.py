@@ -98,6 +98,18 @@ REASONS: dict[str, Reason] = {
         "do not, so it was outvoted. Most such tiles are errors, and some are small tumours.",
         "Look at the tile at high magnification; its place is told.",
     ),
+    "slide-model-disagrees": Reason(
+        "The slide model says otherwise",
+        "A slide model, trained on whole slides, was asked beside the rule that pools tiles, and its call is another. "
+        "Neither outranks the other.",
+        "Look where the attention of the slide model lies and where the heatmap is hottest, and decide yourself.",
+    ),
+    "several-classes": Reason(
+        "More than one answer, or none, cannot be left out",
+        "At the error that the slide model promises, its set for this slide holds several classes or none at all: it "
+        "is not sure, or the slide is unlike those that it was calibrated on.",
+        "Take no single class from the slide model; its set names those that remain.",
+    ),
     UNDETERMINED: Reason(
         "The model cannot tell",
         "Too little of the tissue was recognised and of good quality for a call, or the slide's colours are false or "

@@ -25,6 +25,7 @@ SCHEMA = "pulmoscope-slide-report"
 SCHEMA_VERSION = 2
 SCHEMA_FILE = Path(__file__).parent / "schema" / f"slide-report-{SCHEMA_VERSION}.schema.json"
 """What a report of this version may hold, as JSON Schema 2020-12."""
+MOST_ATTENDED = 12
 
 
 def render_json(result: SlideResult, record: SlideRecord | None = None, options: ReportOptions | None = None) -> bytes:
@@ -85,6 +86,7 @@ def _document(result: SlideResult, content: ReportContent) -> dict[str, Any]:
         },
         "review_reasons": [_reason(one) for one in content.reasons],
         "regions": [_region(one) for one in content.regions],
+        **_opinion(result),
         "tissue": [
             {"title": one.title, "fraction": one.fraction, "tiles": one.tiles, "area": area}
             for one, area in zip(content.tissue, content.tissue_areas, strict=True)
@@ -134,6 +136,19 @@ def _region(told: RegionTold) -> dict[str, Any]:
         "place_px": told.place,
         "place_mm": told.place_mm,
     }
+
+
+def _opinion(result: SlideResult) -> dict[str, Any]:
+    """What a slide model says beside the rule, and the tiles that it looked at most; nothing where none was asked."""
+    if result.opinion is None or result.opinion.attention is None:
+        return {}
+    attention = result.opinion.attention
+    first = np.argsort(-np.nan_to_num(attention, nan=-1.0), kind="stable")[:MOST_ATTENDED]
+    tiles = [
+        {"xy_px": result.tiles.xy[index], "attention": attention[index]}
+        for index in first[np.isfinite(attention[first])]
+    ]
+    return {"slide_model": {**result.opinion.to_dict(), "side_px": result.tile_side_px, "most_attended": tiles}}
 
 
 def _jsonable(value: Any) -> Any:

@@ -24,9 +24,11 @@ from wsi.files.writing import write_file
 
 MIB = 2**20
 ENCODER_FILE = "encoder.json"
+SLIDE_MODEL_FILE = "slide_model.json"
 MAX_BYTES = {
     CARD_FILE: MIB,
     ENCODER_FILE: MIB,
+    SLIDE_MODEL_FILE: MIB,
     WEIGHTS_FILE: 128 * MIB,
     FAMILIARITY_FILE: 80 * MIB,  # 4096 features
     LITERT_FILE: 64 * MIB,
@@ -59,6 +61,8 @@ def read_card(folder: Path) -> ModelCard:
     if not (folder / CARD_FILE).exists():
         if (folder / ENCODER_FILE).exists():
             raise ModelError(f"{folder} is an encoder and knows no classes", hint=f"train a model on it: {TRAIN_ON_IT}")
+        if (folder / SLIDE_MODEL_FILE).exists():
+            raise ModelError(f"{folder} is a slide model and sees no tiles", hint="give it with --slide-model")
         raise ModelNotFoundError(
             f"{folder} has no {CARD_FILE}", hint="it is no model, or its training has not ended: train again to go on"
         )
@@ -120,7 +124,7 @@ def write_folder(folder: Path, card: ModelCard, contents: Mapping[str, bytes]) -
 
 def refuse_finished(folder: Path) -> None:
     """Raises UsageError where `folder` holds a finished model: a model is never written over."""
-    if (folder / CARD_FILE).exists() or (folder / ENCODER_FILE).exists():
+    if any((folder / name).exists() for name in (CARD_FILE, ENCODER_FILE, SLIDE_MODEL_FILE)):
         raise UsageError(f"{folder} already holds a model", hint="choose another --out, or remove it first")
 
 

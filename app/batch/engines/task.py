@@ -118,6 +118,10 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
         return _kept(target, job, tell_anew(target, job, config, model))
     result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
     result = replace(result, slide=replace(result.slide, file=Path(job.file).name))
+    if config.slide_model:
+        from app.batch.engines.opinion import with_slide_model  # most runs have none
+
+        result = with_slide_model(result, config)
     save_announced(result, config)
     summary = store.load_summary(target)
     return SlideOutcome(SlideRow.of_summary(job.file, summary), "ran", changed or (), _digests(target, summary))

@@ -17,6 +17,7 @@ from app.presentation.language import forms, said, tell
 from app.presentation.tissue import TissueShare, tissue_shares
 from app.presentation.words import ConfidenceLevel
 from app.reports.content.model import Section, listed, model_section, text, validation_section
+from app.reports.content.opinion import opinion_section
 from app.reports.content.options import ReportOptions
 from app.reports.content.places import Place, ReasonTold, RegionTold, reasons_told, regions_told
 from app.reports.content.reviewed import ReviewContent, describe_review
@@ -81,6 +82,7 @@ def describe(
     undetermined = decision.call == UNDETERMINED
     shares = tissue_shares(result)
     sections = (
+        opinion_section(result),
         _tissue_and_tiles(result),
         _slide(result),
         _run(result),

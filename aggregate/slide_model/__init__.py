@@ -1,0 +1,1 @@
+"""Models of the slide as a whole: from the features of its tiles to calibrated probabilities, sets and attention."""
