@@ -35,6 +35,8 @@ REASON_CODES = [
     "dark-background",
     "unfamiliar-slide",
     "known-by-site",
+    "slide-model-disagrees",
+    "several-classes",
     "other-tumour",
 ]
 
