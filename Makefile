@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 # A file's tests share what is costly to make, so they stay together on one of two cores.
 PYTEST_ARGS ?= -n 2 --dist loadscope
 
-# The exact versions, with hashes, of what runs and of what tests; `make lock` renews both from setup.cfg.
+# The exact versions, with hashes, of what runs, of what tests, and of what serves others (with login and PostgreSQL);
+# `make lock` renews them from setup.cfg.
 LOCK := requirements.lock
 TEST_LOCK := requirements-test.lock
+SERVE_LOCK := deploy/requirements.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --upgrade
@@ -53,6 +55,8 @@ lock: | $(VENV)/bin/python
 	$(PIP) install uv
 	printf '%s\n' 'setuptools>=77' 'backports-strenum<1.3' | $(COMPILE) setup.cfg - --extra test --output-file $(TEST_LOCK)
 	printf '%s\n' 'setuptools>=77' 'backports-strenum<1.3' | $(COMPILE) setup.cfg - --constraints $(TEST_LOCK) --output-file $(LOCK)
+	printf '%s\n' 'setuptools>=77' 'backports-strenum<1.3' | $(COMPILE) setup.cfg - --extra login --extra postgres \
+		--constraints $(TEST_LOCK) --output-file $(SERVE_LOCK)
 
 # Known holes in the locked versions, asked of PyPI's advisory service. Where that cannot be reached:
 # python -m benchmarks.advisories FOLDER, with advisories that were brought along.

@@ -38,7 +38,7 @@ _SECRET = b"of a trial that nobody else can reach"
 _SERVE = """
 import sys
 from pathlib import Path
-from app.viewer.gate.access import LaunchKey
+from app.viewer.gate.launch import LaunchKey
 from app.viewer.server import make_server
 from app.viewer.site import Site
 from app.viewer.tiles.tokens import Signer

@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.viewer.gate.access import LaunchKey
+from app.viewer.gate.launch import LaunchKey
 from app.viewer.server import make_server
 from app.viewer.site import MOUNT, Site, upload_grant
 from app.viewer.tiles.tokens import Signer

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.ledger.records import SlideRow, write_rows
+from app.viewer.gate.visitors import THE_ONE
 from app.viewer.pages.worklist.feed import Feed
 from app.viewer.site import Site
 
@@ -54,9 +55,12 @@ def seconds(work: Callable[[], object]) -> float:
 def of_server(results: Path, rows: list[SlideRow]) -> dict[str, float]:
     site = Site(results)
     feed = Feed(site, site.batches)
-    told = {"server, first": seconds(lambda: feed.answer("")), "server, nothing new": seconds(lambda: feed.answer(""))}
+    told = {
+        "server, first": seconds(lambda: feed.answer("", THE_ONE)),
+        "server, nothing new": seconds(lambda: feed.answer("", THE_ONE)),
+    }
     write_rows(results / "slides.csv", [*rows, SlideRow("one-more", "/none", "done", "normal")], CLASSES)
-    return {**told, "server, one slide more": seconds(lambda: feed.answer("x"))}
+    return {**told, "server, one slide more": seconds(lambda: feed.answer("x", THE_ONE))}
 
 
 def of_browser(address: str, rounds: int) -> dict[str, float]:

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY
 
+SERVE = "deploy/requirements.lock"
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ \\;]+)(?: ; (?P<marker>[^\\]*))?", re.MULTILINE)
 
 
@@ -38,7 +39,10 @@ def unmet(requirements: list[Requirement], versions: dict[str, set[str]]) -> lis
     ]
 
 
-@pytest.mark.parametrize(("name", "extra"), [("requirements.lock", None), ("requirements-test.lock", "test")])
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [("requirements.lock", None), ("requirements-test.lock", "test"), (SERVE, "login"), (SERVE, "postgres")],
+)
 def test_what_setup_cfg_asks_for_is_locked(name, extra):
     assert unmet(asked(extra), locked(name)) == [], "run `make lock`"
 
@@ -48,12 +52,15 @@ def test_a_lock_that_falls_behind_is_seen():
     assert unmet([Requirement("not-there")], locked("requirements.lock")) == ["not-there"]
 
 
-def test_both_locks_agree():
-    run, test = locked("requirements.lock"), locked("requirements-test.lock")
-    assert {name for name in run if run[name] != test.get(name)} == set()
+def test_the_locks_agree():
+    test = locked("requirements-test.lock")
+    for name in ("requirements.lock", SERVE):
+        run = locked(name)
+        assert {name for name in run if run[name] != test.get(name)} == set()
+    assert locked("requirements.lock").items() <= locked(SERVE).items()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock", SERVE])
 def test_every_locked_package_has_a_hash(name):
     text = (REPOSITORY / name).read_text()
     starts = [found.start() for found in PINNED.finditer(text)] + [len(text)]

@@ -31,6 +31,7 @@
     |   `-- NotCommissionedError   not-commissioned      (it failed, lapsed, or covers something else)
     |-- DatasetError               dataset-invalid
     |-- EngineError                engine-failed         (no Dask scheduler answers, or it went away)
+    |-- LoginError                 login-failed          (the provider, or what it said of a person)
     |-- ReviewError                review-unreadable     (the records of what people decided)
     |   |-- ReviewConflictError    review-conflict       (somebody else was faster)
     |   |-- SignedError            review-signed         (locked; only an addendum may be added)
@@ -191,6 +192,10 @@ class DatasetError(PulmoscopeError):
 
 class EngineError(PulmoscopeError):
     code = "engine-failed"
+
+
+class LoginError(PulmoscopeError):
+    code = "login-failed"
 
 
 class ReviewError(PulmoscopeError):

@@ -25,6 +25,7 @@ from wsi.files.writing import unwritable
 
 AUDIT = "audit.jsonl"
 KEY_VARIABLE = "PULMOSCOPE_AUDIT_KEY"
+USER_VARIABLE = "PULMOSCOPE_USER"
 _FIRST = "0" * 64
 _KEY_BYTES = (32, 4096)  # least, most
 
@@ -41,7 +42,7 @@ _OF_PROOFS = ("commission", "dossier", "commissioned")
 
 def current_user() -> str:
     """PULMOSCOPE_USER where it is set, else the name of the operating system's user."""
-    told = os.environ.get("PULMOSCOPE_USER", "").strip()[:100]
+    told = os.environ.get(USER_VARIABLE, "").strip()[:100]
     if told:
         return told
     try:

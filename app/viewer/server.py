@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from app.viewer.catalog import look
 from app.viewer.gate.access import Door
 from app.viewer.gate.bounds import MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Bounds
+from app.viewer.gate.identity import check_library
 from app.viewer.gate.settings import set_streamlit
 from app.viewer.pages import theme
 from app.viewer.site import MOUNT, Site, default_site, install
@@ -25,6 +26,7 @@ from wsi.errors import OutputBusyError
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SCRIPT = Path(__file__).parent / "script" / "page.py"
@@ -35,7 +37,7 @@ def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBA
     """Serves the viewer until it is interrupted; port 0 takes any free one. Logs no request.
 
     `more` are further fields of `Site`. Prints one line that holds the address, the key of this launch in it: nobody
-    gets in without.
+    gets in without. With a login there is no key, and the address is that which people know.
 
     Raises OutputBusyError where the port is taken, UsageError and ReviewError for a database that cannot be used.
     """
@@ -43,8 +45,11 @@ def serve(results: Path, slides: tuple[Path, ...], port: int, host: str = LOOPBA
         port = listening.getsockname()[1]
         site = default_site(results, slides, **more)
         site.reviews.check()
+        if site.login is not None:
+            check_library()
         server = make_server(site, port, host)
-        print(f"pulmoscope is at {site.key.address(host, port)} (stop it with Ctrl+C)", flush=True)
+        address = site.key.address(host, port) if site.login is None else site.login.address
+        print(f"pulmoscope is at {address} (stop it with Ctrl+C)", flush=True)
         server.run(sockets=[listening])
 
 
@@ -85,34 +90,38 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
 
 def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
     """The ASGI application."""
-    set_streamlit(theme.streamlit_options(host, port))
+    names = theme.allowed_hosts(host, site.gate.address)
+    set_streamlit(theme.streamlit_options(host, port, names))
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Mount
     from streamlit import App
 
+    install(site)
+    guards = [
+        Middleware(SecurityHeaders),
+        Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False),
+        Middleware(Door, gate=site.gate),
+        Middleware(Bounds),
+    ]
+    return App(SCRIPT, routes=[Mount(MOUNT, routes=own_routes(site))], middleware=guards)
+
+
+def own_routes(site: Site) -> list[Route]:
+    """What a browser asks besides Streamlit's pages, below MOUNT. Each asks who asks (`gate.visitors`)."""
     from app.viewer.pages import assets
     from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
     from app.viewer.tiles.pictures import Pictures
     from app.viewer.tiles.route import TileServer
 
-    install(site)
-    feed = Feed(site, site.batches, site.queue.waiting)
-    routes = [
-        TileServer(site.signer, site.locate).route(),
-        Pictures(site.signer, LIST_GRANT, site.results, site.slides).route(),
-        feed.route(),
+    return [
+        TileServer(site.signer, site.locate, site.may_see).route(),
+        Pictures(site.signer, LIST_GRANT, site.results, site.slides, site.may_see).route(),
+        Feed(site, site.batches, site.queue.waiting).route(),
         *site.incoming.routes(),
         *site.exports.routes(),
         *assets.routes(),
     ]
-    guards = [
-        Middleware(SecurityHeaders),
-        Middleware(TrustedHostMiddleware, allowed_hosts=theme.allowed_hosts(host), www_redirect=False),
-        Middleware(Door, key=site.key),
-        Middleware(Bounds),
-    ]
-    return App(SCRIPT, routes=[Mount(MOUNT, routes=routes)], middleware=guards)
 
 
 class SecurityHeaders:

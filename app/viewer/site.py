@@ -7,21 +7,27 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from aggregate.result import SlideResult
 from app.review.reviews import Reviews, open_reviews
 from app.slides.files import SlideFile, find_slide_file, slide_trouble
-from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result
+from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result, look
 from app.viewer.explain.ask import Explainer
 from app.viewer.exports.route import Exports
-from app.viewer.gate.access import LaunchKey
+from app.viewer.gate.access import Gate
+from app.viewer.gate.launch import LaunchGate, LaunchKey
+from app.viewer.gate.login import LoginGate
+from app.viewer.gate.login_file import LoginSettings, read_login
+from app.viewer.gate.visitors import Visitor
 from app.viewer.jobs.batches import Batches
 from app.viewer.jobs.queue import Queue
 from app.viewer.tiles.tokens import Grant, Signer
 from app.viewer.uploads.incoming import DEFAULT_MAX_BYTES, Incoming
+from app.viewer.uploads.owners import ownership
+from app.viewer.uploads.stored import is_upload_id
 from classifier.model_folder.card import CARD_FILE
 from classifier.model_folder.files import read_card
 from classifier.model_folder.find import DEFAULT_MODEL, PACKAGED
@@ -51,6 +57,13 @@ class Site:
     database: str | None = None
     """Address of the PostgreSQL that holds what people decide; None: a file beside the results."""
     second_reading: bool = False
+    login: LoginSettings | None = None
+    """Who may come in, where names come from a login; None: whoever holds the key of the launch."""
+
+    @cached_property
+    def gate(self) -> Gate:
+        """Says who gets in, and who a visit belongs to."""
+        return LaunchGate(self.key) if self.login is None else LoginGate(self.login)
 
     @cached_property
     def reviews(self) -> Reviews:
@@ -81,7 +94,7 @@ class Site:
         """What people take out as ZIPs."""
         told = {"database": self.database, "second_reading": self.second_reading}
         places = {"results": str(self.results), "folders": [str(folder) for folder in self.slides]}
-        return Exports(partial(find_entry, self.results), lambda: {**places, **told})
+        return Exports(self.entry, lambda: {**places, **told})
 
     @property
     def packaged_models(self) -> list[Path]:
@@ -91,6 +104,19 @@ class Site:
     def _owner_of(self, token: str) -> str | None:
         grant = self.signer.verify(token, time.time())
         return grant.version if grant is not None and grant == upload_grant(grant.version) else None
+
+    def entry(self, slide_id: str, who: Visitor) -> Entry | None:
+        """The slide of an id that may come from anywhere; None where there is none that `who` may know of."""
+        entry = find_entry(self.results, slide_id)
+        return entry if entry is not None and may_see(entry, who) else None
+
+    def entries(self, who: Visitor) -> dict[str, Entry]:
+        """All slides that `who` may know of, by id."""
+        return {name: one for name, one in look(self.results).entries.items() if may_see(one, who)}
+
+    def may_see(self, slide_id: str, who: Visitor) -> bool:
+        """Whether pixels of this slide are for `who`; a slide that is no upload is for everybody who got in."""
+        return not is_upload_id(slide_id) or self.entry(slide_id, who) is not None
 
     def slide_file(self, entry: Entry, result: SlideResult) -> SlideFile | None:
         """The slide of a result, where it is at hand."""
@@ -124,6 +150,14 @@ class Site:
         return file if file is not None and file.version == grant.version else None
 
 
+def may_see(entry: Entry, who: Visitor) -> bool:
+    """Whether `who` may know of a slide: an upload is its owner's, until it is shared."""
+    if not entry.uploaded:
+        return True
+    owned = ownership(entry.folder)
+    return who.sees(owned.owner, shared=owned.shared)
+
+
 def upload_grant(owner: str) -> Grant:
     """Leave to upload, as this owner. No slide's id begins with "~"."""
     return Grant("~upload", owner)
@@ -154,7 +188,11 @@ def _packaged() -> list[Path]:
 
 
 def default_site(results: Path, slides: Sequence[Path], **more: Any) -> Site:
-    """A site over existing or future folders; paths are made absolute, so that a change of folder changes nothing."""
+    """A site over existing or future folders; paths are made absolute, so that a change of folder changes nothing. A
+    `login_file` is read. Raises UsageError."""
+    file = more.pop("login_file", None)
+    if file is not None:
+        more["login"] = read_login(file)
     for name in ("models", "profiles"):
         more[name] = tuple(path.absolute() for path in more.get(name, ()))
     return Site(results.absolute(), tuple(path.absolute() for path in slides), **more)

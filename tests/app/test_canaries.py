@@ -25,6 +25,7 @@ from app.ledger.table import read_table
 from app.review.people import Person
 from app.review.records import Case, Verdict
 from app.review.reviews import open_reviews
+from app.viewer.gate.visitors import THE_ONE, note_visitor
 from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
 from app.viewer.site import Site
 from app.viewer.tiles.pictures import Pictures
@@ -172,12 +173,12 @@ class Day:
     def pages(self, slides: Path):
         """What routes of the viewer answer: the list, every picture, an export; written down beside the rest."""
         site = Site(self.results, (slides,))
-        answers = [gzip.decompress(Feed(site, site.batches).answer("") or b"")]
-        pictures = Pictures(site.signer, LIST_GRANT, site.results, site.slides)
+        answers = [gzip.decompress(Feed(site, site.batches).answer("", THE_ONE) or b"")]
+        pictures = Pictures(site.signer, LIST_GRANT, site.results, site.slides, site.may_see)
         app, token = Starlette(routes=[pictures.route()]), site.signer.sign(LIST_GRANT, time.time())
         ids = list(read_table(self.results).rows)
         answers += [ask(app, f"/pictures/{token}/{kind}/{slide_id}") for slide_id in ids for kind in ("slide", "map")]
-        export = site.exports.plan(leave := site.exports.leave(None), ids, FORMATS.split(","))[0]
+        export = site.exports.plan(leave := site.exports.leave(THE_ONE), ids, FORMATS.split(","))[0]
         answers.append(ask(Starlette(routes=site.exports.routes()), f"/export/{leave}/{export}.zip"))
         for number, answer in enumerate(answers):
             (self.root / f"answer-{number}").write_bytes(answer)
@@ -196,6 +197,7 @@ def ask(app, path):
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "query_string": b"", "headers": []}
+    note_visitor(scope, THE_ONE)
     run_apart(lambda: app(scope, receive, send))
     assert sent[0]["status"] == 200, (path, sent[0])
     return b"".join(message.get("body", b"") for message in sent[1:])

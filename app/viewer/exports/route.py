@@ -1,7 +1,8 @@
 """Exports of the list: `/viewer/export/<token>` takes {ids, formats} and gives an export's id; `.../<id>.zip` streams
 it once, `.../<id>` tells how far it is, DELETE ends it.
 
-A token belongs to one person, as the page knew them: what is hidden from them is not in their archive either.
+A token belongs to one visitor, as the page knew them: what is hidden from them is not in their archive either, and to
+somebody else it is worth nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import anyio.to_thread
 
 from app.exchange.export import EXCHANGE_FORMATS, Wanted
 from app.reports import FORMATS
-from app.review.people import Person
 from app.review.records import person_facts
 from app.viewer.exports.running import Running
+from app.viewer.gate.visitors import Visitor, visitor_of
 from wsi.errors import UsageError
 from wsi.files.reading import parse_json
 
@@ -62,16 +63,17 @@ class _Export:
 
 @dataclass
 class Exports:
-    """`find` gives the entry of a slide, `request` what the process has to know besides: results, database, ..."""
+    """`find` gives the entry of a slide that a visitor may know of, `request` what the process has to know besides:
+    results, database, ..."""
 
-    find: Callable[[str], Entry | None]
+    find: Callable[[str, Visitor], Entry | None]
     request: Callable[[], Mapping[str, Any]]
-    _leaves: OrderedDict[str, tuple[float, Person | None]] = field(default_factory=OrderedDict)
+    _leaves: OrderedDict[str, tuple[float, Visitor]] = field(default_factory=OrderedDict)
     _exports: OrderedDict[str, _Export] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def leave(self, who: Person | None) -> str:
-        """A token of leave to export, as this person. The same one for as long as it is good."""
+    def leave(self, who: Visitor) -> str:
+        """A token of leave to export, as this visitor. The same one for as long as it is good."""
         now_s = time.monotonic()
         with self._lock:
             for token, (until_s, whose) in self._leaves.items():
@@ -86,13 +88,13 @@ class Exports:
     def plan(self, leave: str, slide_ids: Sequence[str], formats: Sequence[str]) -> tuple[str, int]:
         """The id of an export, and of how many slides it is. Raises UsageError, KeyError for a bad leave."""
         wanted = Wanted(tuple(dict.fromkeys(formats)))
-        who = self._person(leave)
-        entries = [entry for slide_id in dict.fromkeys(slide_ids) if (entry := self.find(slide_id)) is not None]
+        who = self._visitor(leave)
+        entries = [entry for slide_id in dict.fromkeys(slide_ids) if (entry := self.find(slide_id, who)) is not None]
         slides = [[str(entry.folder), entry.row.slide_id] for entry in entries]
         if not slides:
             raise UsageError("there is no slide to export", hint="clear the search")
         told = {"slides": slides, "formats": wanted.formats, "fhir": wanted.fhir, "language": wanted.asked.language}
-        request = {**self.request(), **told, "reader": person_facts(who) if who else None}
+        request = {**self.request(), **told, "reader": person_facts(who.person) if who.person else None}
         with self._lock:
             idle = [name for name, one in self._exports.items() if one.running is None or one.running.end]
             for name in idle[: max(0, len(self._exports) - _MAX_KEPT + 1)]:
@@ -138,7 +140,7 @@ class Exports:
             if export.running is not None and not export.running.end:
                 export.running.cancel()
 
-    def _person(self, leave: str) -> Person | None:
+    def _visitor(self, leave: str) -> Visitor:
         until_s, who = self._leaves[leave]
         if until_s < time.monotonic():
             raise KeyError(leave)
@@ -160,13 +162,19 @@ class Exports:
             Route(EXPORT_ROUTE + "/{token}/{export_id}", self._tell, methods=["GET", "DELETE"]),
         ]
 
+    def _leave_of(self, request: Request) -> str:
+        """The address's token, where it was made for who asks; else none that is known."""
+        visitor, token = visitor_of(request.scope), str(request.path_params["token"])
+        _, whose = self._leaves.get(token, (0.0, None))
+        return token if visitor is not None and whose is not None and whose.owner == visitor.owner else ""
+
     async def _plan(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
         try:
             asked = parse_json(await _whole(request))
             ids, formats = list(map(str, asked["ids"])), list(map(str, asked["formats"]))
-            export_id, count = await anyio.to_thread.run_sync(self.plan, request.path_params["token"], ids, formats)
+            export_id, count = await anyio.to_thread.run_sync(self.plan, self._leave_of(request), ids, formats)
         except UsageError as error:
             return _refused(f"{error.message}; {error.hint}", 422)
         except KeyError:
@@ -178,7 +186,7 @@ class Exports:
     async def _tell(self, request: Request) -> Response:
         from starlette.responses import JSONResponse, Response
 
-        words = request.path_params["token"], request.path_params["export_id"]
+        words = self._leave_of(request), request.path_params["export_id"]
         if request.method == "DELETE":
             return Response(status_code=204 if self.cancel(*words) else 404)
         facts = self.facts(*words)
@@ -189,7 +197,7 @@ class Exports:
     async def _stream(self, request: Request) -> Response:
         from starlette.responses import StreamingResponse
 
-        words = request.path_params["token"], request.path_params["export_id"]
+        words = self._leave_of(request), request.path_params["export_id"]
         try:
             running = await anyio.to_thread.run_sync(self.start, *words)
         except UsageError as error:

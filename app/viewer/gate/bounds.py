@@ -12,8 +12,9 @@ MAX_SESSIONS = 32
 MAX_CONNECTIONS = 256
 # What a page tells of its widgets is a few hundred bytes.
 MAX_MESSAGE_BYTES = 1 << 20
-# Takes any number of files from any session, asked for or not; images come in by `incoming` instead.
-CLOSED = "/_stcore/upload_file"
+# Streamlit's own: takes any number of files from any session, asked for or not (slides come in by `incoming`); logs in
+# and out past the door; tells how many sessions there are; runs pages for programs.
+CLOSED = ("/_stcore/upload_file", "/auth/", "/oauth2callback", "/_stcore/metrics", "/_stcore/agent")
 
 
 class Bounds:
@@ -28,7 +29,7 @@ class Bounds:
         from starlette.responses import PlainTextResponse
 
         if scope["type"] == "http" and scope["path"].startswith(CLOSED):
-            await PlainTextResponse("Uploads are not taken here.\n", 404)(scope, receive, send)
+            await PlainTextResponse("There is nothing here.\n", 404)(scope, receive, send)
         elif scope["type"] != "websocket":
             await self._app(scope, receive, send)
         elif self._sessions >= self._max_sessions:

@@ -42,8 +42,8 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Job:
-    """`upload` is the id of the upload that it is of, "" for slides of the folders. `message` is one line for a person;
-    `done`, `failed` count slides that ended; `tries` counts starts."""
+    """`upload` is the id of the upload that it is of, "" for slides of the folders; `owner` is whose it is, `by` their
+    name. `message` is one line for a person; `done`, `failed` count slides that ended; `tries` counts starts."""
 
     job_id: str
     slides: tuple[Chosen, ...]
@@ -52,6 +52,7 @@ class Job:
     mpp: float | None = None
     upload: str = ""
     owner: str = ""
+    by: str = ""
     overwrite: bool = False
     state: JobState = JobState.QUEUED
     done: int = 0

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.batch import exit_codes
+from app.ledger.audit import USER_VARIABLE
 from app.ledger.locks import prepare_locks, try_lock
+from app.viewer.gate.visitors import Visitor
 from app.viewer.jobs.job import JOBS, MAX_JOBS, MAX_SLIDES, Job, JobState, again, read_jobs
 from app.viewer.uploads.stored import discard_failed
 from wsi.errors import PulmoscopeError, UsageError
@@ -59,9 +61,15 @@ class Queue:
         """All jobs, newest first."""
         return [self._live.get(job.job_id, job) for job in reversed(read_jobs(self.folder))]
 
-    def waiting(self) -> tuple[str, ...]:
-        """The names of the slides that wait, for the list; what a run will call them is not known before it begins."""
-        waits = [job for job in read_jobs(self.folder) if job.state is JobState.QUEUED]
+    def jobs_of(self, who: Visitor) -> list[Job]:
+        """The jobs that are `who`'s to follow, newest first."""
+        return [job for job in self.jobs() if who.handles(job.owner)]
+
+    def waiting(self, who: Visitor) -> tuple[str, ...]:
+        """The names of the slides that wait, for the list of `who`: of uploads theirs alone. What a run will call them
+        is not known before it begins."""
+        queued = [job for job in read_jobs(self.folder) if job.state is JobState.QUEUED]
+        waits = [job for job in queued if not job.upload or who.handles(job.owner)]
         return tuple(sorted({job.upload or Path(one.path).stem for job in waits for one in job.slides}))
 
     def add(self, job: Job) -> Job:
@@ -78,25 +86,25 @@ class Queue:
         self._wake.set()
         return job
 
-    def cancel(self, job_id: str) -> None:
-        """Ends a job; what it finished is kept. Nothing for one that is over. Raises OutputUnwritableError."""
+    def cancel(self, job_id: str, who: Visitor) -> None:
+        """Ends a job of `who`; what it finished is kept. Nothing for one that is over. Raises OutputUnwritableError."""
         with self._lock:
-            job = self._find(job_id)
+            job = self._find(job_id, who)
             if job is None or job.state.is_over:
                 return
             self._cancelled.add(job_id)
             if job_id not in self._live:
                 self._end(job, JobState.CANCELLED, "Cancelled before it began.")
 
-    def run_again(self, job_id: str) -> None:
+    def run_again(self, job_id: str, who: Visitor) -> None:
         """Queues what is over once more; finished slides are kept. Raises UsageError, OutputUnwritableError."""
-        job = self._find(job_id)
+        job = self._find(job_id, who)
         if job is not None and job.state.is_over:
             self.add(again(job))
 
-    def forget(self, job_id: str) -> None:
+    def forget(self, job_id: str, who: Visitor) -> None:
         """Takes a job that is over from the list; its results stay."""
-        job = self._find(job_id)
+        job = self._find(job_id, who)
         if job is not None and job.state.is_over:
             self._remove(job)
 
@@ -154,7 +162,7 @@ class Queue:
     def _run(self, job: Job) -> None:
         try:
             words = self._words_of(job)
-            running = _Running.start((*self.program, *words))
+            running = _Running.start((*self.program, *words), job.by)
         except OSError as error:
             self._end(job, JobState.FAILED, f"The run could not be started ({error.strerror}).")
             return
@@ -194,8 +202,9 @@ class Queue:
         if job.upload:
             discard_failed(self.results / "uploads", job.upload)
 
-    def _find(self, job_id: str) -> Job | None:
-        return next((job for job in self.jobs() if job.job_id == job_id), None)
+    def _find(self, job_id: str, who: Visitor) -> Job | None:
+        """None too where it is another's."""
+        return next((job for job in self.jobs_of(who) if job.job_id == job_id), None)
 
     def _remove(self, job: Job) -> None:
         for ending in (".json", ".csv"):
@@ -212,7 +221,8 @@ class _Running:
     _aside: threading.Thread | None = None
 
     @classmethod
-    def start(cls, command: Sequence[str]) -> _Running:
+    def start(cls, command: Sequence[str], by: str = "") -> _Running:
+        """`by` is who the audit log will name."""
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -222,7 +232,7 @@ class _Running:
             errors="replace",
             # A signal to the viewer's terminal is the viewer's to handle.
             process_group=0,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **({USER_VARIABLE: by} if by else {})},
         )
         running = cls(process)
         assert process.stderr is not None

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app.presentation import words
+from app.viewer.gate.login import LOGOUT
+from app.viewer.gate.visitors import Visitor
 from app.viewer.pages.theme import STYLE
 from wsi.text import plain
 
@@ -28,15 +30,23 @@ _PAGES = {"list": "Slides", "analyse": "Analyse", "model": "Model", "about": "Ab
 _LIST_VIEW = "list-view"
 
 
-def show_header(page: str) -> None:
-    """The brand, the way to the other pages and the statement of use."""
+def show_header(page: str, who: Visitor | None = None) -> None:
+    """The brand, the way to the other pages and the statement of use; `who` is logged in."""
     st.html(STYLE)
     brand, *places = st.columns([5, *(1 for _ in _PAGES)], vertical_alignment="center")
-    brand.html('<div class="ps-brand">pulmoscope<small>lung whole-slide images</small></div>')
+    beside = "lung whole-slide images" if who is None else _logged_in(who)
+    brand.html(f'<div class="ps-brand">pulmoscope<small>{beside}</small></div>')
     for place, (name, title) in zip(places, _PAGES.items(), strict=True):
         if place.button(title, disabled=page == name, width="stretch", key=f"go-{name}"):
             go(**(st.session_state.get(_LIST_VIEW, {}) if name == "list" else {"page": name}))
     st.html(f'<div class="ps-research" role="note">{safe(words.RESEARCH_USE)}</div>')
+
+
+def _logged_in(who: Visitor) -> str:
+    return (
+        f'<span data-testid="who">{safe(who.name)}, {safe(who.role)}</span> '
+        f'<a href="{LOGOUT}" target="_self" class="ps-out">Log out</a>'
+    )
 
 
 def leave_list(view: Mapping[str, str]) -> None:

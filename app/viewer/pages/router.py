@@ -6,7 +6,7 @@ import logging
 
 import streamlit as st
 
-from app.viewer.pages import parts
+from app.viewer.pages import parts, people
 from app.viewer.pages.analyse import page as upload_page
 from app.viewer.pages.assets import COMPONENT_DIR
 from app.viewer.pages.facts import about as about_page
@@ -27,8 +27,10 @@ def show() -> None:
     asked = str(st.query_params.get("page"))
     page = "slide" if slide_id else _NAMES.get(asked, "list")
     st.set_page_config(page_title="pulmoscope", page_icon=str(COMPONENT_DIR / "icon.png"), layout="wide", menu_items={})
-    parts.show_header(page)
+    who = people.visitor()
+    parts.show_header(page, who if current().gate.is_login else None)
     try:
+        people.settle(people.asking())
         if slide_id and under_way.is_busy(current(), slide_id):
             under_way.show(current(), slide_id)
         elif slide_id:

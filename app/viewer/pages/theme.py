@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
+
+from app.viewer.gate.access import VISIT, VISIT_HEADER
 
 PRIMARY = "#1F5F8B"
 INK = "#1D2733"
@@ -45,7 +49,7 @@ _LOOK: dict[str, Any] = {
 }
 
 
-def streamlit_options(host: str, port: int) -> dict[str, Any]:
+def streamlit_options(host: str, port: int, names: Sequence[str] | None = None) -> dict[str, Any]:
     """Streamlit's options by their dotted names; they outrank any configuration file on the machine."""
     return {
         **_PRIVATE,
@@ -55,16 +59,19 @@ def streamlit_options(host: str, port: int) -> dict[str, Any]:
         "browser.serverPort": port,
         "server.address": host,
         "server.port": port,
-        "server.allowedHosts": allowed_hosts(host),
+        "server.allowedHosts": list(names or allowed_hosts(host)),
+        # Set at the door, where what a browser sends under this name is dropped.
+        "server.trustedUserHeaders": {VISIT_HEADER: VISIT},
     }
 
 
-def allowed_hosts(host: str) -> list[str]:
-    """The names by which a browser may ask for us; any, where we listen on all addresses.
+def allowed_hosts(host: str, address: str | None = None) -> list[str]:
+    """The names by which a browser may ask for us, that of `address` among them; any, where we listen on all addresses.
 
     Without such a list a web site whose name is pointed at this machine could read our pages (DNS rebinding).
     """
-    return ["*"] if host in ("0.0.0.0", "::") else sorted({host, "localhost", "127.0.0.1"})
+    told = urlsplit(address or "").hostname
+    return ["*"] if host in ("0.0.0.0", "::") else sorted({host, "localhost", "127.0.0.1", *([told] if told else [])})
 
 
 STYLE = """
@@ -81,6 +88,8 @@ header[data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stDecor
 h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-brand { font-size: 1.3rem; font-weight: 700; color: var(--ps-accent); line-height: 2.4rem; white-space: nowrap; }
 .ps-brand small { margin-left: .7rem; font-size: .86rem; font-weight: 400; color: var(--ps-faint); }
+.ps-brand { overflow: hidden; text-overflow: ellipsis; }
+.ps-brand .ps-out { margin-left: .5rem; color: var(--ps-accent); }
 .ps-research { padding: .55rem .9rem; border-left: 4px solid var(--ps-accent); border-radius: 4px;
   background: var(--ps-quiet); color: var(--ps-ink); font-size: .88rem; }
 .ps-synthetic { padding: .55rem .9rem; border-radius: 4px; background: #FFF3D6; border-left: 4px solid #B7791F;

@@ -24,6 +24,7 @@ from app.slides.files import find_map_file
 from app.slides.guarded import GuardedSlides, shared_slides
 from app.slides.question import SlideAddress
 from app.viewer.catalog import Entry, find_entry
+from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.tiles.small import call_picture, encode_small_png, overview
 from app.viewer.tiles.tokens import Grant, Signer
 from wsi.errors import PulmoscopeError
@@ -49,12 +50,14 @@ _NOTHING = b""
 
 @dataclass
 class Pictures:
-    """Answers for small pictures. `slides` are the folders where slides may lie."""
+    """Answers for small pictures. `slides` are the folders where slides may lie; `may_see` tells whether one is for who
+    asks."""
 
     signer: Signer
     grant: Grant
     results: Path
-    slides: tuple[Path, ...] = ()
+    slides: tuple[Path, ...]
+    may_see: Callable[[str, Visitor], bool]
     guarded: GuardedSlides = field(default_factory=shared_slides)
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_THREADS))
     _made: int = 0
@@ -63,6 +66,9 @@ class Pictures:
         from starlette.routing import Route
 
         return Route(PICTURES_ROUTE + "/{token}/{kind}/{slide_id}", self._answer, methods=["GET"])
+
+    def _picture_for(self, visitor: Visitor, slide_id: str, kind: str) -> bytes | None:
+        return self.picture(slide_id, kind) if self.may_see(slide_id, visitor) else None
 
     def picture(self, slide_id: str, kind: str) -> bytes | None:
         """The picture; empty where there is none to show, None where there is no such slide."""
@@ -112,7 +118,10 @@ class Pictures:
             return Response(status_code=403)
         if kind not in KINDS:
             return Response(status_code=404)
-        look = partial(self.picture, request.path_params["slide_id"], kind)
+        visitor, slide_id = visitor_of(request.scope), request.path_params["slide_id"]
+        if visitor is None:
+            return Response(status_code=403)
+        look = partial(self._picture_for, visitor, slide_id, kind)
         made = await anyio.to_thread.run_sync(look, limiter=self.limiter)
         if made is None:
             return Response(status_code=404)

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from app.slides.files import SlideFile
 from app.slides.guarded import GuardedSlides, shared_slides
 from app.slides.question import SlideAddress
+from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.tiles.encoded import encoded_tile
 from app.viewer.tiles.tokens import Grant, Signer
 from wsi.errors import PulmoscopeError
@@ -72,10 +73,12 @@ class TileCache:
 
 @dataclass(frozen=True)
 class TileServer:
-    """Answers tile requests. `locate` finds the file of a grant, None where it is gone or changed."""
+    """Answers tile requests. `locate` finds the file of a grant, None where it is gone or changed; `may_see` tells
+    whether a slide is for who asks, whoever's the token was."""
 
     signer: Signer
     locate: Callable[[Grant], SlideFile | None]
+    may_see: Callable[[str, Visitor], bool]
     slides: GuardedSlides = field(default_factory=shared_slides)
     addresses: dict[Grant, tuple[SlideAddress, float]] = field(default_factory=dict)
     cache: TileCache = field(default_factory=TileCache)
@@ -98,6 +101,9 @@ class TileServer:
         self.cache.put(key, encoded)
         return encoded
 
+    def _tile_for(self, visitor: Visitor, grant: Grant, level: int, column: int, row: int) -> bytes | None:
+        return self.tile(grant, level, column, row) if self.may_see(grant.slide_id, visitor) else None
+
     def _address(self, grant: Grant) -> SlideAddress | None:
         """Where the slide of a grant lies. Looked for anew now and then: a page asks for many tiles at a time."""
         now_s = time.monotonic()
@@ -114,11 +120,12 @@ class TileServer:
 
     async def _answer(self, request: Request) -> Response:
         grant = self.signer.verify(request.path_params["token"], time.time())
-        if grant is None:
+        visitor = visitor_of(request.scope)
+        if grant is None or visitor is None:
             return Response(status_code=403)
         place = (request.path_params["level"], request.path_params["column"], request.path_params["row"])
         try:
-            tile = await anyio.to_thread.run_sync(lambda: self.tile(grant, *place), limiter=self.limiter)
+            tile = await anyio.to_thread.run_sync(lambda: self._tile_for(visitor, grant, *place), limiter=self.limiter)
         except PulmoscopeError as error:
             return PlainTextResponse(_told(error), status_code=_UNREADABLE)
         if tile is None:

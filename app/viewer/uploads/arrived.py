@@ -19,7 +19,7 @@ from wsi.files.reading import open_regular, parse_json, read_regular
 from wsi.files.writing import write_file
 
 MAX_PIXELS = 100_000_000
-_RECORD = "arrived.json"
+RECORD = "arrived.json"
 _STEM = "slide"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PICTURES = {b"\xff\xd8\xff": ("JPEG", ".jpg"), b"\x89PNG\r\n\x1a\n": ("PNG", ".png")}
@@ -27,8 +27,8 @@ _PICTURES = {b"\xff\xd8\xff": ("JPEG", ".jpg"), b"\x89PNG\r\n\x1a\n": ("PNG", ".
 
 @dataclass(frozen=True)
 class Arrived:
-    """An upload that waits to be started. `file` is the slide's name in `folder`, a name of ours; `mpp` is what the
-    slide itself states, um per px, None where a person must."""
+    """An upload that waits to be started. `owner` is whose it is, `by` the name they had; `file` is the slide's name in
+    its folder, a name of ours; `mpp` is what the slide itself states, um per px, None where a person must."""
 
     upload_id: str
     owner: str
@@ -38,17 +38,18 @@ class Arrived:
     kind: str
     mpp: float | None
     size_px: tuple[int, int]
+    by: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Arrived | None:
         try:
-            told = parse_json(read_regular(folder / _RECORD, 4096))
+            told = parse_json(read_regular(folder / RECORD, 4096))
             return cls(**{**told, "size_px": tuple(told["size_px"]), "upload_id": folder.name})
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
 
-def receive(folder: Path, part: Path, owner: str, max_bytes: int) -> Arrived:
+def receive(folder: Path, part: Path, owner: str, max_bytes: int, by: str = "") -> Arrived:
     """Makes a slide of the file that came; `part` goes. Raises SlideError for what is none."""
     size = part.stat().st_size
     with open_regular(part) as file:
@@ -57,8 +58,8 @@ def receive(folder: Path, part: Path, owner: str, max_bytes: int) -> Arrived:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     kind, slide = _make_ready(folder, part, head, max_bytes)
     mpp, size_px = _tried(slide, kind)
-    found = Arrived(folder.name, owner, sha256, size, slide.name, kind, mpp, size_px)
-    write_file(folder / _RECORD, json.dumps(asdict(found)).encode())
+    found = Arrived(folder.name, owner, sha256, size, slide.name, kind, mpp, size_px, by)
+    write_file(folder / RECORD, json.dumps(asdict(found)).encode())
     return found
 
 

@@ -17,13 +17,15 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import anyio.to_thread
 
+from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.uploads.arrived import Arrived, receive
+from app.viewer.uploads.owners import ownership
 from app.viewer.uploads.stored import MAX_STORED, stored_bytes, upload_folders
 from wsi.errors import OutputUnwritableError, PulmoscopeError, SlideTooLargeError, UsageError
 from wsi.files.reading import is_folder, parse_json, read_regular
@@ -39,6 +41,7 @@ CHUNK_BYTES = 8 << 20
 DEFAULT_MAX_BYTES = 20 << 30
 # Of what comes in at a time, and of all that is stored: so many times the largest upload.
 MAX_COMING, ALL_STORED = 16, 10
+COMING_EACH, STORED_EACH = 4, 50
 # Kept free on the disk: results are written there too.
 SPARE_BYTES = 1 << 30
 _FORGOTTEN_S = 7 * 24 * 3600
@@ -48,16 +51,17 @@ _PART, _STATE = "part", "state.json"
 
 @dataclass(frozen=True)
 class Coming:
-    """One upload: `got` of `size` bytes are on the disk and proved. `owner` is who may go on with it."""
+    """One upload: `got` of `size` bytes are on the disk and proved. `owner` may go on with it, `by` is their name."""
 
     upload_id: str
     size: int
     mark: str
     got: int
     owner: str
+    by: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return {"size": self.size, "mark": self.mark, "got": self.got, "owner": self.owner}
+        return {"size": self.size, "mark": self.mark, "got": self.got, "owner": self.owner, "by": self.by}
 
 
 @dataclass
@@ -72,19 +76,19 @@ class Incoming:
 
     # --- what a page asks
 
-    def arrived(self, owner: str) -> list[Arrived]:
-        """Uploads of an owner that came whole and wait to be started, oldest first."""
-        return [one for one in map(Arrived.read, self._folders()) if one is not None and one.owner == owner]
+    def arrived(self, who: Visitor) -> list[Arrived]:
+        """Uploads that came whole and wait to be started by `who`, oldest first."""
+        return [one for one in map(Arrived.read, self._folders()) if one is not None and who.handles(one.owner)]
 
     def coming(self, owner: str) -> list[Coming]:
         """Uploads of an owner that are not whole yet."""
         return [one for one in map(self._read, self._folders()) if one is not None and one.owner == owner]
 
-    def drop(self, upload_id: str, owner: str) -> bool:
-        """Ends an upload and removes what came of it; False where there is no such upload of this owner."""
+    def drop(self, upload_id: str, who: Visitor) -> bool:
+        """Ends an upload and removes what came of it; False where there is none that is `who`'s to remove."""
         folder = self.uploads / INCOMING / upload_id
         known = self._read(folder) or Arrived.read(folder) if _ID.fullmatch(upload_id) else None
-        if known is None or known.owner != owner:
+        if known is None or not who.handles(known.owner):
             return False
         shutil.rmtree(folder, ignore_errors=True)
         return True
@@ -95,7 +99,7 @@ class Incoming:
 
     # --- coming in
 
-    def begin(self, size: int, mark: str, owner: str) -> Coming:
+    def begin(self, size: int, mark: str, owner: str, by: str = "") -> Coming:
         """A new upload, or the one of this file that was broken off.
 
         Raises UsageError, SlideTooLargeError, OutputUnwritableError.
@@ -109,8 +113,8 @@ class Incoming:
             for one in self.coming(owner):
                 if (one.size, one.mark) == (size, mark):
                     return one
-            self._check_room(size)
-            coming = Coming(secrets.token_hex(8), size, mark, 0, owner)
+            self._check_room(size, owner)
+            coming = Coming(secrets.token_hex(8), size, mark, 0, owner, by)
             self._write(coming, make=True)
             return coming
 
@@ -131,19 +135,19 @@ class Incoming:
             most = min(CHUNK_BYTES, coming.size - coming.got)
             try:
                 length = await _append(folder / _PART, coming.got, most, digest, body)
-                coming = Coming(upload_id, coming.size, coming.mark, coming.got + length, owner)
+                coming = replace(coming, got=coming.got + length)
                 await anyio.to_thread.run_sync(self._write, coming)
             except OSError as error:
                 raise unwritable("the upload", error, hint="free space") from error
             if coming.got < coming.size:
                 return coming
-            return await anyio.to_thread.run_sync(self._finish, folder, owner)
+            return await anyio.to_thread.run_sync(self._finish, folder, coming)
 
-    def _finish(self, folder: Path, owner: str) -> Arrived:
+    def _finish(self, folder: Path, coming: Coming) -> Arrived:
         """What came whole is looked at; what is no slide goes at once."""
         try:
             (folder / _STATE).unlink()
-            return receive(folder, folder / _PART, owner, self.max_bytes)
+            return receive(folder, folder / _PART, coming.owner, self.max_bytes, coming.by)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -172,8 +176,9 @@ class Incoming:
     def _read(self, folder: Path) -> Coming | None:
         try:
             state = parse_json(read_regular(folder / _STATE, 4096))
-            return Coming(folder.name, int(state["size"]), str(state["mark"]), int(state["got"]), str(state["owner"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            told = int(state["size"]), str(state["mark"]), int(state["got"]), str(state["owner"])
+            return Coming(folder.name, *told, str(state.get("by", "")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def _write(self, coming: Coming, *, make: bool = False) -> None:
@@ -191,10 +196,15 @@ class Incoming:
             if folder.name not in self._busy and time.time() - folder.stat().st_mtime > _FORGOTTEN_S:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _check_room(self, size: int) -> None:
+    def _check_room(self, size: int, owner: str) -> None:
         coming = [one for one in map(self._read, self._folders()) if one is not None]
-        if len(coming) >= MAX_COMING or len(upload_folders(self.uploads)) >= MAX_STORED:
+        stored = upload_folders(self.uploads)
+        if len(coming) >= MAX_COMING or len(stored) >= MAX_STORED:
             raise OutputUnwritableError("as many uploads are here as are kept", hint="delete one that is done with")
+        # Where people log in nobody takes all the room that others need, and cannot free.
+        mine = [one for one in stored if owner and ownership(one).owner == owner]
+        if owner and (sum(one.owner == owner for one in coming) >= COMING_EACH or len(mine) >= STORED_EACH):
+            raise OutputUnwritableError("you have as many uploads here as one may", hint="delete one that is done with")
         if stored_bytes(self.uploads) + size > ALL_STORED * self.max_bytes:
             raise OutputUnwritableError("the uploads fill the room they have", hint="delete one that is done with")
         self.uploads.mkdir(parents=True, exist_ok=True)
@@ -212,15 +222,23 @@ class Incoming:
             Route(INCOMING_ROUTE + "/{token}/{upload_id}", self._go_on, methods=["PUT", "DELETE"]),
         ]
 
+    def _who(self, request: Request) -> Visitor | str:
+        """Who asks, where the address's token was made for them; else why they are refused."""
+        visitor, owner = visitor_of(request.scope), self.owner_of(request.path_params["token"])
+        if visitor is None or owner is None or owner != visitor.owner:
+            return "Reload the page: its leave to upload has run out."
+        return visitor if visitor.may_work else "Who has the role reader looks, and uploads nothing."
+
     async def _begin(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
-        owner = self.owner_of(request.path_params["token"])
-        if owner is None:
-            return _refused("Reload the page: its leave to upload has run out.", 403)
+        who = self._who(request)
+        if isinstance(who, str):
+            return _refused(who, 403)
         try:
             told = parse_json(await _whole(request, 1024))
-            coming = await anyio.to_thread.run_sync(self.begin, int(told["bytes"]), str(told["mark"]), owner)
+            size, mark = int(told["bytes"]), str(told["mark"])
+            coming = await anyio.to_thread.run_sync(self.begin, size, mark, who.owner, who.name)
         except (ValueError, KeyError, TypeError, OverflowError):
             return _refused("The upload does not say what it is.", 400)
         except (PulmoscopeError, OSError) as error:
@@ -231,17 +249,17 @@ class Incoming:
         from starlette.responses import JSONResponse
         from starlette.responses import Response as Plain
 
-        owner, upload_id = self.owner_of(request.path_params["token"]), request.path_params["upload_id"]
-        if owner is None:
-            return _refused("Reload the page: its leave to upload has run out.", 403)
+        who, upload_id = self._who(request), request.path_params["upload_id"]
+        if isinstance(who, str):
+            return _refused(who, 403)
         if request.method == "DELETE":
-            gone = upload_id not in self._busy and self.drop(upload_id, owner)
+            gone = upload_id not in self._busy and self.drop(upload_id, who)
             return Plain(status_code=204) if gone else _refused("There is no such upload.", 404)
         at, digest = request.query_params.get("at", ""), request.headers.get("x-sha256", "")
         if not re.fullmatch(r"[0-9]{1,15}", at) or not _MARK.fullmatch(digest):
             return _refused("The chunk does not say what it is.", 400)
         try:
-            state = await self.add(upload_id, owner, int(at), digest, request.stream())
+            state = await self.add(upload_id, who.owner, int(at), digest, request.stream())
         except UsageError as error:
             return _refused(_words(error), 409)
         except OutputUnwritableError as error:

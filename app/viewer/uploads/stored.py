@@ -44,13 +44,19 @@ def check_mpp(mpp: float | None) -> float:
     return float(mpp)
 
 
-def store_upload(folder: Path, file: str, sha256: str, mpp: float | None, uploads: Path) -> Upload:
+def is_upload_id(slide_id: str) -> bool:
+    """Whether a stored upload could have this id."""
+    return _ID.fullmatch(slide_id) is not None
+
+
+def store_upload(folder: Path, file: str, sha256: str, mpp: float | None, uploads: Path, *, owner: str = "") -> Upload:
     """Moves an upload that came whole (`folder`, its slide `file`, its digest) to `uploads` as ``<id>/<id>.<suffix>``.
 
-    The same upload at the same mpp is stored once. Raises MppImplausibleError, OutputUnwritableError.
+    The same upload of the same owner at the same mpp is stored once; nobody learns whether another has it too. Raises
+    MppImplausibleError, OutputUnwritableError.
     """
     stated = None if mpp is None else check_mpp(mpp)
-    name = f"{'own' if stated is None else f'{stated:.6g}'} {sha256}"
+    name = f"{'own' if stated is None else f'{stated:.6g}'} {sha256}{f' {owner}' if owner else ''}"
     slide_id = f"upload-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     target = uploads / slide_id
     path = target / f"{slide_id}{Path(file).suffix}"

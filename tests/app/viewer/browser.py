@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.viewer.gate.access import LaunchKey
+from app.viewer.gate.launch import LaunchKey
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIZE_PX, MARK_PX = (1607, 1203), (700, 500, 131, 130)  # (x, y, width, height) of the painted mark

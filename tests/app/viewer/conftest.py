@@ -29,7 +29,7 @@ def watch(event, words):
         print("outside:", event, told, flush=True)
 sys.addaudithook(watch)
 from pathlib import Path
-from app.viewer.gate.access import LaunchKey
+from app.viewer.gate.launch import LaunchKey
 from app.viewer.server import make_server
 from app.viewer.site import Site
 results, port, program, key = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), LaunchKey(sys.argv[4])

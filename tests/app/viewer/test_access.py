@@ -12,7 +12,9 @@ import urllib.request
 import pytest
 from starlette.responses import PlainTextResponse
 
-from app.viewer.gate.access import Door, LaunchKey
+from app.review.people import Person
+from app.viewer.gate.access import Door
+from app.viewer.gate.launch import LaunchGate, LaunchKey
 from app.viewer.server import listen
 from tests.app.viewer.apart import run_apart
 from tests.conftest import REPOSITORY
@@ -24,7 +26,7 @@ COOKIE = {"cookie": f"other=1; {KEY.cookie}={KEY.secret}"}
 OWN = {"origin": f"http://{HOST}"}
 
 
-def ask(path="/", *, method="GET", kind="http", **headers):
+def ask(path="/", *, method="GET", kind="http", gate=None, **headers):
     """(status, headers, body) of a request through the door; (101, {}, b"") for a WebSocket that is let in."""
     sent, words = [], {"host": HOST, **{name.replace("_", "-"): value for name, value in headers.items()}}
     place, _, query = path.partition("?")
@@ -47,7 +49,7 @@ def ask(path="/", *, method="GET", kind="http", **headers):
         async def send(message):
             sent.append(message)
 
-        await Door(inside, KEY)(scope, receive, send)
+        await Door(inside, gate or LaunchGate(KEY))(scope, receive, send)
 
     run_apart(run)
     if kind == "websocket":
@@ -171,3 +173,26 @@ def test_the_command_prints_one_address_that_lets_in(tmp_path):
         running.send_signal(signal.SIGINT)
         rest = running.communicate(timeout=60)[0]
     assert address not in rest and "Traceback" not in rest
+
+
+def test_a_browser_is_told_from_others_by_a_cookie_that_lets_nobody_in():
+    gate = LaunchGate(KEY)
+    line = ask(gate=gate, **COOKIE)[1]["set-cookie"]
+    name, _, rest = line.partition("=")
+    value, *flags = rest.split("; ")
+    assert name == f"{KEY.cookie}-browser" and set(flags) == {"HttpOnly", "Path=/", "SameSite=strict"}
+    assert ask(gate=gate, cookie=f"{name}={value}")[0] == 403
+    known = {"cookie": f"{COOKIE['cookie']}; {name}={value}"}
+    assert "set-cookie" not in ask(gate=gate, **known)[1]
+    assert "set-cookie" not in ask("/static/x.js", gate=gate, **COOKIE)[1]
+    gate.remember(value, Person("Anna"))
+    assert gate.visitor(value).person == Person("Anna") and gate.visitor("x" * 22).person is None
+    gate.remember(value, None)
+    assert gate.visitor(value).person is None
+
+
+def test_names_are_kept_for_so_many_browsers():
+    gate = LaunchGate(KEY)
+    for number in range(300):
+        gate.remember(str(number), Person("Anna"))
+    assert [number for number in range(300) if gate.visitor(str(number)).person] == list(range(44, 300))

@@ -4,6 +4,7 @@ import pytest
 
 from app.ledger.records import SlideRow, write_rows
 from app.review.records import ReviewState, ReviewStatus
+from app.viewer.gate.visitors import THE_ONE
 from app.viewer.pages.slide import around
 from app.viewer.pages.slide.around import Around, neighbours
 from app.viewer.site import default_site
@@ -30,16 +31,20 @@ def test_the_order_is_that_of_the_worklist(site):
     found, here = [], "unsure"
     while here:
         found.append(here)
-        here = neighbours(site, here).next
+        here = neighbours(site, here, THE_ONE).next
     assert found == ORDER
-    assert neighbours(site, "unsure").previous is None and neighbours(site, "calm") == Around("tumour", None)
-    assert neighbours(site, "nobody") == Around()
-    assert neighbours(site, "broken") == Around("slide-10", "tumour")
+    assert neighbours(site, "unsure", THE_ONE).previous is None and neighbours(site, "calm", THE_ONE) == Around(
+        "tumour", None
+    )
+    assert neighbours(site, "nobody", THE_ONE) == Around()
+    assert neighbours(site, "broken", THE_ONE) == Around("slide-10", "tumour")
 
 
 def test_what_is_signed_is_passed_over_save_the_slide_itself(site, monkeypatch):
     monkeypatch.setattr(around, "is_signed", lambda entry, review: True)
     signed = {name: ReviewState(name, ReviewStatus.SIGNED) for name in ("slide-9", "tumour")}
-    monkeypatch.setattr(type(site.reviews), "states", lambda self: signed)
-    assert neighbours(site, "unsure").next == "slide-10" and neighbours(site, "slide-10").next == "calm"
-    assert neighbours(site, "tumour") == Around("calm", None)
+    monkeypatch.setattr(type(site.reviews), "states", lambda self, **asked: signed)
+    assert (
+        neighbours(site, "unsure", THE_ONE).next == "slide-10" and neighbours(site, "slide-10", THE_ONE).next == "calm"
+    )
+    assert neighbours(site, "tumour", THE_ONE) == Around("calm", None)

@@ -8,7 +8,7 @@ import pytest
 
 from app.review.records import Shape, Verdict
 from app.review.reviews import open_reviews
-from tests.app.viewer.browser import CHROMIUM
+from tests.app.viewer.browser import CHROMIUM, let_in
 
 pytestmark = [
     pytest.mark.browser,
@@ -87,3 +87,23 @@ def test_a_region_is_in_the_next_geojson(page, results):
     features = json.loads(downloaded(page, "geojson").read_text())["features"]
     [feature] = [one for one in features if one["id"] == drawn.region_id]
     assert feature["properties"]["metadata"]["comment"] == "acinar"
+
+
+def test_a_name_is_typed_once_for_all_tabs_and_taken_back_in_all(chromium, server, results):
+    context = chromium.new_context(base_url=server)
+    context.set_default_timeout(60_000)
+    let_in(context, server)
+    page, other = context.new_page(), context.new_page()
+    page.goto("/?slide=hatched")
+    page.get_by_label("Your name").fill("Carla Once")
+    press(page, "name-said")
+    page.locator(".st-key-person").get_by_text("Carla Once").wait_for()
+    other.goto("/?slide=hatched")
+    other.locator(".st-key-person").get_by_text("Carla Once").wait_for()
+    assert other.get_by_label("Your name").count() == 0
+    press(page, "not-you")
+    page.get_by_label("Your name").wait_for()
+    press(other, "decide-agree")
+    other.get_by_text("this browser is not Carla Once's any more").wait_for()
+    assert open_reviews(results).record("hatched").readings == ()
+    context.close()

@@ -8,6 +8,7 @@ from app.ledger.records import SlideRow, write_rows
 from app.review.people import Person, Role
 from app.review.records import Case, ReadingName, Verdict
 from app.viewer import site as viewer_site
+from app.viewer.gate.visitors import Visitor
 from app.viewer.server import SCRIPT
 from app.viewer.site import Site
 from tests.results import CLASSES, make_result
@@ -189,3 +190,22 @@ def test_a_database_that_cannot_be_read_is_one_line(site, results):
     test = page()
     assert not test.exception and "reviews.sqlite cannot be used: file is not a database" in said(test)
     assert "Adenocarcinoma" in said(test)
+
+
+def test_what_a_page_named_another_for_is_not_kept(site):
+    test = page()
+    test.session_state["person"] = Person("Bert")  # as if somebody else had sat down meanwhile
+    press(test, "decide-agree")
+    assert "this browser is not Anna Reader's any more, so nothing was kept" in said(test)
+    assert site.reviews.states() == {}
+
+
+def test_what_another_person_left_in_a_session_goes(site, monkeypatch):
+    test = page()
+    test.session_state["comment-one"] = "of the one before"
+    monkeypatch.setattr(type(site.gate), "visitor", lambda self, visit: Visitor(Role.REVIEWER, "another"))
+    test.run()
+    assert "comment-one" not in test.session_state or test.session_state["comment-one"] == ""
+    monkeypatch.setattr(type(site.gate), "visitor", lambda self, visit: None)
+    test.run()
+    assert "your login has ended" in said(test) and not test.button(key="go-list").disabled

@@ -4,6 +4,7 @@ person."""
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from app.ledger.records import SlideRow, write_rows
 from app.review.people import Person, Role
 from app.review.records import Case, Verdict
 from app.viewer.exports.route import MAX_RUNNING, BrokenOffError
+from app.viewer.gate.visitors import THE_ONE, Visitor, note_visitor
 from app.viewer.pages.slide.findings import for_other_programs
 from app.viewer.site import Site
 from tests.app.viewer.apart import run_apart
@@ -22,6 +24,11 @@ from tests.results import CLASSES, make_result
 from wsi.errors import ReviewError, UsageError
 
 ANNA, BERT = Person("Anna"), Person("Bert")
+
+
+def visitor(who):
+    """Of a viewer without login, under the name that was typed."""
+    return replace(THE_ONE, person=who)
 
 
 class Desk:
@@ -37,9 +44,9 @@ class Desk:
         self.site = Site(folder, **more)
         self.exports = self.site.exports
         self.app = Starlette(routes=self.exports.routes())
-        self.leave = self.exports.leave(who)
+        self.leave = self.exports.leave(visitor(who))
 
-    def ask(self, method, path="", body=b"", leave=None, gone_after=None):
+    def ask(self, method, path="", body=b"", leave=None, gone_after=None, who=THE_ONE):
         """(status, body) of an answer; with `gone_after` the browser goes away after so many pieces of it."""
         sent = []
 
@@ -48,6 +55,7 @@ class Desk:
             address = f"/export/{leave or self.leave}{path}"
             scope = {"type": "http", "method": method, "path": address, "root_path": "", "query_string": b"",
                      "headers": []}  # fmt: skip
+            note_visitor(scope, who)
             told = [{"type": "http.request", "body": body, "more_body": False}]
 
             async def receive():
@@ -114,8 +122,8 @@ def test_a_result_that_cannot_be_read_is_named_inside(desk):
 
 
 def test_it_is_fetched_once_and_by_its_owner_alone(desk):
-    export, other = desk.plan()["export"], desk.exports.leave(BERT)
-    assert other != desk.leave == desk.exports.leave(ANNA)
+    export, other = desk.plan()["export"], desk.exports.leave(visitor(BERT))
+    assert other != desk.leave == desk.exports.leave(visitor(ANNA))
     for method, path in (("GET", ""), ("GET", ".zip"), ("DELETE", "")):
         assert desk.ask(method, f"/{export}{path}", leave=other)[0] == 404
     assert desk.ask("GET", f"/{export}.zip")[0] == 200
@@ -172,6 +180,20 @@ def test_so_many_at_a_time_and_no_more(desk):
     assert desk.ask("GET", f"/{export}.zip")[0] == 200
 
 
+def test_an_archive_holds_what_its_person_may_see_and_another_gets_nothing_by_its_address(tmp_path):
+    desk = Desk(tmp_path)
+    anna, ben = (Visitor(Role.REVIEWER, name, Person(name)) for name in ("anna", "ben"))
+    slides = ["a", "up"]  # "up" was uploaded before logins were asked for: an admin's
+    assert desk.exports.plan(desk.exports.leave(anna), slides, ["csv"])[1] == 1
+    assert desk.exports.plan(desk.exports.leave(Visitor(Role.ADMIN, "adam")), slides, ["csv"])[1] == 2
+    leave = desk.exports.leave(anna)
+    export = desk.plan(slides, ["csv"], leave=leave, who=anna)["export"]
+    assert desk.plan(slides, ["csv"], leave=leave, who=ben)[0] == 403
+    for method, path in (("GET", ""), ("GET", ".zip"), ("DELETE", "")):
+        assert desk.ask(method, f"/{export}{path}", leave=leave, who=ben)[0] == 404
+    assert desk.ask("GET", f"/{export}.zip", leave=leave, who=anna)[0] == 200
+
+
 def test_a_second_reader_does_not_find_the_first_reading_in_it(tmp_path):
     desk = Desk(tmp_path, second_reading=True, who=BERT)
     reviews, path = desk.site.reviews, store.result_path(tmp_path, "a")
@@ -179,7 +201,7 @@ def test_a_second_reader_does_not_find_the_first_reading_in_it(tmp_path):
     reviews.decide(case, Verdict.CHANGED, ANNA, call="normal", comment_text="a secret for now")
     reviews.sign(case, ANNA, content_sha256=reviews.record("a").final.content_sha256, screen={})
     for who, sees in ((BERT, False), (None, False), (ANNA, True), (Person("Eve", Role.READER), True)):
-        export = desk.exports.plan(leave := desk.exports.leave(who), ["a"], ["json", "html", "fhir"])[0]
+        export = desk.exports.plan(leave := desk.exports.leave(visitor(who)), ["a"], ["json", "html", "fhir"])[0]
         with opened(desk.ask("GET", f"/{export}.zip", leave=leave)[1]) as archive:
             text = b"".join(archive.read(name) for name in archive.namelist())
         assert (b"a secret for now" in text) is sees and (b"Anna" in text) is sees

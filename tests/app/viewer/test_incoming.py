@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from starlette.applications import Starlette
 
+from app.review.people import Role, person
 from app.viewer.gate.bounds import Bounds
+from app.viewer.gate.visitors import THE_ONE, Visitor, note_visitor
 from app.viewer.site import Site, upload_grant
 from app.viewer.tiles.tokens import Grant
 from app.viewer.uploads import incoming
@@ -33,7 +35,8 @@ def digest(content):
 class Browser:
     """What a browser does with the route, as one owner."""
 
-    def __init__(self, folder, owner="", **more):
+    def __init__(self, folder, owner="", role=Role.REVIEWER, **more):
+        self.who = Visitor(role, owner, person(owner, role)) if owner else THE_ONE
         self.site = Site(folder, **more)
         self.app = Starlette(routes=self.site.incoming.routes())
         self.token = self.site.signer.sign(upload_grant(owner), time.time())
@@ -45,6 +48,7 @@ class Browser:
             told = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
             scope = {"type": "http", "method": method, "path": f"/incoming/{self.token}{path}", "root_path": "",
                      "query_string": query.encode(), "headers": told}  # fmt: skip
+            note_visitor(scope, self.who)
 
             async def receive():
                 return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
@@ -88,7 +92,7 @@ def test_a_picture_comes_in_chunks_and_waits_to_be_started(tmp_path, small_chunk
         status, body = browser.put(begun["upload"], at, content[at : at + 100_000])
         assert status == 200
     assert json.loads(body)["whole"]
-    [arrived] = browser.site.incoming.arrived("")
+    [arrived] = browser.site.incoming.arrived(THE_ONE)
     assert (arrived.kind, arrived.mpp, arrived.size_px, arrived.sha256) == ("image", None, (300, 300), digest(content))
     assert (browser.site.incoming.folder(arrived.upload_id) / arrived.file).read_bytes() == content
 
@@ -105,7 +109,7 @@ def test_what_was_broken_off_goes_on_also_after_a_restart(tmp_path, small_chunks
     assert restarted.begin(content) == {"upload": begun["upload"], "got": 100_000, "chunk": 100_000}
     for at in range(100_000, len(content), 100_000):
         restarted.put(begun["upload"], at, content[at : at + 100_000])
-    assert restarted.site.incoming.arrived("")[0].sha256 == digest(content)
+    assert restarted.site.incoming.arrived(THE_ONE)[0].sha256 == digest(content)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_nobody_goes_on_with_anothers_upload(tmp_path):
     assert other.put(upload_id, 0, content)[0] == 409 and other.ask("DELETE", f"/{upload_id}")[0] == 404
     assert other.begin(content)["upload"] != upload_id
     assert mine.put(upload_id, 0, content)[0] == 200
-    assert other.site.incoming.arrived("ben") == [] and not other.site.incoming.drop(upload_id, "ben")
+    assert other.site.incoming.arrived(other.who) == [] and not other.site.incoming.drop(upload_id, other.who)
 
 
 @pytest.mark.parametrize("upload_id", ["..", "../..", "%2e%2e", "x" * 16, "0" * 16, "0" * 17])
@@ -218,7 +222,7 @@ def test_a_slide_tells_its_own_pixel_size(tmp_path, ready_slide):
     upload_id = browser.begin(content)["upload"]
     for at in range(0, len(content), 8 << 20):
         assert browser.put(upload_id, at, content[at : at + (8 << 20)])[0] == 200
-    [arrived] = browser.site.incoming.arrived("")
+    [arrived] = browser.site.incoming.arrived(THE_ONE)
     assert arrived.kind == "slide" and arrived.mpp == pytest.approx(0.5, rel=0.1)
 
 

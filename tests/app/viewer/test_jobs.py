@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.ledger.locks import prepare_locks, try_lock
+from app.review.people import Role
+from app.viewer.gate.visitors import THE_ONE, Visitor
 from app.viewer.jobs.job import JOBS, Chosen, JobState, new_job, read_jobs
 from app.viewer.jobs.queue import Queue
 from app.viewer.pages.analyse.choose import found_slides, jobs_of, offered
@@ -80,14 +82,19 @@ def ran(folder):
 
 def test_jobs_run_one_after_another_and_tell_how_it_went(tmp_path, queue):
     made = [queue.add(job("a", "b")), queue.add(job("bad")), queue.add(job("usage"))]
-    assert [one.state for one in queue.jobs()] == ["queued"] * 3 and queue.waiting() == ("a", "b", "bad", "usage")
+    assert [one.state for one in queue.jobs()] == ["queued"] * 3 and queue.waiting(THE_ONE) == (
+        "a",
+        "b",
+        "bad",
+        "usage",
+    )
     queue.start()
     ended = {one.job_id: one for one in wait(queue, over)}
     good, bad, usage = (ended[one.job_id] for one in made)
     assert (good.state, good.done, good.failed, good.message) == ("done", 2, 0, "")
     assert (bad.state, bad.failed, bad.message) == ("failed", 1, "no-tissue: bad is glass")
     assert usage.state == "failed" and "wrong-usage: this output is by another model" in usage.message
-    assert ran(tmp_path)[:2] == ["a", "b"] and queue.waiting() == ()
+    assert ran(tmp_path)[:2] == ["a", "b"] and queue.waiting(THE_ONE) == ()
 
 
 def test_what_was_stated_is_told_to_the_run(tmp_path, program):
@@ -104,14 +111,14 @@ def test_a_job_is_cancelled_before_and_while_it_runs(tmp_path, queue):
     queue.start()
     wait(queue, lambda jobs: (tmp_path / "sleep-60.began").exists())
     assert {one.job_id: one.current for one in queue.jobs()}[running.job_id] == "sleep-60"
-    queue.cancel(waiting.job_id)
-    queue.cancel(running.job_id)
+    queue.cancel(waiting.job_id, THE_ONE)
+    queue.cancel(running.job_id, THE_ONE)
     jobs = {one.job_id: one for one in wait(queue, over)}
     assert {one.state for one in jobs.values()} == {"cancelled"}
-    queue.run_again(running.job_id)
+    queue.run_again(running.job_id, THE_ONE)
     wait(queue, lambda jobs: over(jobs) and len(jobs) == 3)
     assert ran(tmp_path) == ["sleep-60", "after"]
-    queue.forget(waiting.job_id)
+    queue.forget(waiting.job_id, THE_ONE)
     assert len(queue.jobs()) == 2
 
 
@@ -223,43 +230,43 @@ class TestChoice:
         return Site(tmp_path / "out", (slides,))
 
     def test_slides_are_chosen_by_keys_that_tell_no_path(self, site):
-        lines = offered(site, "")
+        lines = offered(site, THE_ONE)
         assert sorted(one["name"] for one in lines) == ["deep/two.png", "one.png"]
         assert str(site.slides[0]) not in json.dumps(lines)
         [two] = [one["key"] for one in lines if "two" in one["name"]]
-        [made] = jobs_of(site, "", [{"key": two, "mpp": 0.5}], "m", "")
+        [made] = jobs_of(site, THE_ONE, [{"key": two, "mpp": 0.5}], "m", "")
         assert made.slides == (Chosen(str(site.slides[0] / "deep" / "two.png"), 0.5),)
 
     @pytest.mark.parametrize("told", [None, [], {}, "x", [1], [{"key": "x"}], [{"key": "../one.png", "mpp": None}],
                                       [{"key": 5, "mpp": None}], [{"key": "a", "mpp": "1"}], [{"mpp": 1}]])  # fmt: skip
     def test_a_forged_choice_is_refused(self, site, told):
         with pytest.raises(UsageError):
-            jobs_of(site, "", told, "m", "")
+            jobs_of(site, THE_ONE, told, "m", "")
 
     @pytest.mark.parametrize("mpp", [0, -1, 1e9, float("nan")])
     def test_a_pixel_size_must_be_plausible(self, site, mpp):
         with pytest.raises(MppImplausibleError):
-            jobs_of(site, "", [{"key": offered(site, "")[0]["key"], "mpp": mpp}], "m", "")
+            jobs_of(site, THE_ONE, [{"key": offered(site, THE_ONE)[0]["key"], "mpp": mpp}], "m", "")
 
     def test_an_upload_becomes_a_job_once_its_pixel_size_is_stated(self, tmp_path):
         browser = Browser(tmp_path)
         upload_id, _ = browser.whole(picture(64))
         site = browser.site
-        [line] = offered(site, "", upload_id)
+        [line] = offered(site, THE_ONE, upload_id)
         assert line["needs"] and line["choose"] and line["removable"]
         with pytest.raises(MppMissingError):
-            jobs_of(site, "", [{"key": line["key"], "mpp": None}], "m", "")
+            jobs_of(site, THE_ONE, [{"key": line["key"], "mpp": None}], "m", "")
         with pytest.raises(UsageError, match="not there any more"):
-            jobs_of(site, "somebody else", [{"key": line["key"], "mpp": 0.5}], "m", "")
-        [made] = jobs_of(site, "", [{"key": line["key"], "mpp": 0.5}], "m", "")
+            jobs_of(site, Visitor(Role.REVIEWER, "somebody else"), [{"key": line["key"], "mpp": 0.5}], "m", "")
+        [made] = jobs_of(site, THE_ONE, [{"key": line["key"], "mpp": 0.5}], "m", "")
         assert made.upload.startswith("upload-") and made.slides[0].path.endswith(f"{made.upload}.png")
-        assert offered(site, "") == []
+        assert offered(site, THE_ONE) == []
 
     def test_an_upload_that_failed_is_removed(self, tmp_path, program):
         browser = Browser(tmp_path)
         browser.whole(picture(64))
-        [line] = offered(browser.site, "")
-        [made] = jobs_of(browser.site, "", [{"key": line["key"], "mpp": 0.5}], "m", "")
+        [line] = offered(browser.site, THE_ONE)
+        [made] = jobs_of(browser.site, THE_ONE, [{"key": line["key"], "mpp": 0.5}], "m", "")
         queue = Queue(tmp_path, (sys.executable, "-c", "import sys; sys.exit(2)"))
         queue.add(made)
         queue.start()

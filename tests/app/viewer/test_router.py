@@ -17,6 +17,7 @@ from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow, write_rows
 from app.presentation import words
 from app.viewer import site as viewer_site
+from app.viewer.gate.visitors import THE_ONE
 from app.viewer.pages.slide.findings import key_figures
 from app.viewer.pages.theme import streamlit_options
 from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
@@ -88,7 +89,7 @@ def test_the_list_holds_every_row(results):
     told = json.loads(element.proto.json)
     site = viewer_site.current()
     assert site.signer.verify(told["feed"].rpartition("/")[2], time.time()) == LIST_GRANT
-    rows = json.loads(gzip.decompress(Feed(site, site.batches).answer("")))["rows"]
+    rows = json.loads(gzip.decompress(Feed(site, site.batches).answer("", THE_ONE)))["rows"]
     assert {row["id"] for row in rows} == {"called", "unknown", "broken"}
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from app.slides.files import SlideFile
+from app.viewer.gate.visitors import THE_ONE, note_visitor
 from app.viewer.tiles.encoded import encode_jpeg
 from app.viewer.tiles.route import TileCache, TileServer
 from app.viewer.tiles.tokens import Grant, Signer
@@ -33,7 +34,7 @@ def slide_path(tmp_path):
 @pytest.fixture
 def server(slide_path):
     file = SlideFile(slide_path, 0.5, "v1", (Level((500, 400), 1.0),))
-    return TileServer(SIGNER, lambda grant: file if grant == GRANT else None)
+    return TileServer(SIGNER, lambda grant: file if grant == GRANT else None, lambda slide_id, who: True)
 
 
 def get(server, path):
@@ -42,6 +43,7 @@ def get(server, path):
 
     async def ask():
         scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+        note_visitor(scope, THE_ONE)
 
         async def receive():
             return {"type": "http.request", "body": b"", "more_body": False}

@@ -182,5 +182,5 @@ def test_too_many_entries_are_refused(tmp_path, monkeypatch):
 def test_the_same_picture_is_one_upload_however_it_is_called(tmp_path):
     browser = Browser(tmp_path)
     assert browser.whole(picture(64))[1][0] == 200
-    [arrived] = browser.site.incoming.arrived("")
+    [arrived] = browser.site.incoming.arrived(browser.who)
     assert arrived.file == "slide.png" and arrived.upload_id in str(browser.site.incoming.folder(arrived.upload_id))

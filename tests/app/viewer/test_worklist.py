@@ -20,6 +20,7 @@ from app.presentation import colours
 from app.review.records import ReviewState, ReviewStatus
 from app.review.reviews import Reviews
 from app.viewer import catalog
+from app.viewer.gate.visitors import THE_ONE, note_visitor
 from app.viewer.jobs.batches import Batches
 from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
 from app.viewer.site import Site
@@ -38,7 +39,7 @@ def row(slide_id, status="done", call="normal", confidence=0.9, **more):
 
 
 def told(feed, have=""):
-    content = feed.answer(have)
+    content = feed.answer(have, THE_ONE)
     return None if content is None else json.loads(gzip.decompress(content))
 
 
@@ -61,14 +62,14 @@ def test_who_needs_a_person_first_comes_first(tmp_path, monkeypatch):
     ]
     digest = store.committed_digest(store.save(make_result("signed"), tmp_path))
     signed = ReviewState("signed", ReviewStatus.SIGNED, "change", TUMOUR, "Dr A", result_sha256=digest)
-    monkeypatch.setattr(Reviews, "states", lambda self: {"signed": signed, "failed": ReviewState("failed")})
-    listed = told(feed_of(tmp_path, rows, queued=lambda: ("waits",)))["rows"]
+    monkeypatch.setattr(Reviews, "states", lambda self, **asked: {"signed": signed, "failed": ReviewState("failed")})
+    listed = told(feed_of(tmp_path, rows, queued=lambda who: ("waits",)))["rows"]
     assert [one["id"] for one in sorted(listed, key=lambda one: (one["rank"], one["id"]))] == [
         "cannot-tell", "normal-review", "tumour-review", "failed", "tumour", "normal", "normal-sure", "waits", "signed",
     ]  # fmt: skip
     assert {one["id"]: one["review"] for one in listed}["signed"] == "Signed by Dr A: Adenocarcinoma"
     older = ReviewState("signed", ReviewStatus.SIGNED, "agree", "undetermined", "Dr A", result_sha256="0" * 64)
-    monkeypatch.setattr(Reviews, "states", lambda self: {"signed": older})
+    monkeypatch.setattr(Reviews, "states", lambda self, **asked: {"signed": older})
     [again] = [one for one in told(feed_of(tmp_path, rows))["rows"] if one["id"] == "signed"]
     assert again["rank"] < 1 and not again["signed"]
 
@@ -145,6 +146,7 @@ def ask(route, path):
 
     async def run():
         scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "root_path": "", "headers": []}
+        note_visitor(scope, THE_ONE)
 
         async def receive():
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -161,7 +163,7 @@ def ask(route, path):
 def test_rows_and_pictures_need_leave(tmp_path):
     feed = feed_of(tmp_path, [row("a")])
     signer = feed.site.signer
-    pictures = Pictures(signer, LIST_GRANT, tmp_path)
+    pictures = Pictures(signer, LIST_GRANT, tmp_path, (), lambda slide_id, who: True)
     of_tiles = signer.sign(Grant("a", ""), time.time())
     expired = signer.sign(LIST_GRANT, time.time() - 48 * 3600)
     for token in ("guessed", of_tiles, expired):
@@ -199,7 +201,7 @@ class TestSmallPictures:
         Image.fromarray(slide).save(tmp_path / "s.png")
         store.save(make_result("s", size_px=(300, 200), file="s.png", mpp=0.5), tmp_path)
         write_rows(tmp_path / "slides.csv", [SlideRow("s", str(tmp_path / "s.png"), "done", "normal")], CLASSES)
-        pictures = Pictures(Site(tmp_path).signer, LIST_GRANT, tmp_path)
+        pictures = Pictures(Site(tmp_path).signer, LIST_GRANT, tmp_path, (), lambda slide_id, who: True)
         seen = Image.open(io.BytesIO(pictures.picture("s", "slide")))
         assert seen.size == (96, 64) and abs(int(np.asarray(seen).mean()) - 90) < 3
         assert pictures.picture("s", "map")
@@ -212,5 +214,5 @@ class TestSmallPictures:
 
     def test_without_its_slide_a_row_has_no_picture_of_it(self, tmp_path):
         store.save(make_result("s"), tmp_path)
-        pictures = Pictures(Site(tmp_path).signer, LIST_GRANT, tmp_path)
+        pictures = Pictures(Site(tmp_path).signer, LIST_GRANT, tmp_path, (), lambda slide_id, who: True)
         assert pictures.picture("s", "slide") == b"" and pictures.picture("nothing", "map") is None

@@ -10,6 +10,7 @@ const LONGEST_WHY = 200;
 const TOLD = {
   renewing: "The picture is being asked for again ...",
   restarted: "pulmoscope was started again: what is shown here is no longer complete. Open the address that it printed.",
+  out: "Your login has ended: what is shown here is no longer complete. Reload the page.",
   lost: "pulmoscope does not answer: what is shown here is not complete. Asking again ...",
   unreadable: "Part of this slide cannot be shown: its file is gone, was changed, or is damaged there.",
   why: "Part of this slide cannot be shown: ",
@@ -17,6 +18,14 @@ const TOLD = {
 
 function ask(address) {
   return fetch(new URL(address, document.baseURI), { cache: "no-store" }).catch(() => ({ status: 0 }));
+}
+
+// Why the server lets nobody in: "" where it does.
+async function closed() {
+  const answer = await ask(HEALTH);
+  if (answer.status === 200) return "";
+  if (answer.status !== 403) return "lost";
+  return (await answer.text()).startsWith("Your login") ? "out" : "restarted";
 }
 
 export class Mender {
@@ -35,14 +44,14 @@ export class Mender {
   async look() {
     if (!this.view.stage.isConnected) return clearInterval(this.watching);
     if (this.mending || document.hidden) return;
-    const { status } = await ask(HEALTH);
-    this.missed = status === 200 ? 0 : (this.missed ?? 0) + 1;
+    const why = await closed();
+    this.missed = why ? (this.missed ?? 0) + 1 : 0;
     // What is told already tells more.
     const free = this.notice.hidden || this.away;
     if (this.missed > 1 && free) {
       this.away = true;
-      this.tell(status === 403 ? "restarted" : "lost");
-    } else if (this.away && status === 200) {
+      this.tell(why);
+    } else if (this.away && !why) {
       this.away = false;
       this.tell(null);
       this.view.item()?.reset();
@@ -59,7 +68,7 @@ export class Mender {
       if (trouble === "renewing") this.view.onRenew();
       if (trouble !== "renewing" || pause > FIRST_PAUSE_MS) this.tell(trouble);
       if (!trouble) this.view.item()?.reset();
-      if (!["renewing", "restarted", "lost"].includes(trouble)) break;
+      if (!["renewing", "restarted", "out", "lost"].includes(trouble)) break;
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
     this.mending = false;
@@ -72,6 +81,6 @@ export class Mender {
     if (answer.status === 0) return "lost";
     if (answer.status === UNREADABLE) return TOLD.why + (await answer.text()).slice(0, LONGEST_WHY);
     if (answer.status !== 403) return "unreadable";
-    return (await ask(HEALTH)).status === 200 ? "renewing" : "restarted";
+    return (await closed()) || "renewing";
   }
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.batch.search import PassedOver, slides_of_input
 from app.viewer.catalog import Entry, look
+from app.viewer.gate.visitors import Visitor
 from app.viewer.jobs.job import Chosen, Job, new_job
 from app.viewer.pages.worklist.rows import STATUS_WORDS
 from app.viewer.site import Site
@@ -36,13 +37,13 @@ class Found:
     path: Path
 
 
-def offered(site: Site, owner: str, fresh: str = "") -> list[dict[str, Any]]:
+def offered(site: Site, who: Visitor, fresh: str = "") -> list[dict[str, Any]]:
     """What the element shows, uploads first. `fresh` is an upload that came just now: it is chosen already."""
     states = {entry.row.file: _state(entry) for entry in look(site.results).entries.values()}
     uploads = [
         {
             "key": f"{_UPLOAD}{one.upload_id}",
-            "name": f"Uploaded {one.kind}, {_size(one.got)} ({one.upload_id[:6]})",
+            "name": f"Uploaded {one.kind}, {_size(one.got)} ({one.upload_id[:6]}){_whose(one.owner, one.by, who)}",
             "state": f"{one.size_px[0]:,} by {one.size_px[1]:,} px",
             "mpp": _told(one.mpp),
             "needs": one.mpp is None,
@@ -50,7 +51,7 @@ def offered(site: Site, owner: str, fresh: str = "") -> list[dict[str, Any]]:
             "removable": True,
             "choose": one.upload_id == fresh,
         }
-        for one in site.incoming.arrived(owner)
+        for one in site.incoming.arrived(who)
     ]
     slides = [
         {"key": one.key, "name": one.name, "state": state, "mpp": None, "needs": state == _NEEDS, "fresh": not state}
@@ -60,7 +61,7 @@ def offered(site: Site, owner: str, fresh: str = "") -> list[dict[str, Any]]:
     return [*uploads, *slides]
 
 
-def jobs_of(site: Site, owner: str, told: object, model: str, profile: str) -> list[Job]:
+def jobs_of(site: Site, who: Visitor, told: object, model: str, profile: str) -> list[Job]:
     """The jobs of a choice that came from a browser: one for slides of the folders, one for each upload.
 
     Raises UsageError for what was not offered, MppMissingError, MppImplausibleError, OutputUnwritableError.
@@ -68,10 +69,10 @@ def jobs_of(site: Site, owner: str, told: object, model: str, profile: str) -> l
     stated = dict(_stated(told))
     by_key = {one.key: one.path for one in found_slides(site.slides, site.results)}
     chosen = [Chosen(str(by_key[key]), mpp) for key, mpp in stated.items() if key in by_key]
-    arrived = {f"{_UPLOAD}{one.upload_id}": one for one in site.incoming.arrived(owner)}
+    arrived = {f"{_UPLOAD}{one.upload_id}": one for one in site.incoming.arrived(who)}
     if unknown := stated.keys() - by_key.keys() - arrived.keys():
         raise UsageError(f"{len(unknown)} of the chosen slides are not there any more", hint="choose again")
-    jobs = [new_job(tuple(chosen), model, site=profile, owner=owner)] if chosen else []
+    jobs = [new_job(tuple(chosen), model, site=profile, owner=who.owner, by=who.name)] if chosen else []
     for key, one in arrived.items():
         if key in stated:
             jobs.append(_job_of_upload(site, one, stated[key], model, profile))
@@ -99,9 +100,9 @@ def _job_of_upload(site: Site, one: Arrived, mpp: float | None, model: str, prof
     if one.mpp is None:
         check_mpp(mpp)
     folder = site.incoming.folder(one.upload_id)
-    upload = store_upload(folder, one.file, one.sha256, mpp, site.uploads)
+    upload = store_upload(folder, one.file, one.sha256, mpp, site.uploads, owner=one.owner)
     chosen = (Chosen(str(upload.path), upload.mpp),)
-    return new_job(chosen, model, site=profile, upload=upload.slide_id, owner=one.owner)
+    return new_job(chosen, model, site=profile, upload=upload.slide_id, owner=one.owner, by=one.by)
 
 
 def _stated(told: object) -> list[tuple[str, float | None]]:
@@ -127,6 +128,10 @@ def _state(entry: Entry) -> str:
     if entry.row.error_code == "mpp-missing":
         return _NEEDS
     return STATUS_WORDS.get(entry.row.status, "")
+
+
+def _whose(owner: str, by: str, who: Visitor) -> str:
+    return f", of {plain(by or 'somebody', 100)}" if owner != who.owner else ""
 
 
 def _told(mpp: float | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.viewer.gate.visitors import Visitor
 from app.viewer.pages.assets import asset
 from app.viewer.site import MOUNT, Site, upload_grant
 from app.viewer.uploads.incoming import INCOMING_ROUTE
@@ -21,12 +22,12 @@ _EMPTY = (
 )
 
 
-def show_upload(site: Site, owner: str) -> None:
+def show_upload(site: Site, who: Visitor) -> None:
     """Mounts the element that takes a file in."""
     data = {
-        "address": f"{MOUNT}{INCOMING_ROUTE}/{site.signer.sign(upload_grant(owner), time.time())}",
+        "address": f"{MOUNT}{INCOMING_ROUTE}/{site.signer.sign(upload_grant(who.owner), time.time())}",
         "max_bytes": site.max_upload_bytes,
-        "broken": bool(site.incoming.coming(owner)),
+        "broken": bool(site.incoming.coming(who.owner)),
     }
     _renderer(_UPLOAD)(key=_UPLOAD, data=data, on_whole_change=lambda: None)
 

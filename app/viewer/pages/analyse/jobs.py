@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.viewer.catalog import find_entry
+from app.viewer.gate.visitors import Visitor
 from app.viewer.jobs.job import Job, JobState
 from app.viewer.pages import parts
 from app.viewer.site import Site
@@ -21,62 +21,63 @@ _WORDS = {
 }
 
 
-def show_jobs(site: Site, owner: str) -> None:
+def show_jobs(site: Site, who: Visitor) -> None:
     """Draws the jobs, and draws them again by itself while one is not over."""
-    jobs = [job for job in site.queue.jobs() if job.owner == owner]
+    jobs = site.queue.jobs_of(who)
     if not jobs:
         return
     st.html(parts.section("Jobs"))
     moving = any(not job.state.is_over for job in jobs)
-    st.fragment(lambda: _show(site, owner, moving=moving), run_every="1s" if moving else None)()
+    st.fragment(lambda: _show(site, who, moving=moving), run_every="1s" if moving else None)()
 
 
-def _show(site: Site, owner: str, *, moving: bool) -> None:
-    jobs = [job for job in site.queue.jobs() if job.owner == owner]
+def _show(site: Site, who: Visitor, *, moving: bool) -> None:
+    jobs = site.queue.jobs_of(who)
     if moving and all(job.state.is_over for job in jobs):
         st.rerun()
     for job in jobs[:_SHOWN]:
-        _show_job(site, job)
+        _show_job(site, who, job)
 
 
-def _show_job(site: Site, job: Job) -> None:
+def _show_job(site: Site, who: Visitor, job: Job) -> None:
     with st.container(key=f"job-{job.job_id}", border=True):
         told, first, second = st.columns([6, 1.2, 1.2], vertical_alignment="center")
         with told:
-            title, look = _WORDS[job.state]
+            state, look = _WORDS[job.state]
             st.html(
-                f'<div class="ps-job"><span class="ps-chip ps-{look}">{title}</span> <b>{parts.safe(_title(job))}</b> '
-                f"<span>{parts.safe(_progress(job))}</span></div>"
+                f'<div class="ps-job"><span class="ps-chip ps-{look}">{state}</span> '
+                f"<b>{parts.safe(_title(job, who))}</b> <span>{parts.safe(_progress(job))}</span></div>"
             )
             if job.state is JobState.RUNNING:
                 st.progress((job.done + job.fraction) / len(job.slides), text="Slides done")
-        _show_ways(site, job, first, second)
+        _show_ways(site, who, job, first, second)
 
 
-def _show_ways(site: Site, job: Job, first: DeltaGenerator, second: DeltaGenerator) -> None:
+def _show_ways(site: Site, who: Visitor, job: Job, first: DeltaGenerator, second: DeltaGenerator) -> None:
     try:
         if not job.state.is_over:
             if first.button("Cancel", key=f"cancel-{job.job_id}", width="stretch"):
-                site.queue.cancel(job.job_id)
+                site.queue.cancel(job.job_id, who)
                 st.rerun()
             return
-        if job.upload and find_entry(site.results, job.upload):
+        if job.upload and site.entry(job.upload, who):
             if first.button("Open slide", key=f"open-{job.job_id}", width="stretch"):
                 parts.go(slide=job.upload)
         elif not job.upload and first.button("Run again", key=f"again-{job.job_id}", width="stretch"):
-            site.queue.run_again(job.job_id)
+            site.queue.run_again(job.job_id, who)
             st.rerun()
         if second.button("Clear", key=f"clear-{job.job_id}", width="stretch"):
-            site.queue.forget(job.job_id)
+            site.queue.forget(job.job_id, who)
             st.rerun()
     except PulmoscopeError as error:
         parts.show_error(str(error))
 
 
-def _title(job: Job) -> str:
+def _title(job: Job, who: Visitor) -> str:
+    of = f", of {job.by or 'somebody'}" if job.owner != who.owner else ""
     if job.upload:
-        return "Uploaded slide"
-    return "1 slide" if len(job.slides) == 1 else f"{len(job.slides)} slides"
+        return f"Uploaded slide{of}"
+    return f"1 slide{of}" if len(job.slides) == 1 else f"{len(job.slides)} slides{of}"
 
 
 def _progress(job: Job) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import streamlit as st
 
 from app.viewer.catalog import look
-from app.viewer.pages import parts
+from app.viewer.gate.visitors import Visitor
+from app.viewer.pages import parts, people
 from app.viewer.pages.analyse import choose, elements
 from app.viewer.pages.analyse.jobs import show_jobs
 from app.viewer.site import Site, upload_size
@@ -25,28 +26,31 @@ _KEPT = (
 
 def show(site: Site) -> None:
     """Draws the page."""
-    owner = ""
+    who = people.asking()
     _, middle, _ = st.columns([1, 6, 1])
     with middle:
-        _act(site, owner)
         st.subheader("Analyse slides", anchor=False)
-        elements.show_upload(site, owner)
+        if not who.may_work:
+            st.info("Your role is reader, which looks at slides, and neither uploads nor starts any.")
+            return
+        _act(site, who)
+        elements.show_upload(site, who)
         st.html(f'<p class="ps-note">{parts.safe(_KEPT.format(most=upload_size(site.max_upload_bytes)))}</p>')
         _ask_how(site)
-        elements.show_choice(choose.offered(site, owner, str(elements.told("upload", "whole") or "")))
-        show_jobs(site, owner)
+        elements.show_choice(choose.offered(site, who, str(elements.told("upload", "whole") or "")))
+        show_jobs(site, who)
 
 
-def _act(site: Site, owner: str) -> None:
+def _act(site: Site, who: Visitor) -> None:
     """What a person asked for just now, before the page is drawn anew."""
     try:
         if (key := elements.told("choose", "remove")) is not None:
-            site.incoming.drop(str(key).removeprefix("upload:"), owner)
+            site.incoming.drop(str(key).removeprefix("upload:"), who)
         if (chosen := elements.told("choose", "start")) is not None:
             profile = st.session_state.get("site", _NO_SITE)
             told = "" if profile == _NO_SITE else str(dict(_profiles(site))[profile])
             model = dict(_models(site))[st.session_state.get("model", _usual_model(site))]
-            for job in choose.jobs_of(site, owner, chosen, model, told):
+            for job in choose.jobs_of(site, who, chosen, model, told):
                 site.queue.add(job)
     except PulmoscopeError as error:
         parts.show_error(str(error))

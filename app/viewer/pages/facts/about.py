@@ -27,7 +27,8 @@ _BUNDLED = (
 )
 _PRIVACY = (
     "Nothing leaves this machine: pages, scripts and fonts come from the program itself, and it asks nothing of the "
-    "network. Results, uploads, jobs and what people decide lie in the results folder that it was started with."
+    "network, save a login service where one is set up. Results, uploads, jobs and what people decide lie in the "
+    "results folder that it was started with."
 )
 
 

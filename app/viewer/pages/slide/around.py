@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from aggregate.result import SlideStatus
 from app.review.records import ReviewState
-from app.viewer.catalog import Entry, look
+from app.viewer.catalog import Entry
+from app.viewer.gate.visitors import Visitor
 from app.viewer.pages.worklist.rows import backgrounds, is_signed, rank
 from app.viewer.site import Site
 from wsi.errors import ReviewError
@@ -24,14 +25,14 @@ class Around:
     next: str | None = None
 
 
-def neighbours(site: Site, slide_id: str) -> Around:
-    """The slides to review before and after this one, which is counted wherever it stands."""
-    entries = look(site.results).entries
+def neighbours(site: Site, slide_id: str, who: Visitor) -> Around:
+    """The slides that `who` has to review before and after this one, which is counted wherever it stands."""
+    entries = site.entries(who)
     if slide_id not in entries:
         return Around()
     reviews: dict[str, ReviewState] = {}
     with suppress(ReviewError):
-        reviews = site.reviews.states()
+        reviews = site.reviews.states(seen_by=who.person)
     known = backgrounds(entries, _backgrounds)
     ranked = []
     for name, entry in entries.items():

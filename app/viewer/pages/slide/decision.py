@@ -265,6 +265,7 @@ def _keep_pending(case: Case, who: Person | None) -> None:
 
 def _attempt(keep: Callable[[Person], object], who: Person) -> object:
     try:
+        people.check_still(who)
         return keep(who)
     except PulmoscopeError as error:
         st.session_state[_TROUBLE] = error.detail

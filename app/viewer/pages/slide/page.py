@@ -12,14 +12,13 @@ from aggregate import store
 from aggregate.result import SlideResult, SlideStatus
 from app.presentation import colours, figures, words
 from app.slides.files import SlideFile
-from app.viewer.catalog import Entry, find_entry, load_result
-from app.viewer.pages import parts
-from app.viewer.pages.slide import decision, deep_zoom, evidence, findings
+from app.viewer.catalog import Entry, load_result
+from app.viewer.pages import parts, people
+from app.viewer.pages.slide import decision, deep_zoom, evidence, findings, upload
 from app.viewer.pages.slide.around import Around, neighbours
 from app.viewer.pages.slide.style import PANEL_PX, STYLE
 from app.viewer.reading.spot import Reading, read_spot, telling_tile
 from app.viewer.site import Site
-from app.viewer.uploads.stored import delete_upload
 from wsi.text import plain
 
 # A kind of tissue is told of a spot from this probability on.
@@ -29,10 +28,10 @@ _LOOK_EVERY_S = 20.0
 
 def show(site: Site, slide_id: str) -> None:
     """Draws the page of a slide; one line where the catalog has no such slide, or it failed."""
-    around = neighbours(site, slide_id)
+    around = neighbours(site, slide_id, people.asking())
     if (wanted := deep_zoom.wanted_slide(slide_id, around)) is not None:
         parts.go(slide=wanted)
-    entry = find_entry(site.results, slide_id)
+    entry = site.entry(slide_id, people.asking())
     if entry is None:
         parts.show_error("There is no slide of this name among the results", "choose one from the list")
         return
@@ -67,7 +66,7 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
         decision.show(site, result, entry)
         findings.show_details(result, decision.remembered(site, entry), file.path if file else None)
         if entry.folder.name == result.slide_id and entry.uploaded:
-            _show_deletion(site, result.slide_id)
+            upload.show(site, entry)
     _show_spot(site, entry, result, file, reading)
 
 
@@ -99,14 +98,6 @@ def _watch(path: Path, shown: int) -> None:
     st.warning("This slide was run again meanwhile: what is shown is the older result.")
     if st.button("Show the new result", key="show-new-result"):
         st.rerun(scope="app")
-
-
-def _show_deletion(site: Site, slide_id: str) -> None:
-    st.html(parts.section("This upload"))
-    sure = st.checkbox("Delete the image and all that was made of it", key="sure-to-delete")
-    if st.button("Delete this upload", disabled=not sure, key="delete-upload") and sure:
-        delete_upload(site.uploads, slide_id)
-        parts.go()
 
 
 def _told(result: SlideResult, probabilities: Sequence[float]) -> Iterator[tuple[str, float]]:

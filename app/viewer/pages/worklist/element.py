@@ -81,7 +81,7 @@ def show_list(site: Site, empty: str) -> None:
         "columns": [{"title": title, "name": name, "kind": kind} for title, name, kind in COLUMNS],
         "statuses": STATUS_WORDS,
         "empty": empty,
-        "exports": f"{MOUNT}{EXPORT_ROUTE}/{site.exports.leave(people.current())}",
+        "exports": f"{MOUNT}{EXPORT_ROUTE}/{site.exports.leave(people.asking())}",
         "formats": [{"name": name, "title": title} for name, title in FORMATS],
     }
     # `renew` has no value that counts: the page is drawn again, and that gives new leave.

@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ import anyio.to_thread
 
 from app.ledger.records import SlideRow
 from app.review.records import ReviewState
-from app.viewer.catalog import Catalog, Entry, look
+from app.viewer.catalog import Entry, look
+from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.jobs.batches import Batch, Batches
 from app.viewer.pages.worklist.rows import backgrounds, listed, under_way
 from app.viewer.tiles.tokens import Grant
@@ -39,6 +41,8 @@ LIST_GRANT = Grant("~list", "")
 # Told as ended: the page that is open remembers which of them it saw under way.
 _ENDED_TOLD = 8
 _ASKED_EVERY_S = 2.0
+# Ten thousand rows are some 5 MB a view; of each a few lists, which hide different uploads, some 0.3 MB.
+_VIEWS_KEPT, _LISTS_KEPT = 8, 4
 
 
 @dataclass
@@ -51,84 +55,114 @@ class _Shown:
 
 
 @dataclass
+class _View:
+    """What people decided as one person may know it, and the rows of that: everybody's the same, but where a second
+    reader must not know of the first."""
+
+    shown: dict[str, _Shown] = field(default_factory=dict)
+    asked: tuple[float, Mapping[str, ReviewState]] = (-1.0, MappingProxyType({}))
+    last: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+
+
+@dataclass
 class Feed:
-    """What the list shows now. `queued` gives the ids of slides that wait."""
+    """What the list shows now. `queued` gives the ids of slides that wait, as who asks may know."""
 
     site: Site
     batches: Batches
-    queued: Callable[[], tuple[str, ...]] = tuple
-    _shown: dict[str, _Shown] = field(default_factory=dict)
+    queued: Callable[[Visitor], tuple[str, ...]] = lambda who: ()
+    _views: OrderedDict[tuple[str, str] | None, _View] = field(default_factory=OrderedDict)
     _backgrounds: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _last: tuple[str, bytes] = ("", b"")
-    _asked: tuple[float, Mapping[str, ReviewState]] = (-1.0, MappingProxyType({}))
 
     def route(self) -> Route:
         from starlette.routing import Route
 
         return Route(LIST_ROUTE + "/{token}", self._answer, methods=["GET"])
 
-    def answer(self, have: str) -> bytes | None:
+    def answer(self, have: str, who: Visitor) -> bytes | None:
         """The list as gzipped JSON; None where `have` is its version."""
         catalog = look(self.site.results)
+        entries = self.site.entries(who)
+        hidden = sorted(catalog.entries.keys() - entries.keys())
         live, ended = self.batches.look()
-        waiting = self.queued()
-        reviews = self._reviews()
-        now = (catalog.stamp, [_told(one) for one in live], len(ended), waiting, sorted(map(repr, reviews.values())))
+        waiting = self.queued(who)
+        view = self._view(who)
+        reviews = self._reviews(view, who)
+        told = [_told(one) for one in live]
+        now = (catalog.stamp, hidden, told, len(ended), waiting, sorted(map(repr, reviews.values())))
         version = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
         if version == have:
             return None
         with self._lock:
-            if self._last[0] != version:
-                rows = self._rows(catalog, reviews, live, waiting)
-                told = [_told(one) for one in ended[-_ENDED_TOLD:]]
-                head = json.dumps({"version": version, "live": [_told(one) for one in live], "ended": told})
-                self._last = (version, gzip.compress(f'{head[:-1]}, "rows": [{", ".join(rows)}]}}'.encode(), 1))
-            return self._last[1]
+            if version not in view.last:
+                rows = self._rows(view, entries, reviews, live, waiting)
+                past = [_told(one) for one in ended[-_ENDED_TOLD:]]
+                head = json.dumps({"version": version, "live": told, "ended": past})
+                view.last[version] = gzip.compress(f'{head[:-1]}, "rows": [{", ".join(rows)}]}}'.encode(), 1)
+                if len(view.last) > _LISTS_KEPT:
+                    view.last.popitem(last=False)
+            return view.last[version]
 
-    def _reviews(self) -> Mapping[str, ReviewState]:
+    def _view(self, who: Visitor) -> _View:
+        key = who.person.key if self.site.second_reading and who.person else None
+        with self._lock:
+            view = self._views.setdefault(key, _View())
+            self._views.move_to_end(key)
+            if len(self._views) > _VIEWS_KEPT:
+                self._views.popitem(last=False)
+        return view
+
+    def _reviews(self, view: _View, who: Visitor) -> Mapping[str, ReviewState]:
         """What people decided, asked for once a moment. A second reader who is blind to the first sees none of it."""
         with suppress(ReviewError):
             moment = time.monotonic() // _ASKED_EVERY_S
-            if self._asked[0] != moment:
-                self._asked = (moment, self.site.reviews.states())
-        return self._asked[1]
+            if view.asked[0] != moment:
+                view.asked = (moment, self.site.reviews.states(seen_by=who.person))
+        return view.asked[1]
 
     def _rows(
-        self, catalog: Catalog, reviews: Mapping[str, ReviewState], live: list[Batch], waiting: tuple[str, ...]
+        self,
+        view: _View,
+        entries: Mapping[str, Entry],
+        reviews: Mapping[str, ReviewState],
+        live: list[Batch],
+        waiting: tuple[str, ...],
     ) -> list[str]:
-        known = backgrounds(catalog.entries, self._backgrounds)
+        known = backgrounds(entries, self._backgrounds)
         busy = {**dict.fromkeys(waiting, "queued"), **{one: "running" for run in live for one in run.running}}
         rows = []
-        for slide_id, entry in catalog.entries.items():
+        for slide_id, entry in entries.items():
             if slide_id in busy and not entry.has_result:
                 continue
             busy.pop(slide_id, None)
-            rows.append(
-                self._row(entry, known.get(entry.row.model, "normal"), reviews.get(slide_id, ReviewState(slide_id)))
-            )
-        for gone in self._shown.keys() - catalog.entries.keys():
-            del self._shown[gone]
+            background = known.get(entry.row.model, "normal")
+            rows.append(_row(view.shown, entry, background, reviews.get(slide_id, ReviewState(slide_id))))
+        for gone in view.shown.keys() - look(self.site.results).entries.keys():
+            del view.shown[gone]
         return rows + [json.dumps(under_way(slide_id, status)) for slide_id, status in busy.items()]
-
-    def _row(self, entry: Entry, background: str, review: ReviewState) -> str:
-        """Told anew only where it changed: most of ten thousand did not."""
-        shown = self._shown.get(entry.row.slide_id)
-        if shown is None or shown.row != entry.row or shown.review != review:
-            shown = _Shown(entry.row, review, json.dumps(listed(entry, background, review)))
-            self._shown[entry.row.slide_id] = shown
-        return shown.text
 
     async def _answer(self, request: Request) -> Response:
         from starlette.responses import Response
 
-        if self.site.signer.verify(request.path_params["token"], time.time()) != LIST_GRANT:
+        visitor = visitor_of(request.scope)
+        leave = self.site.signer.verify(request.path_params["token"], time.time())
+        if visitor is None or leave != LIST_GRANT:
             return Response(status_code=403)
-        content = await anyio.to_thread.run_sync(self.answer, request.query_params.get("have", ""))
+        content = await anyio.to_thread.run_sync(self.answer, request.query_params.get("have", ""), visitor)
         if content is None:
             return Response(status_code=204)
         headers = {"Content-Encoding": "gzip", "Cache-Control": "no-store"}
         return Response(content, media_type="application/json", headers=headers)
+
+
+def _row(shown: dict[str, _Shown], entry: Entry, background: str, review: ReviewState) -> str:
+    """Told anew only where it changed: most of ten thousand did not."""
+    told = shown.get(entry.row.slide_id)
+    if told is None or told.row != entry.row or told.review != review:
+        told = _Shown(entry.row, review, json.dumps(listed(entry, background, review)))
+        shown[entry.row.slide_id] = told
+    return told.text
 
 
 def _told(run: Batch) -> dict[str, Any]:

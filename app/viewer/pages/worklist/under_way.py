@@ -5,16 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from app.viewer.catalog import find_entry
-from app.viewer.pages import parts
+from app.viewer.pages import parts, people
 from app.viewer.site import Site
 
 
 def is_busy(site: Site, slide_id: str) -> bool:
     """Whether this slide has no row yet, and a run is at it or will be."""
+    who = people.asking()
     if find_entry(site.results, slide_id) is not None:
         return False
     live, _ = site.batches.look()
-    return any(slide_id in run.running for run in live) or slide_id in site.queue.waiting()
+    return any(slide_id in run.running for run in live) or slide_id in site.queue.waiting(who)
 
 
 def show(site: Site, slide_id: str) -> None:
