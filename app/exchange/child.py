@@ -64,13 +64,13 @@ def export(asked: Mapping[str, Any], file: BinaryIO, tell: Any) -> None:
 
 
 def _files(export: Any, folder: Path, slide_id: str) -> Any:
-    """Those of one slide; of one that has failed, that it did and why."""
+    """Those of one slide; none of one that has failed, whose report comes with the tables."""
     from aggregate.result import SlideStatus
     from aggregate.result_folder import result_path
 
     row = export.rows.get(slide_id)
     if row is not None and row.status is SlideStatus.FAILED:
-        return list(export.failure(row))
+        return ()
     # Whole before anything of it is written: a slide is in the archive with all its forms, or not.
     return list(export.stored(result_path(folder, slide_id)))
 

@@ -102,17 +102,15 @@ class Export:
         return self.slide(load(path), path)
 
     def failures(self) -> Iterator[File]:
-        """The reports of all slides that failed."""
+        """The reports of all slides that failed, in the formats that there are for one. Raises StoreError (a slide id
+        that is no file name)."""
         for row in self.rows.values():
-            if row.status is SlideStatus.FAILED:
-                yield from self.failure(row)
-
-    def failure(self, row: SlideRow) -> Iterator[File]:
-        """The reports of a slide that failed, in the formats that there are for one. Raises StoreError (a slide id that
-        is no file name)."""
-        for name in self.wanted.pages:
-            if name in FAILURE_FORMATS:
-                yield f"{report_stem(row.slide_id)}.{name}", render_failure(row, name, self.wanted.asked.options(row))
+            for name in self.wanted.pages:
+                if row.status is SlideStatus.FAILED and name in FAILURE_FORMATS:
+                    yield (
+                        f"{report_stem(row.slide_id)}.{name}",
+                        render_failure(row, name, self.wanted.asked.options(row)),
+                    )
 
     def tables(self) -> Iterator[File]:
         """The tables of all rows: of a cohort, and as Parquet where that is asked for. Raises ReviewError."""
