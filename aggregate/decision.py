@@ -42,6 +42,7 @@ class ScanFacts:
     tinted_glass: bool = False
     false_colours: bool = False
     dark_background: bool = False
+    colours_righted: bool = False
     mpp_contradicted: bool = False
     mpp_inferred: bool = False
     enlarged: bool = False
@@ -70,6 +71,7 @@ def decide(
         UNDETERMINED: call == UNDETERMINED,
         "false-colours": scan.false_colours,
         "dark-background": scan.dark_background,
+        "colours-righted": scan.colours_righted,
         "unfamiliar-slide": scan.unfamiliar and shares.unfamiliar > rules.unfamiliar_share,
         "other-tumour": call == OTHER_TUMOUR,
         "unfamiliar-tissue": shares.unfamiliar > rules.unfamiliar_share,

@@ -108,6 +108,7 @@ def _scan_facts(slide: SlideRecord, survey: Survey, unlike: bool) -> ScanFacts:
         tinted_glass=survey.areas.tinted_glass,
         false_colours=survey.areas.false_colours,
         dark_background=survey.areas.dark_background,
+        colours_righted=bool(survey.areas.righted),
         mpp_contradicted=MPP_OTHERWISE in slide.metadata,
         mpp_inferred=slide.mpp_source not in STATED,
         enlarged=survey.grid.plan.enlarged,

@@ -19,6 +19,7 @@ from app.config import RunConfig
 from classifier.colour.white import WHITE_TILES, White, white_point
 from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileQuality, TileSpec, map_tiles, survey_slide
+from tiler.false_colours.righted_slide import in_right_colours
 from tiler.quality import out_of_focus, usual_detail
 from tiler.stream import read_tiles
 from wsi import Slide, __version__, open_slide
@@ -55,10 +56,11 @@ def run_slide(
         fingerprint_meanwhile(path) as sha256,
     ):
         survey = survey_slide(slide, spec)
-        white = slide_white(slide, survey.grid) if model.sets_white else None
-        shown = model if white is None else model.under_white(white)
-        readings = predict_tiles(shown, slide, survey.grid, threads=config.threads, progress=progress)
-        record = describe(slide, sha256.result())
+        with in_right_colours(slide, survey.areas.righted) as seen:
+            white = slide_white(seen, survey.grid) if model.sets_white else None
+            shown = model if white is None else model.under_white(white)
+            readings = predict_tiles(shown, seen, survey.grid, threads=config.threads, progress=progress)
+            record = describe(seen, sha256.result())
     provenance = Provenance(
         pulmoscope=__version__,
         model=_describe_model(model),

@@ -17,8 +17,12 @@ import numpy as np
 from tests.slides import ArraySlide
 from tests.tiler.test_colours_of_slides import PENS
 from tests.tiler.test_false_colours import MISTAKES
+from tiler.false_colours.righted_slide import in_right_colours
 from tiler.quality import blur_flags, details, out_of_focus
+from tiler.spec import TileSpec
+from tiler.survey import survey_slide
 from tiler.tissue import MASK_MPP, TissueMask, find_tissue
+from wsi.errors import NoTissueError
 from wsi.registry import open_slide
 from wsi.spacing import px_to_um
 
@@ -122,9 +126,29 @@ def with_stroke(picture: np.ndarray, ink: tuple[int, int, int], how: str) -> tup
 
 
 def false_colours(pictures: dict[str, np.ndarray]) -> None:
-    print(f"\nfalse colours told, of {len(pictures)} pictures")
+    """Told; put right; and of those the largest difference to the right pixels, and the median of the tissue's area to
+    the right one's."""
+    print(f"\nfalse colours, of {len(pictures)} pictures: told, put right, px differ by at most, tissue against right")
     for name, mistake in MISTAKES.items():
-        print(f"  {name:<24} {sum(look(mistake(picture)).false_colours for picture in pictures.values())}")
+        found = [put_right(picture, mistake(picture)) for picture in pictures.values()]
+        off, areas = [error for _, error, _ in found if error >= 0], [area for *_, area in found if area >= 0]
+        figures = f"{max(off)} {np.median(areas):.3f} ({min(areas):.3f} to {max(areas):.3f})" if off else ""
+        print(f"  {name:<24} {sum(told for told, *_ in found):3} {len(off):3} {figures}")
+
+
+def put_right(right: np.ndarray, false: np.ndarray) -> tuple[bool, int, float]:
+    slide = ArraySlide(false, mpp=MASK_MPP)
+    told = find_tissue(slide).areas.false_colours
+    try:
+        areas = survey_slide(slide, TileSpec(16, MASK_MPP)).areas
+    except NoTissueError:
+        return told, -1, -1.0
+    if not areas.righted:
+        return told, -1, -1.0
+    with in_right_colours(slide, areas.righted) as seen:
+        pixels = seen.read_region((0, 0), 0, slide.size_px)
+    known = max(look(right).tissue_mm2, 1e-6)
+    return told, int(np.abs(pixels.astype(int) - right).max()), areas.tissue_mm2 / known
 
 
 def out_of_focus_tiles(path: Path) -> None:

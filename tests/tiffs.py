@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
+from PIL import Image
 
 SHORT, LONG, ASCII, RATIONAL, UNDEFINED = 3, 4, 2, 5, 7
 Tags = dict[int, tuple[int, list[int] | bytes]]
@@ -21,14 +23,17 @@ def noise(width, height, seed=0):
 
 
 def jpeg_tiles(pixels, tile_px, subsampling="420", photometric="ycbcr"):
-    """Encoded tiles in reading order, edge tiles padded. RGB is stored as three planes that no decoder may convert."""
+    """Encoded tiles in reading order, edge tiles padded. RGB is stored as three planes that no decoder may convert;
+    `mistaken` likewise, and the tiles say that they are YCbCr."""
     height, width = pixels.shape[:2]
     tiles = []
     for y in range(0, height, tile_px):
         for x in range(0, width, tile_px):
             part = pixels[y : y + tile_px, x : x + tile_px]
             part = np.pad(part, ((0, tile_px - part.shape[0]), (0, tile_px - part.shape[1]), (0, 0)), mode="edge")
-            if photometric == "rgb":
+            if photometric == "mistaken":
+                tiles.append(rgb_named_ycbcr(part))
+            elif photometric == "rgb":
                 tiles.append(_stored_as_rgb(part, subsampling))
             else:
                 tiles.append(simplejpeg.encode_jpeg(np.ascontiguousarray(part), 85, "RGB", subsampling))
@@ -40,6 +45,14 @@ def _stored_as_rgb(part, subsampling):
     data = simplejpeg.encode_jpeg(np.ascontiguousarray(part), 85, "RGB", subsampling)
     assert data[2:4] == b"\xff\xe0"
     return data[:2] + data[4 + int.from_bytes(data[4:6], "big") :]
+
+
+def rgb_named_ycbcr(pixels, quality=90):
+    """A JPEG, chroma subsampled, whose components are red, green and blue, and which claims to hold YCbCr."""
+    file = io.BytesIO()
+    size = pixels.shape[1::-1]
+    Image.frombytes("YCbCr", size, pixels.tobytes()).save(file, "JPEG", quality=quality, subsampling=2)
+    return file.getvalue()
 
 
 def level_tags(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.bands import row_bands
-from tiler.false_colours import is_false_glass
+from tiler.false_colours.tell import Mistake, mistake_of_glass
 
 Plane = NDArray[np.uint8]
 
@@ -43,11 +43,11 @@ _LEAST_LIT = 0.01
 
 @dataclass(frozen=True)
 class Glass:
-    """`colour` (3,), RGB; `false` where no lamp and no filter gives it, but a mistake in the colours of the file;
+    """`colour` (3,), RGB; with a `mistake` where no lamp and no filter gives it, but one in the colours of the file;
     `dark` where it is the black of a fluorescence or dark field picture."""
 
     colour: NDArray[np.floating]
-    false: bool = False
+    mistake: Mistake | None = None
     dark: bool = False
 
     @property
@@ -63,9 +63,9 @@ def find_glass(rgb: NDArray[np.uint8]) -> Glass | None:
     tinted, tinted_share = _tinted_glass(rgb)
     beside_clear = share >= _LEAST_GLASS
     if tinted is not None and tinted_share > max(share, _LEAST_TINTED_GLASS):
-        false = is_false_glass(tinted)
-        if false or not (beside_clear and _looks_stained(tinted)):
-            return Glass(tinted, false)
+        mistake = mistake_of_glass(tinted)
+        if mistake or not (beside_clear and _looks_stained(tinted)):
+            return Glass(tinted, mistake)
     if clear is not None and beside_clear:
         return Glass(clear)
     return _negative(rgb) or _dark_field(rgb)
@@ -97,7 +97,7 @@ def _negative(rgb: NDArray[np.uint8]) -> Glass | None:
         opposite += int(np.count_nonzero(stained & reversed_hue))
     if black < _NEGATIVE_SHARE * rgb[..., 0].size or opposite <= _NEGATIVE_TISSUE * structure:
         return None
-    return Glass(total / black, false=True)
+    return Glass(total / black, Mistake.NEGATIVE)
 
 
 def _dark_field(rgb: NDArray[np.uint8]) -> Glass | None:

@@ -27,7 +27,7 @@ class StainLook:
 def stain_look(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], glass: Glass | None) -> StainLook | None:
     """Of a thumbnail (rows, columns, 3) and its tissue (rows, columns); None where there is hardly tissue, or no glass
     to measure it against."""
-    if glass is None or glass.false or glass.dark or np.count_nonzero(tissue) < _LEAST_TISSUE_PX:
+    if glass is None or glass.mistake or glass.dark or np.count_nonzero(tissue) < _LEAST_TISSUE_PX:
         return None
     stained = rgb[tissue]
     stained = stained[:: 1 + len(stained) // _LARGEST_SAMPLE].astype(np.float64)

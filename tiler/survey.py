@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tiler.false_colours.righted_slide import can_be_righted, in_right_colours
+from tiler.false_colours.undo import way_to_right
 from tiler.grid import lay_grid
 from tiler.spec import Grid, TileSpec
-from tiler.tissue import TissueAreas, find_tissue
+from tiler.tissue import TissueAreas, TissueMask, find_tissue
 from wsi.slide import Slide
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Areas in mm2, and the tiles that hold the tissue."""
+    """Areas in mm2, and the tiles that hold the tissue, of the slide `in_right_colours(slide, areas.righted)`."""
 
     areas: TissueAreas
     grid: Grid
 
 
 def survey_slide(slide: Slide, spec: TileSpec) -> Survey:
-    """Finds the tissue and lays the grid; no later step needs so much memory again. Raises as `lay_grid` does."""
+    """Finds the tissue and lays the grid; no later step needs so much memory again. Raises as `lay_grid` does.
+
+    False colours are put right first, where their mistake can be undone and what comes out looks like H&E.
+    """
     tissue = find_tissue(slide)
-    return Survey(tissue.areas, lay_grid(tissue, spec, slide))
+    right, righting = _righted(slide, tissue)
+    return Survey(replace(right.areas, righted=righting), lay_grid(right, spec, slide))
+
+
+def _righted(slide: Slide, tissue: TissueMask) -> tuple[TissueMask, str]:
+    """The tissue of the slide in right colours, and how they were put right; as it is and "" where none need be or
+    can be."""
+    way = way_to_right(tissue.mistake)
+    if way is not None and can_be_righted(slide, way):
+        with in_right_colours(slide, way) as seen:
+            found = find_tissue(seen)
+        if found.looks_like_h_and_e:
+            return found, str(way)
+    return tissue, ""

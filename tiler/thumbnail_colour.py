@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiler.bands import row_bands
+from tiler.false_colours.tell import Mistake
 from tiler.glass import Glass, find_glass, local_range
 
 Plane = NDArray[np.uint8]
@@ -87,8 +88,9 @@ class StainPlanes:
         return 0 if self.glass is None else self.glass.tint
 
     @property
-    def false_colours(self) -> bool:
-        return self.glass is not None and self.glass.false
+    def mistake(self) -> Mistake | None:
+        """In the colours of the file, as far as the glass tells."""
+        return None if self.glass is None else self.glass.mistake
 
     @property
     def dark_background(self) -> bool:
@@ -100,7 +102,7 @@ def stain_planes(rgb: NDArray[np.uint8]) -> StainPlanes:
     glass, colourless_picture = find_glass(rgb), _is_without_colour(rgb)
     if glass is not None and glass.dark and colourless_picture:
         glass = None
-    if glass is not None and (glass.false or glass.dark):
+    if glass is not None and (glass.mistake or glass.dark):
         return _distances(rgb, glass)
     whitened = None if glass is None else _whitening_table(glass.colour)
     grey_value = 255 if colourless_picture else _byte(_GREY_VALUE)

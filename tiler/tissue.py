@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tiler.bands import row_bands
 from tiler.components import touching_edge, without_small
-from tiler.false_colours import red_and_blue_exchanged
+from tiler.false_colours.tell import Mistake, red_and_blue_exchanged
 from tiler.ink import find_pen
 from tiler.stain import StainLook, stain_look
 from tiler.thumbnail_colour import StainPlanes, stain_planes
@@ -55,6 +55,7 @@ class TissueAreas:
     false_colours: bool = False
     dark_background: bool = False
     look: StainLook | None = None
+    righted: str = ""  # how false colours were put right before all this, see `tiler.false_colours`
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ class TissueMask:
     other_stain: bool = False  # most of what is stained has hues that H&E does not give
     glass_tint: int = 0  # how far the glass is from neutral, in grey levels; 0 for clear glass
     grey_mm2: float = 0.0  # structure without colour
-    false_colours: bool = False
+    mistake: Mistake | None = None  # in the colours of the file
     dark_background: bool = False  # fluorescence, dark field
     look: StainLook | None = None
+    glass_seen: bool = False
 
     @property
     def tissue_mm2(self) -> float:
@@ -89,10 +91,16 @@ class TissueMask:
             self.pen_mm2,
             self.other_stain,
             self.glass_tint > 0,
-            self.false_colours,
+            self.mistake is not None,
             self.dark_background,
             self.look,
         )
+
+    @property
+    def looks_like_h_and_e(self) -> bool:
+        """Whether there is tissue in no other hues than H&E's, beside neutral glass."""
+        on_glass = self.glass_seen and self.glass_tint == 0 and not self.dark_background
+        return on_glass and self.mistake is None and not self.other_stain and bool(self.tissue.any())
 
 
 def find_tissue(slide: Slide) -> TissueMask:
@@ -116,9 +124,10 @@ def find_tissue(slide: Slide) -> TissueMask:
         other_stain,
         planes.glass_tint,
         _grey_mm2(planes, mask_mpp),
-        planes.false_colours or (not other_stain and _exchanged(rgb, planes, tissue)),
+        planes.mistake or (_exchanged(rgb, planes, tissue) if not other_stain else None),
         planes.dark_background,
         stain_look(rgb, tissue, planes.glass),
+        planes.glass is not None,
     )
 
 
@@ -128,10 +137,11 @@ def _grey_mm2(planes: StainPlanes, mpp: float) -> float:
     return area_mm2(float(np.count_nonzero(dense)), mpp)
 
 
-def _exchanged(rgb: NDArray[np.uint8], planes: StainPlanes, tissue: NDArray[np.bool_]) -> bool:
+def _exchanged(rgb: NDArray[np.uint8], planes: StainPlanes, tissue: NDArray[np.bool_]) -> Mistake | None:
     """Whether red and blue are exchanged, told where tissue is in the hues of H&E, whichever way round."""
     chosen = tissue & (planes.textured > 0) & (planes.dark == 0)
-    return planes.glass is not None and red_and_blue_exchanged(rgb[chosen], planes.glass.colour)
+    told = planes.glass is not None and red_and_blue_exchanged(rgb[chosen], planes.glass.colour)
+    return Mistake.EXCHANGED if told else None
 
 
 def segment(rgb: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:

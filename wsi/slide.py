@@ -19,6 +19,8 @@ Pixels = NDArray[np.uint8]
 
 OTHER_IMAGES = "other_images"
 """Of a slide's metadata: how many further pictures of the slide's size the file holds, none of which is read."""
+COLOURS_RIGHTED = "colours_righted"
+"""Of a slide's metadata: how colours that the file stores wrongly were put right."""
 
 
 @runtime_checkable
@@ -60,3 +62,12 @@ class Slide(Protocol):
     def __enter__(self) -> Slide: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class KeepsComponents(Slide, Protocol):
+    """A slide whose reader knows what its pixels are stored as, apart from the colour space that the file names."""
+
+    def stored_components(self) -> Slide:
+        """The same slide on a handle of its own, the three stored components shown as red, green and blue."""
+        ...

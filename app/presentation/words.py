@@ -177,9 +177,16 @@ REASONS: dict[str, Reason] = {
     "false-colours": Reason(
         "The colours of the file are false",
         "No stain and no lamp gives these colours: the file was saved as if RGB were YCbCr or YCbCr were RGB, or "
-        "with red and blue exchanged, or as a negative (green fluorescence looks like one). Tissue was found, but its "
-        "colours say nothing.",
+        "with red and blue exchanged, or as a negative (green fluorescence looks like one), and it cannot be undone "
+        "for sure. Tissue was found, but its colours say nothing.",
         "Take no call from this slide: convert it again from the original scan, and run that.",
+    ),
+    "colours-righted": Reason(
+        "The colours were put right",
+        "The file stores its colours wrongly: RGB under the name of YCbCr, YCbCr as if it were RGB, or red and blue "
+        "exchanged. The mistake was undone before anything else; the tissue, the call and every picture here are those "
+        "of the colours put right, and other programs show other ones.",
+        "Look whether the colours are those of the glass slide, and convert it again from the original scan.",
     ),
     "dark-background": Reason(
         "Not a brightfield slide",

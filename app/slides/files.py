@@ -17,6 +17,7 @@ from app.slides.facts import read_levels, tell_levels
 from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress
 from wsi.errors import CorruptSlideError, PulmoscopeError
+from wsi.slide import COLOURS_RIGHTED
 from wsi.spacing import Level
 from wsi.text import unescape
 
@@ -49,22 +50,32 @@ class Sized(Protocol):
     @property
     def mpp(self) -> float: ...
 
+    @property
+    def metadata(self) -> Mapping[str, str | float | int | bool]: ...
+
 
 @dataclass(frozen=True)
 class _Sized:
     file: str
     size_px: tuple[int, int]
     mpp: float
+    metadata: Mapping[str, str | float | int | bool]
 
 
 @dataclass(frozen=True)
 class SlideFile:
-    """A slide at hand. `version` changes with the file, and cannot be turned back into its name."""
+    """A slide at hand. `version` changes with the file, and cannot be turned back into its name; `righted` is how its
+    colours were put right for the result."""
 
     path: Path
     mpp: float
     version: str
     levels: tuple[Level, ...]
+    righted: str = ""
+
+    @property
+    def address(self) -> SlideAddress:
+        return SlideAddress(self.path, self.mpp, self.version, self.righted)
 
 
 def find_slide_file(entry: Named, record: Sized, slide_folders: Sequence[Path]) -> SlideFile | None:
@@ -86,7 +97,8 @@ def find_map_file(entry: Named, slide_folders: Sequence[Path]) -> SlideFile | No
     """As `find_slide_file`, from the result's attributes alone. Raises StoreError."""
     slide = load_summary(entry.result_path)["slide"]
     width, height = slide["size_px"]
-    return find_slide_file(entry, _Sized(slide["file"], (int(width), int(height)), float(slide["mpp"])), slide_folders)
+    record = _Sized(slide["file"], (int(width), int(height)), float(slide["mpp"]), slide["metadata"])
+    return find_slide_file(entry, record, slide_folders)
 
 
 def slide_trouble(entry: Named, record: Sized) -> str:
@@ -125,7 +137,9 @@ def _matching(path: Path, record: Sized) -> SlideFile | None:
     if version is None:
         return None
     levels, _ = _look(path, record.mpp, version)
-    return SlideFile(path, record.mpp, version, levels) if levels and levels[0].size_px == record.size_px else None
+    if not levels or levels[0].size_px != record.size_px:
+        return None
+    return SlideFile(path, record.mpp, version, levels, str(record.metadata.get(COLOURS_RIGHTED, "")))
 
 
 def _version(path: Path) -> str | None:

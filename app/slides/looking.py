@@ -60,7 +60,7 @@ class Shelf:
         from wsi import open_slide
 
         if address not in self._slides:
-            self._slides[address] = open_slide(address.path, mpp=address.mpp)
+            self._slides[address] = _in_right_colours(open_slide(address.path, mpp=address.mpp), address.righted)
             if len(self._slides) > self._max_slides:
                 self._slides.popitem(last=False)[1].close()
         self._slides.move_to_end(address)
@@ -76,6 +76,14 @@ class Shelf:
         for slide in slides.values():
             slide.close()
         return bool(slides)
+
+
+def _in_right_colours(slide: Slide, righting: str) -> Slide:
+    if not righting:
+        return slide
+    from tiler.false_colours.righted_slide import righted
+
+    return righted(slide, righting)
 
 
 def answer(question: Question, shelf: Shelf) -> tuple[dict[str, Any], bytes]:

@@ -15,6 +15,7 @@ from classifier.evaluation.unfamiliar import UNFAMILIAR
 from classifier.model import TileModel, load_model
 from classifier.model_folder.arrays import pack_arrays
 from tiler import Grid, TileQuality, TileSpec, stream_tiles, survey_slide
+from tiler.false_colours.righted_slide import in_right_colours
 from wsi.errors import ModelDigestError
 from wsi.files.fingerprint import fingerprint
 from wsi.slide import Slide
@@ -56,9 +57,10 @@ def _tiles(
     slide: Slide, spec: TileSpec, most: int, allowed: TileQuality
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Pixels (n, size, size, 3) and quality (n,) of at most so many tiles without other flags than those `allowed`."""
-    grid = survey_slide(slide, spec).grid
-    fit = np.flatnonzero((grid.quality & ~np.uint8(allowed)) == 0)
-    batches = list(stream_tiles(slide, _part(grid, fit[_spread(len(fit), most)])))
+    survey = survey_slide(slide, spec)
+    fit = np.flatnonzero((survey.grid.quality & ~np.uint8(allowed)) == 0)
+    with in_right_colours(slide, survey.areas.righted) as seen:
+        batches = list(stream_tiles(seen, _part(survey.grid, fit[_spread(len(fit), most)])))
     if not batches:
         return np.empty((0, spec.size_px, spec.size_px, 3), np.uint8), np.empty(0, np.uint8)
     return np.concatenate([one.pixels for one in batches]), np.concatenate([one.quality for one in batches])

@@ -17,11 +17,13 @@ imported. What it raises as PulmoscopeError comes to who asked."""
 
 @dataclass(frozen=True)
 class SlideAddress:
-    """The file to open and how; `version` changes with the file, so that another one is opened anew."""
+    """The file to open and how; `version` changes with the file, so that another one is opened anew. `righted` is how
+    a result says that the colours were put right."""
 
     path: Path
     mpp: float | None = None
     version: str = ""
+    righted: str = ""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,13 @@ class ImageReader:
         other._share(self.path, self.size_px, self.spacing, self.metadata, self._source)
         return other
 
+    def stored_components(self) -> ImageReader:
+        """See `wsi.slide.KeepsComponents`. Of a JPEG; any other image comes out as it is."""
+        other = self.reopen()
+        assert self._source is not None
+        other._source = self._source.of_components()
+        return other
+
     def close(self) -> None:
         self._source = None
 
@@ -114,19 +121,24 @@ class ImageReader:
 class _LazyPixels:
     """The image's pixels, decoded once, whichever thread asks first."""
 
-    def __init__(self, path: Path, size_px: tuple[int, int], page: int | None) -> None:
+    def __init__(self, path: Path, size_px: tuple[int, int], page: int | None, *, components: bool = False) -> None:
         self._path = path
         self._page = page
+        self._components = components
         self._size_px = size_px
         self._lock = threading.Lock()
         self._pixels: Pixels | None = None
+
+    def of_components(self) -> _LazyPixels:
+        """The same image with the components of its JPEG shown as they are."""
+        return _LazyPixels(self._path, self._size_px, self._page, components=True)
 
     def get(self) -> Pixels:
         """The whole image, (height, width, 3), shared by all who ask: not to be written to. Raises SlideError."""
         with self._lock:
             if self._pixels is None:
                 with _opened(self._path, self._page) as image:
-                    pixels = _upright_rgb(self._path, image)
+                    pixels = (_upright_components if self._components else _upright_rgb)(self._path, image)
                 if pixels.shape[1::-1] != self._size_px:
                     raise _corrupt(self._path)
                 self._pixels = pixels
@@ -186,6 +198,14 @@ def _upright_rgb(path: Path, image: Image.Image) -> Pixels:
             )
         return on_white(rgba)
     return np.array(upright.convert("RGB"))
+
+
+def _upright_components(path: Path, image: Image.Image) -> Pixels:
+    image.draft("YCbCr", image.size)
+    if image.mode != "YCbCr":
+        return _upright_rgb(path, image)
+    _check_jpeg(path)
+    return np.array(ImageOps.exif_transpose(image) if _orientation(image) != 1 else image)
 
 
 def _grey_16(path: Path, grey: np.ndarray) -> Pixels:

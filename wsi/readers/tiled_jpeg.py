@@ -24,7 +24,14 @@ from wsi.identity import SlideFiles, open_slide_fd
 from wsi.readers.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
 from wsi.readers.level_scale import StoredLevel, scale_levels
 from wsi.readers.openslide import MAX_REGION_PIXELS, OpenSlideReader
-from wsi.readers.tiff_directory import FastPathDoubtError, TiledJpeg, readable_jpegs, sub_jpegs, tiled_jpegs
+from wsi.readers.tiff_directory import (
+    FastPathDoubtError,
+    Photometric,
+    TiledJpeg,
+    readable_jpegs,
+    sub_jpegs,
+    tiled_jpegs,
+)
 from wsi.readers.tile_cache import TileCache
 from wsi.region import clip, overview, shrink_to, white
 from wsi.slide import Pixels
@@ -234,6 +241,13 @@ class TiffJpegReader:
         other._stored, other._identity, other._strict = self._stored, self._identity, self._strict
         return other
 
+    def stored_components(self) -> TiffJpegReader:
+        """See `wsi.slide.KeepsComponents`. No tile is left to OpenSlide, which would decode what the file names."""
+        other = self.reopen()
+        other._stored = tuple(_shown_as(level, "rgb") for level in self._stored)
+        other._identity, other._strict = object(), True
+        return other
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
@@ -286,11 +300,16 @@ def _recoloured(fd: int, name: str, stored: _StoredLevel) -> _StoredLevel:
     claimed = marked_colours(stored.tiles.tables) or marked_colours(samples[0])
     if claimed is None or claimed == stored.tiles.photometric:
         return stored
-    other = replace(_stored_level(replace(stored.tiles, photometric=claimed)), ours_alone=stored.ours_alone)
+    other = _shown_as(stored, claimed)
     tints = [min(_tint(level, sample) for sample in samples) for level in (stored, other)]
     if abs(tints[0] - tints[1]) < _LEAST_TINT_DIFFERENCE or min(tints) > _MOST_TINT:
         raise _contradicts(name)
     return stored if tints[0] < tints[1] else other
+
+
+def _shown_as(stored: _StoredLevel, photometric: Photometric) -> _StoredLevel:
+    level = _stored_level(replace(stored.tiles, photometric=photometric))
+    return replace(level, ours_alone=stored.ours_alone)
 
 
 def _stored_bytes(fd: int, stored: _StoredLevel, index: int) -> bytes:

@@ -18,6 +18,7 @@ from app.slides.question import SlideAddress
 from app.slides.views import report_views
 from wsi.errors import PulmoscopeError
 from wsi.files.fingerprint import fingerprint
+from wsi.slide import COLOURS_RIGHTED
 
 Place = tuple[float, float]
 Ask = Callable[..., tuple[Any, bytes]]
@@ -46,7 +47,9 @@ def take_pictures(
             )
         wanted = list(dict.fromkeys(places))
         ask = ask or shared_slides().ask
-        told, body = ask(report_views, SlideAddress(file, result.slide.mpp), shown_part(result), wanted)
+        righted = str(result.slide.metadata.get(COLOURS_RIGHTED, ""))
+        address = SlideAddress(file, result.slide.mpp, righted=righted)
+        told, body = ask(report_views, address, shown_part(result), wanted)
         return _cut(told, body, wanted)
     except PulmoscopeError as error:
         return TissuePictures(

@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from app.slides.guarded import shared_slides
@@ -34,9 +33,7 @@ class Question:
     """Explain the tile whose top-left corner lies at (x, y), level-0 px, of a slide, `tile_px` wide at `tile_mpp`. The
     model must have the digest."""
 
-    slide: str
-    version: str  # changes with the slide's file
-    mpp: float
+    slide: SlideAddress
     x: int
     y: int
     tile_px: int
@@ -66,8 +63,8 @@ ReadTile = Callable[[Question], bytes]
 
 def read_guarded(question: Question) -> bytes:
     """Read where all slides of the viewer are, with the limits of that."""
-    address = SlideAddress(Path(question.slide), question.mpp, question.version)
-    _, pixels = shared_slides().ask(raw_tile, address, question.x, question.y, question.tile_px, question.tile_mpp)
+    place = (question.x, question.y, question.tile_px, question.tile_mpp)
+    _, pixels = shared_slides().ask(raw_tile, question.slide, *place)
     return pixels
 
 

@@ -22,7 +22,6 @@ import anyio.to_thread
 from aggregate import store
 from app.slides.files import find_map_file
 from app.slides.guarded import GuardedSlides, shared_slides
-from app.slides.question import SlideAddress
 from app.viewer.catalog import Entry, find_entry
 from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.tiles.small import call_picture, encode_small_png, overview
@@ -97,7 +96,7 @@ class Pictures:
         found = find_map_file(entry, self.slides)
         if found is None:
             return _NOTHING
-        there, jpeg = self.guarded.ask(overview, SlideAddress(found.path, found.mpp, found.version))
+        there, jpeg = self.guarded.ask(overview, found.address)
         return jpeg if there else _NOTHING
 
     def _keep(self, folder: Path, name: str, made: bytes) -> None:

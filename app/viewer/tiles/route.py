@@ -112,7 +112,7 @@ class TileServer:
             file = self.locate(grant)
             if file is None:
                 return None
-            address = SlideAddress(file.path, file.mpp, file.version)
+            address = file.address
             if len(self.addresses) >= _MAX_ADDRESSES:
                 self.addresses.clear()
             self.addresses[grant] = (address, now_s + _ADDRESS_LIFETIME_S)

@@ -33,6 +33,7 @@ REASON_CODES = [
     "tinted-glass",
     "false-colours",
     "dark-background",
+    "colours-righted",
     "unfamiliar-slide",
     "known-by-site",
     "slide-model-disagrees",

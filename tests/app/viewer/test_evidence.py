@@ -4,6 +4,7 @@ import base64
 import io
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from aggregate import store
 from app.config import RunConfig
 from app.ledger.records import SlideRow, write_rows
 from app.pipeline import run_slide
+from app.slides.question import SlideAddress
 from app.viewer import site as viewer_site
 from app.viewer.catalog import find_entry
 from app.viewer.explain import ask as ask_module
@@ -32,7 +34,7 @@ from tiler import TileSpec, find_tissue, lay_grid, read_tile_at, stream_tiles
 from wsi import open_slide
 from wsi.errors import SlideCrashedError, SlideTimeoutError, SlideTooLargeError
 
-QUESTION = Question("slide.svs", "v1", 0.5, 0, 0, 2, 1.0, "model", "c0" * 32)
+QUESTION = Question(SlideAddress(Path("slide.svs"), 0.5, "v1"), 0, 0, 2, 1.0, "model", "c0" * 32)
 
 
 @pytest.fixture(scope="module")

@@ -65,9 +65,7 @@ def find(site: Site, file: SlideFile, result: SlideResult, tile: int) -> Evidenc
     x, y = (int(value) for value in result.tiles.xy[tile])
     asked = read_card(model).tile
     white = result.provenance.tile.white_point
-    question = Question(
-        str(file.path), file.version, file.mpp, x, y, asked.size_px, asked.mpp, str(model), sha256, white
-    )
+    question = Question(file.address, x, y, asked.size_px, asked.mpp, str(model), sha256, white)
     answer = site.explainer.ask(question)
     if answer.problem:
         return Evidence(None, f"No map of the evidence: the tile could not be read again ({answer.problem}).")

@@ -5,17 +5,30 @@ Glass tells most of them; red and blue exchanged are told by which end of the co
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tiler.ranks import quantile
 
+
+class Mistake(StrEnum):
+    """What was mistaken for what."""
+
+    RGB_AS_YCBCR = "rgb-as-ycbcr"  # RGB decoded as if it were YCbCr
+    YCBCR_AS_RGB = "ycbcr-as-rgb"  # YCbCr shown as if it were RGB
+    YCBCR_AS_BGR = "ycbcr-as-bgr"  # the same, red and blue exchanged besides
+    EXCHANGED = "red-and-blue-exchanged"
+    NEGATIVE = "negative"
+
+
 # What white to light grey becomes: (least, largest) of red, green, blue.
-_FALSE_GLASS = (
-    ((250, 112, 250), (255, 130, 255)),  # RGB decoded as if it were YCbCr
-    ((195, 120, 120), (255, 136, 136)),  # YCbCr shown as if it were RGB
-    ((120, 120, 195), (136, 136, 255)),  # the same, red and blue exchanged besides
-)
+_FALSE_GLASS = {
+    Mistake.RGB_AS_YCBCR: ((250, 112, 250), (255, 130, 255)),
+    Mistake.YCBCR_AS_RGB: ((195, 120, 120), (255, 136, 136)),
+    Mistake.YCBCR_AS_BGR: ((120, 120, 195), (136, 136, 255)),
+}
 # Optical densities, red over blue: H&E is redder where it is thin (eosin, blue is what it takes away) than where it is
 # dense (haematoxylin takes away red). Of 75 pictures and mosaics none has all three the other way round.
 _EXCHANGED_THIN = 1.15
@@ -25,9 +38,12 @@ _MIN_STAINED_PX = 500
 _LARGEST_SAMPLE = 1 << 18
 
 
-def is_false_glass(colour: NDArray[np.floating]) -> bool:
-    """Whether a plain light colour (3,), RGB, is that of glass whose colours were mistaken."""
-    return any(bool(np.all((colour >= least) & (colour <= largest))) for least, largest in _FALSE_GLASS)
+def mistake_of_glass(colour: NDArray[np.floating]) -> Mistake | None:
+    """The mistake that gives glass this plain light colour (3,), RGB; None where a lamp or filter may."""
+    for mistake, (least, largest) in _FALSE_GLASS.items():
+        if np.all((colour >= least) & (colour <= largest)):
+            return mistake
+    return None
 
 
 def red_and_blue_exchanged(tissue_rgb: NDArray[np.uint8], glass: NDArray[np.floating]) -> bool:

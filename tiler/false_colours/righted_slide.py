@@ -1,0 +1,95 @@
+"""A slide with the mistake in its colours undone in all that is read of it. Of any other slide nothing here is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from tiler.false_colours.undo import Righting, filled_up, undone
+from wsi.region import clip
+from wsi.slide import COLOURS_RIGHTED, KeepsComponents, Pixels, Slide
+
+# Px of an overview that mix with what an area was filled up with.
+_RIM_PX = 5
+
+
+class RightedSlide:
+    """`slide` in right colours. It is this one's from now on, and closed with it."""
+
+    def __init__(self, slide: Slide, righting: Righting) -> None:
+        self._slide, self._righting = slide, righting
+        self.path, self.files, self.backend = slide.path, slide.files, slide.backend
+        self.size_px, self.levels, self.spacing = slide.size_px, slide.levels, slide.spacing
+        self.bounds_px = slide.bounds_px
+        told = {**slide.metadata, COLOURS_RIGHTED: str(righting)}
+        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(told)
+
+    def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
+        """See `wsi.slide.Slide.read_region`. What lies beyond the slide stays white."""
+        region = self._slide.read_region(level_xy, level, size_px)
+        window = clip(level_xy, size_px, self.levels[level].size_px)
+        if window is None:
+            return region
+        (left, top), _, (width, height) = window
+        part = region[top : top + height, left : left + width]
+        right = undone(part, self._righting)
+        if right.shape == region.shape:
+            return right
+        part[:] = right
+        return region
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """See `wsi.slide.Slide.thumbnail`."""
+        pixels = self._slide.thumbnail(max_px)
+        right = undone(pixels, self._righting)
+        if self._righting not in (Righting.STORED, Righting.EXCHANGED):
+            fill = filled_up(pixels)
+            rim = cv2.dilate(fill.view(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)).view(np.bool_) & ~fill
+            right[rim] = 255
+        return right
+
+    def reopen(self) -> RightedSlide:
+        return RightedSlide(self._slide.reopen(), self._righting)
+
+    def close(self) -> None:
+        self._slide.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def can_be_righted(slide: Slide, righting: Righting) -> bool:
+    """Whether it can be tried: a slide's components can be asked for only where its reader keeps them."""
+    return righting is not Righting.STORED or isinstance(slide, KeepsComponents)
+
+
+def righted(slide: Slide, righting: str) -> Slide:
+    """`slide` itself for "", else what stands for it from now on. `righting` is a `Righting`, as results keep it.
+
+    A word that this version doesn't know, or that the slide's reader can't follow, changes nothing.
+    """
+    if righting not in set(Righting) or not can_be_righted(slide, way := Righting(righting)):
+        return slide
+    if way is Righting.STORED:
+        assert isinstance(slide, KeepsComponents)
+        with slide:
+            return RightedSlide(slide.stored_components(), way)
+    return RightedSlide(slide, way)
+
+
+@contextmanager
+def in_right_colours(slide: Slide, righting: str) -> Iterator[Slide]:
+    """The slide itself for "", else another handle of it as `righted` gives; `slide` stays open either way."""
+    if not righting:
+        yield slide
+        return
+    with righted(slide.reopen(), righting) as right:
+        yield right
