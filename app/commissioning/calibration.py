@@ -1,7 +1,8 @@
 """Do the slides' probabilities mean what they say, would they after calibration on these slides, and how often does a
 set of classes hold the truth. Arrays in, figures out.
 
-What is fitted is fitted on other patients than those it is tried on (cross-validation by patient).
+What is fitted is fitted on other patients than those it is tried on (cross-validation by patient), by the functions
+that slide models are calibrated with.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.evaluation.intervals import Figure, Groups, count_groups, draws, with_ends
+from aggregate.slide_model.calibrate import fit_calibration
+from aggregate.slide_model.conformal import fit_sets, least_patients
+from aggregate.slide_model.folds import patient_folds
+from classifier.evaluation.intervals import (
+    MIN_GROUPS,
+    Figure,
+    Groups,
+    count_groups,
+    draws,
+    share_with_interval,
+    with_ends,
+)
 from classifier.evaluation.metrics import brier_score, expected_calibration_error
 
 FOLDS = 5
-# With fewer slides of a class than this, no set at 95% can be promised: the worst of 19 others is its 95th percentile.
-LEAST_OF_A_CLASS = 19
+_LEAST = 1e-6
+_NONE = Figure(float("nan"))
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,8 @@ class CalibrationStudy:
 
 @dataclass(frozen=True)
 class CoverageStudy:
-    """Sets that are to hold the true class in `level` of slides: the share that did (`coverage`), their mean size."""
+    """Sets that are to hold the true class in `level` of slides: the share that did (`coverage`), their mean size;
+    `told` says for which classes that cannot be promised."""
 
     level: float
     coverage: Figure
@@ -42,22 +55,79 @@ class CoverageStudy:
     told: str
 
 
-def study_calibration(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], patients: Groups
-) -> CalibrationStudy:
+@dataclass(frozen=True)
+class _HeldOut:
+    """Of n slides, by what was fitted on other patients: probabilities (n, c), and who is in the set (levels, n, c)."""
+
+    probabilities: NDArray[np.float64]
+    members: NDArray[np.bool_]
+    methods: tuple[str, ...]
+
+
+def study_meaning(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    patients: Groups,
+    classes: Sequence[str],
+    levels: Sequence[float],
+) -> tuple[CalibrationStudy, tuple[CoverageStudy, ...]]:
     """From `probabilities` (n, c) of judged slides, their true `labels` (n,) and `patients` (n,)."""
-    none = Figure(float("nan"))
     if not len(labels):
-        return CalibrationStudy(none, none, none, none, "no slide was judged")
+        return CalibrationStudy(_NONE, _NONE, _NONE, _NONE, "No slide was judged."), ()
     ece, brier = _both(probabilities, labels, patients)
-    return CalibrationStudy(ece, brier, none, none, "not calibrated on these slides")
+    if why := _too_few(labels, patients):
+        return CalibrationStudy(ece, brier, _NONE, _NONE, f"Not calibrated on these slides: {why}."), ()
+    held_out = _fit(probabilities, labels, patients, levels)
+    told = (
+        f"Calibrated on four fifths of the patients and tried on the others, five times (method: "
+        f"{', '.join(held_out.methods)}). It changes nothing of what the tool tells."
+    )
+    after = _both(held_out.probabilities, labels, patients)
+    sets = zip(levels, held_out.members, strict=True)
+    return CalibrationStudy(ece, brier, *after, told), tuple(
+        _coverage(level, members, labels, patients, classes) for level, members in sets
+    )
 
 
-def study_coverage(
+def _too_few(labels: NDArray[np.int64], patients: Groups) -> str:
+    of_class = [count_groups(patients[labels == label]) for label in np.unique(labels)]
+    if count_groups(patients) < MIN_GROUPS:
+        return f"under {MIN_GROUPS} patients"
+    return "only one class was judged" if len(of_class) < 2 else ""
+
+
+def _fit(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], patients: Groups, levels: Sequence[float]
-) -> tuple[CoverageStudy, ...]:
-    """A study a level; empty where nothing was fitted."""
-    return ()
+) -> _HeldOut:
+    scores = np.log(np.maximum(probabilities, _LEAST))
+    of_fold = patient_folds(labels, patients.tolist(), FOLDS, seed=0)
+    after, members = np.zeros_like(probabilities), np.zeros((len(levels), *probabilities.shape), np.bool_)
+    methods = []
+    for fold in np.unique(of_fold):
+        tried = of_fold == fold
+        known, whose = labels[~tried], patients[~tried].tolist()
+        calibration, _ = fit_calibration(scores[~tried], known, whose)
+        sets = fit_sets(calibration.apply(scores[~tried]), known, whose, levels=levels)
+        after[tried] = calibration.apply(scores[tried])
+        methods.append(calibration.method)
+        for row in np.flatnonzero(tried):
+            for at, chosen in enumerate(sets.sets_of(after[row].tolist()).values()):
+                members[at, row, list(chosen)] = True
+    return _HeldOut(after, members, tuple(sorted(set(methods))))
+
+
+def _coverage(
+    level: float, members: NDArray[np.bool_], labels: NDArray[np.int64], patients: Groups, classes: Sequence[str]
+) -> CoverageStudy:
+    held = members[np.arange(len(labels)), labels]
+    # Four fifths of a class's patients are what a fold is fitted on.
+    few = [name for i, name in enumerate(classes) if _fitted(patients[labels == i]) < least_patients(level)]
+    told = f"cannot be promised for {', '.join(few)}: they are in every set" if few else ""
+    return CoverageStudy(level, share_with_interval(held, patients), float(members.sum(axis=1).mean()), told)
+
+
+def _fitted(patients: Groups) -> int:
+    return count_groups(patients) * (FOLDS - 1) // FOLDS
 
 
 def _both(probabilities: NDArray[np.float64], labels: NDArray[np.int64], patients: Groups) -> tuple[Figure, Figure]:

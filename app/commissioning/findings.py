@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.result import UNDETERMINED, SlideStatus
-from app.commissioning.calibration import CalibrationStudy, CoverageStudy, study_calibration, study_coverage
+from app.commissioning.calibration import CalibrationStudy, CoverageStudy, study_meaning
 from app.commissioning.given.criteria import Criterion
 from app.commissioning.outcomes import Outcome, among, patients, probability_table
 from classifier.evaluation.curves.areas import area_by_bootstrap, area_by_delong
@@ -58,7 +58,7 @@ class Findings:
         row = next((one for one in self.subgroups if (one.kind, one.name) == (kind, name)), None)
         if row is None:
             return None
-        counts = {"slides": row.cases, "positives": row.positives}
+        counts = {"slides": row.listed, "positives": row.positives}
         if criterion.figure in counts:
             return Figure(float(counts[criterion.figure]))
         return {"sensitivity": row.sensitivity, "specificity": row.specificity, "auc": row.auc}[criterion.figure]
@@ -71,9 +71,7 @@ def find(outcomes: Sequence[Outcome], classes: Sequence[str], positive: Sequence
     labels = np.array([classes.index(one.label) for one in judged], np.int64)
     whose = patients(judged)
     cases = _cases(judged, table, classes, positive)
-    calibration = study_calibration(table, labels, whose)
-    coverage = study_coverage(table, labels, whose, LEVELS)
-    kinds = {kind: [getattr(one, kind) for one in judged] for kind in ("scanner", "stain")}
+    calibration, coverage = study_meaning(table, labels, whose, classes, LEVELS)
     done = [one for one in outcomes if one.status is not SlideStatus.FAILED]
     return Findings(
         figures={
@@ -86,7 +84,7 @@ def find(outcomes: Sequence[Outcome], classes: Sequence[str], positive: Sequence
             **_times(done),
         },
         confusion=_confusion(outcomes, classes),
-        subgroups=tuple(row for kind, names in kinds.items() for row in subgroup_table(kind, names, cases)),
+        subgroups=tuple(row for kind in ("scanner", "stain") for row in _subgroups(kind, outcomes, cases)),
         calibration=calibration,
         coverage=coverage,
         net_benefit=decision_curve(cases.scores, cases.positive, THRESHOLDS) if judged else (),
@@ -107,6 +105,12 @@ def _cases(
         positive=among(judged, positive, "label"),
         patients=patients(judged),
     )
+
+
+def _subgroups(kind: str, outcomes: Sequence[Outcome], cases: BinaryCases) -> tuple[Subgroup, ...]:
+    """Those without a slide that was judged are told too: a scanner of which every slide is refused."""
+    judged = [getattr(one, kind) for one in outcomes if one.judged]
+    return subgroup_table(kind, judged, cases, listed=[getattr(one, kind) for one in outcomes])
 
 
 def _roc(cases: BinaryCases) -> tuple[tuple[float, float], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,12 @@ UNTOLD = "not told"
 
 @dataclass(frozen=True)
 class Subgroup:
-    """The cases whose `kind` (scanner, stain) is `name`. `cases` were judged, `positives` of them have what is looked
-    for; a figure rests on patients and has an interval from ten of them on."""
+    """The cases whose `kind` (scanner, stain) is `name`. Of those `listed`, `cases` were judged, and `positives` of
+    them have what is looked for; a figure rests on patients and has an interval from ten of them on."""
 
     kind: str
     name: str
+    listed: int
     cases: int
     positives: int
     patients: int
@@ -51,16 +53,21 @@ class BinaryCases:
         return share_with_interval(~self.called, self.patients, ~self.positive)
 
 
-def subgroup_table(kind: str, names: Sequence[str], cases: BinaryCases) -> tuple[Subgroup, ...]:
-    """A row a name, in their order; `names` (n,) says of each case what it is, "" what nobody told."""
+def subgroup_table(
+    kind: str, names: Sequence[str], cases: BinaryCases, listed: Sequence[str] | None = None
+) -> tuple[Subgroup, ...]:
+    """A row a name, in their order; `names` (n,) says of each case what it is, "" what nobody told. `listed` says it of
+    all cases, those that were not judged among them."""
     told = np.array([name or UNTOLD for name in names], np.str_)
-    return tuple(_row(kind, str(name), cases.of(told == name)) for name in np.unique(told))
+    all_of = Counter(name or UNTOLD for name in (names if listed is None else listed))
+    return tuple(_row(kind, name, all_of[name], cases.of(told == name)) for name in sorted(all_of))
 
 
-def _row(kind: str, name: str, cases: BinaryCases) -> Subgroup:
+def _row(kind: str, name: str, listed: int, cases: BinaryCases) -> Subgroup:
     return Subgroup(
         kind=kind,
         name=name,
+        listed=listed,
         cases=len(cases.scores),
         positives=int(cases.positive.sum()),
         patients=count_groups(cases.patients),

@@ -201,14 +201,14 @@ def _subgroups(w: Writer, document: Document) -> list[Flowable]:
         (
             one["kind"],
             one["name"],
-            f"{one['cases']} ({one['positives']})",
+            f"{one['cases']} of {one['listed']} ({one['positives']})",
             figure("sensitivity", one["sensitivity"]),
             figure("specificity", one["specificity"]),
             figure("auc", one["auc"]),
         )
         for one in document["subgroups"]
     ]
-    header = ("", "", "slides judged (positive)", "sensitivity", "specificity", "area under the curve")
+    header = ("", "", "slides judged, of all (positive)", "sensitivity", "specificity", "area under the curve")
     return section(head, [table(w, header, rows, (0.8, 1, 1, 1.6, 1.6, 1.6))])
 
 

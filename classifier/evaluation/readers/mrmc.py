@@ -8,7 +8,7 @@ Obuchowski and Rockette 1995 (doi 10.1080/03610919508813243) with the degrees of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -116,12 +116,13 @@ def _terms(covariance: NDArray[np.floating]) -> ErrorTerms:
 
 
 def _mean_of_way(figures: NDArray[np.float64], cov2: float) -> Figure:
-    """The mean of one way's figures (r,), with its interval from that way alone."""
+    """The mean of one way's figures (r,), with its interval from that way alone, cut off at 0 and 1."""
     readers = len(figures)
     between = float(figures.var(ddof=1))
     spread = between + max(readers * cov2, 0.0)
     df = _degrees(spread, between, readers - 1)
-    return _with_t(float(figures.mean()), math.sqrt(spread / readers), df, readers)
+    whole = _with_t(float(figures.mean()), math.sqrt(spread / readers), df, readers)
+    return replace(whole, low=max(whole.low, 0.0), high=min(whole.high, 1.0))
 
 
 def _p(f: float, df1: float, df2: float) -> float:

@@ -74,6 +74,9 @@ def test_a_criterion_of_one_scanner_asks_of_its_slides():
     asked = {name: found.asked(Criterion("sensitivity", at_least=0.9, scanner=name)) for name in ("A", "B", "C")}
     assert asked["A"]["value"] == 1 and asked["B"]["value"] == 0 and asked["C"] is None
     assert found.asked(Criterion("slides", at_least=1, scanner="B"))["value"] == 3
+    refused = find([*outcomes, slide(30, "normal", "undetermined", scanner="C")], CLASSES, POSITIVE)
+    assert refused.asked(Criterion("slides", at_least=1, scanner="C"))["value"] == 1
+    assert np.isnan(refused.asked(Criterion("sensitivity", at_least=0.5, scanner="C"))["value"])
     assert found.asked(Criterion("sensitivity", at_least=0.9))["value"] == pytest.approx(12 / 15)
 
 

@@ -39,3 +39,16 @@ def test_a_group_of_one_kind_has_no_area():
     one = BinaryCases(np.ones(12), positive, positive, np.arange(12).astype(str))
     [row] = subgroup_table("stain", ["H&E"] * 12, one)
     assert np.isnan(row.auc.value) and np.isnan(row.specificity.value) and row.sensitivity.value == 1
+
+
+def test_a_group_of_which_nothing_was_judged_has_its_row():
+    scanner, all_cases = cases()
+    rows = subgroup_table("scanner", scanner, all_cases, listed=[*scanner, "C", "C", "A"])
+    assert {row.name: (row.listed, row.cases) for row in rows} == {
+        "A": (31, 30),
+        "B": (22, 22),
+        "C": (2, 0),
+        UNTOLD: (8, 8),
+    }
+    refused = next(row for row in rows if row.name == "C")
+    assert np.isnan(refused.sensitivity.value) and np.isnan(refused.auc.value) and refused.patients == 0
