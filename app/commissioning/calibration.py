@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.slide_model.calibrate import fit_calibration
+from aggregate.slide_model.calibrate import NONE, fit_calibration
 from aggregate.slide_model.conformal import fit_sets, least_patients
 from aggregate.slide_model.folds import patient_folds
 from classifier.evaluation.intervals import (
@@ -78,15 +78,18 @@ def study_meaning(
     if why := _too_few(labels, patients):
         return CalibrationStudy(ece, brier, _NONE, _NONE, f"Not calibrated on these slides: {why}."), ()
     held_out = _fit(probabilities, labels, patients, levels)
-    told = (
-        f"Calibrated on four fifths of the patients and tried on the others, five times (method: "
-        f"{', '.join(held_out.methods)}). It changes nothing of what the tool tells."
-    )
     after = _both(held_out.probabilities, labels, patients)
     sets = zip(levels, held_out.members, strict=True)
-    return CalibrationStudy(ece, brier, *after, told), tuple(
+    return CalibrationStudy(ece, brier, *after, _words(held_out.methods)), tuple(
         _coverage(level, members, labels, patients, classes) for level, members in sets
     )
+
+
+def _words(methods: tuple[str, ...]) -> str:
+    how = "Fitted on four fifths of the patients and tried on the others, five times"
+    if set(methods) == {NONE}:
+        return f"{how}: no calibration was better than none by more than chance would have it."
+    return f"{how} (method: {', '.join(methods)}). It changes nothing of what the tool tells."
 
 
 def _too_few(labels: NDArray[np.int64], patients: Groups) -> str:

@@ -20,7 +20,7 @@ def drawn(slides, sharper, seed=0):
 def test_what_was_told_too_surely_is_told_better_after():
     calibration, _ = study_meaning(*drawn(400, 3.0), CLASSES, (0.9,))
     assert calibration.ece.value > 0.1 and calibration.ece_after.value < 0.6 * calibration.ece.value
-    assert calibration.brier_after.value < calibration.brier.value
+    assert calibration.brier_after.value < calibration.brier.value and "(method: " in calibration.told
     assert calibration.ece_after.low < calibration.ece_after.value < calibration.ece_after.high
 
 
@@ -44,3 +44,9 @@ def test_from_a_handful_nothing_is_fitted(slides):
     assert calibration.told.startswith(
         "No slide" if not slides else "Not calibrated on these slides: under 10 patients"
     )
+
+
+def test_where_nothing_helps_that_is_told():
+    calibration, _ = study_meaning(*drawn(120, 1.0), CLASSES, (0.9,))
+    assert "no calibration was better than none" in calibration.told
+    assert calibration.ece_after.value == pytest.approx(calibration.ece.value)
