@@ -32,7 +32,7 @@ from app.commands.terminal.options import (
     use_audit_key,
 )
 from app.commands.train_slides import predict_slides, train_slides
-from app.commands.upkeep.words import drift
+from app.commands.upkeep.words import COMMANDS
 from wsi import __version__
 from wsi.errors import PulmoscopeError, UsageError
 from wsi.text import visible
@@ -390,7 +390,7 @@ def doctor(as_json: bool) -> int:
     return 0 if all(check.ok for check in checks) else 1
 
 
-for _command in (commission, drift, review, train_slides, predict_slides):
+for _command in (commission, review, train_slides, predict_slides, *COMMANDS):
     cli.add_command(_command)
 
 

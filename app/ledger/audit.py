@@ -30,14 +30,32 @@ _FIRST = "0" * 64
 _KEY_BYTES = (32, 4096)  # least, most
 
 AuditEvent = Literal[
-    "run", "kept", "failed", "repair", "sealing", "signed", "addendum", "commission", "dossier", "commissioned"
+    "run",
+    "kept",
+    "failed",
+    "repair",
+    "sealing",
+    "signed",
+    "addendum",
+    "commission",
+    "dossier",
+    "commissioned",
+    "learned",
+    "withdrawn",
+    "trained",
+    "promoted",
+    "rolled-back",
 ]
 """`run` is written before the result is moved into place: a result that nobody recorded cannot come from a run. So is
 `sealing` before a signature or addendum is kept, and `signed` or `addendum` after it was: a kill between them leaves
 nothing that looks like a forgery. `commission` comes before the first slide of a laboratory's proof, `dossier` when it
-is sealed, `commissioned` at the start of a run that is held to one: they are of no slide."""
+is sealed, `commissioned` at the start of a run that is held to one: they are of no slide. `learned`, `withdrawn` and
+`trained` stand in the chain of a learning set, `promoted` and `rolled-back` in that of a registry of models."""
 _OF_PEOPLE = ("sealing", "signed", "addendum")
-_OF_PROOFS = ("commission", "dossier", "commissioned")
+_OF_NO_RESULT = (
+    *("commission", "dossier", "commissioned"),
+    *("learned", "withdrawn", "trained", "promoted", "rolled-back"),
+)
 
 
 def current_user() -> str:
@@ -178,7 +196,7 @@ def check_chain(path: Path, key: bytes | None = None) -> Chain:
 
 def _take(chain: Chain, entry: Mapping[str, str]) -> None:
     slide_id, event = entry["slide_id"], entry["event"]
-    if event in _OF_PROOFS:
+    if event in _OF_NO_RESULT:
         return
     if event in _OF_PEOPLE:
         known_of_people = chain.sealing if event == "sealing" else chain.sealed

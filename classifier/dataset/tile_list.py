@@ -124,10 +124,10 @@ class TileSet:
         return total.hexdigest()
 
 
-def read_tile_set(tiles: Path) -> TileSet:
+def read_tile_set(tiles: Path, *, fewest_classes: int = 2) -> TileSet:
     """The labelled tiles of a CSV (COLUMNS) or of a folder with one folder a class.
 
-    Raises DatasetError with the row at fault.
+    Raises DatasetError with the row at fault, or where fewer classes are named.
     """
     if tiles.is_dir():
         tile_set = _from_folders(tiles)
@@ -135,9 +135,9 @@ def read_tile_set(tiles: Path) -> TileSet:
         tile_set = _from_csv(tiles)
     else:
         raise DatasetError(f"{tiles.name} does not exist", hint="give a CSV of tiles or one folder a class")
-    if not 2 <= len(tile_set.classes) <= MAX_CLASSES:
+    if not fewest_classes <= len(tile_set.classes) <= MAX_CLASSES:
         raise DatasetError(
-            f"{tiles.name} names {len(tile_set.classes)} class(es); 2 to {MAX_CLASSES} are needed",
+            f"{tiles.name} names {len(tile_set.classes)} class(es); {fewest_classes} to {MAX_CLASSES} are needed",
             hint="check the class column, or the folders",
         )
     return tile_set

@@ -64,7 +64,7 @@ DATABASE = click.option(
     metavar="URL",
     help="PostgreSQL that holds what people decide (or PULMOSCOPE_DATABASE); default: a file beside the results.",
 )
-MODEL = click.option("--model", type=WORD, default=None, metavar="NAME|DIR", help="Packaged model or model folder.")
+MODEL = click.option("--model", type=WORD, default=None, metavar="MODEL", help="Packaged model, folder, or NAME@2.")
 
 
 def use_audit_key(file: Path | None) -> None:
@@ -77,7 +77,14 @@ def use_audit_key(file: Path | None) -> None:
 
 
 def model_name(model: str | None) -> str:
-    """The one that was named, or the default."""
+    """The one that was named, or the default; `NAME@2` and `NAME@current` stand for a folder of the registry.
+
+    Raises UsageError, ModelNotFoundError, StoreError, ModelError for such an address that leads nowhere.
+    """
     from classifier.model_folder.find import DEFAULT_MODEL
 
+    if model and "@" in model and not Path(model).exists():
+        from app.upkeep.candidate.registry import registered
+
+        return str(registered(model))
     return model or DEFAULT_MODEL
