@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from app.review.kept.address import connect_arguments, shown
+from app.review.kept.checks import OddRowError
 from wsi.errors import OutputUnwritableError, ReviewError
 from wsi.files.reading import is_regular
 from wsi.files.writing import unwritable
@@ -120,6 +121,9 @@ class Database:
         """Errors of the database as one line: neither a statement nor what somebody wrote is in it."""
         try:
             yield
+        except OddRowError as error:
+            hint = "bring it back from a copy; `pulmoscope verify` tells what was signed and changed since"
+            raise ReviewError(f"{self.told} holds what no record can hold", hint=hint) from error
         except SQLAlchemyError as error:
             raise ReviewError(f"{self.told} cannot be used: {_in_words(error)}", hint=self._hint()) from error
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from app.review.kept import tables
+from app.review.kept.checks import checked, odd_rows_told
 from app.review.people import Identity, Person, Role
 from app.review.records import (
     Addendum,
@@ -21,13 +22,19 @@ from app.review.records import (
     SlideRecord,
     Verdict,
 )
+from wsi.files.reading import parse_json
 
 Row = RowMapping
 FIRST_LINK = "0" * 64
 
 
 def load_record(connection: Connection, slide_id: str, result_sha256: str | None) -> SlideRecord:
-    """What is kept of a case; of the slide's newest where no result is named."""
+    """What is kept of a case; of the slide's newest where no result is named. Raises OddRowError."""
+    with odd_rows_told():
+        return _record(connection, slide_id, result_sha256)
+
+
+def _record(connection: Connection, slide_id: str, result_sha256: str | None) -> SlideRecord:
     decided = _of_slide(connection, tables.decisions, slide_id)
     drawn = _of_slide(connection, tables.regions, slide_id)
     signed = _signatures(connection, slide_id)
@@ -114,7 +121,7 @@ def person_columns(person: Person, at: str) -> dict[str, str]:
 
 
 def rings_of(text: str) -> Rings:
-    return tuple(tuple((float(x), float(y)) for x, y in ring) for ring in json.loads(text))
+    return tuple(tuple((float(x), float(y)) for x, y in ring) for ring in parse_json(text))
 
 
 def written_rings(rings: Rings) -> str:
@@ -136,12 +143,12 @@ def last_link(connection: Connection) -> str:
 
 def _of_slide(connection: Connection, table: Any, slide_id: str) -> list[Row]:
     query = select(table).where(table.c.slide_id == slide_id).order_by(table.c.id)
-    return list(connection.execute(query).mappings())
+    return checked(connection.execute(query).mappings())
 
 
 def _signatures(connection: Connection, slide_id: str) -> list[Row]:
     query = signatures_query().where(tables.signatures.c.slide_id == slide_id)
-    return list(connection.execute(query).mappings())
+    return checked(connection.execute(query).mappings())
 
 
 def signatures_query() -> Any:
@@ -152,7 +159,7 @@ def signatures_query() -> Any:
 
 def _addenda(connection: Connection, slide_id: str) -> list[Row]:
     query = addenda_query().where(tables.signatures.c.slide_id == slide_id)
-    return list(connection.execute(query).mappings())
+    return checked(connection.execute(query).mappings())
 
 
 def addenda_query() -> Any:

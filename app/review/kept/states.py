@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from app.review.kept.checks import check_cell, odd_rows_told
 from app.review.people import Person
-from app.review.records import ReadingName, ReviewState, ReviewStatus
+from app.review.records import ReadingName, ReviewState, ReviewStatus, Verdict
 from app.review.turns import Progress, awaits, is_blind, turn_of
 
 _SAME = "{0}.slide_id = d.slide_id AND {0}.result_sha256 = d.result_sha256 AND {0}.reading = d.reading"
@@ -44,6 +45,15 @@ class _Line:
     addenda: int | None
     changed_call: str | None
 
+    def check(self) -> None:
+        """Raises OddRowError where a cell holds what is never written there."""
+        for name in _COLUMNS:
+            check_cell(name, getattr(self, name))
+        for name, column in _COLUMNS_OF_SIGNED.items():
+            if (value := getattr(self, name)) is not None:
+                check_cell(column, value)
+        Verdict(self.verdict)
+
     @property
     def progress(self) -> Progress:
         owner = Person(self.owner_name, subject=self.owner_subject).key[1]
@@ -51,14 +61,19 @@ class _Line:
         return Progress(ReadingName(self.reading), (self.owner_identity, owner), self.signer is not None, call)
 
 
+_COLUMNS = ("slide_id", "result_sha256", "reading", "call", "by", "at", "owner_identity", "owner_subject", "owner_name")
+_COLUMNS_OF_SIGNED = {"signer": "reviewer", "signed_at": "at", "addenda": "id", "changed_call": "call"}
+
+
 def load_states(
     connection: Connection, slide_ids: Collection[str] | None, who: Person | None, *, double: bool
 ) -> dict[str, ReviewState]:
-    """Of those slides that anything is known of; None: of all."""
+    """Of those slides that anything is known of; None: of all. Raises OddRowError."""
     wanted = None if slide_ids is None else set(slide_ids)
     found = {}
-    for lines in _by_slide(connection.execute(text(_LAST_DECISIONS)), wanted):
-        found[lines[0].slide_id] = _state(lines, who, double=double)
+    with odd_rows_told():
+        for lines in _by_slide(connection.execute(text(_LAST_DECISIONS)), wanted):
+            found[lines[0].slide_id] = _state(lines, who, double=double)
     return found
 
 
@@ -69,6 +84,7 @@ def _by_slide(rows: Iterable[object], wanted: set[str] | None) -> Iterator[list[
         line = _Line(*row)  # type: ignore[misc]
         if wanted is not None and line.slide_id not in wanted:
             continue
+        line.check()
         if lines and lines[0].slide_id != line.slide_id:
             yield _newest(lines)
             lines = []

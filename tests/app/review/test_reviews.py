@@ -256,7 +256,8 @@ def test_only_its_owner_may_read_the_file(tmp_path):
 
 
 def test_thousands_of_slides_are_told_at_once(reviews):
-    rows = [{"n": f"s{number:05}", "at": f"2026-01-01T00:00:{number:06}"} for number in range(10_000)]
+    times = (f"2026-01-01T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}+00:00" for n in range(10_000))
+    rows = [{"n": f"s{number:05}", "at": at} for number, at in enumerate(times)]
     reviews.decide(case("one"), Verdict.AGREE, ANNA)
     with reviews.database.writing() as connection:
         connection.execute(
