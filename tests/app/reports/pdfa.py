@@ -9,6 +9,7 @@ import base64
 import re
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -153,7 +154,7 @@ def text_of(string: bytes) -> str:
 def problems(content: bytes) -> list[str]:
     """What the file lacks or has and must not, a line each; empty where all is well."""
     pdf = Pdf(content)
-    checks = (_file, _whole, _fonts, _pictures, _metadata, _structure)
+    checks = (_file, _whole, _fonts, _font_programs, _pictures, _metadata, _structure)
     return [line for check in checks for line in check(pdf)]
 
 
@@ -213,6 +214,46 @@ def _fonts(pdf: Pdf) -> list[str]:
         if len(font.get("Widths", [])) != font["LastChar"] - font["FirstChar"] + 1:
             told.append(f"{name} lacks widths")
     return told
+
+
+def _font_programs(pdf: Pdf) -> list[str]:
+    """One encoding in each font program (6.2.11.6), and widths as the page states them, within 1 of 1000 (6.2.11.5)."""
+    told = []
+    for font in pdf.objects.values():
+        if not (isinstance(font, dict) and font.get("Type") == "/Font" and "FontDescriptor" in font):
+            continue
+        program = pdf.get(pdf.get(font["FontDescriptor"])["FontFile2"]).data()
+        tables = {
+            program[at : at + 4]: int.from_bytes(program[at + 8 : at + 12], "big")
+            for at in range(12, 12 + 16 * int.from_bytes(program[4:6], "big"), 16)
+        }
+        number = partial(_number, program)
+        cmap, hmtx = tables[b"cmap"], tables[b"hmtx"]
+        if number(cmap + 2) != 1:
+            told.append(f"{font['BaseFont']} has {number(cmap + 2)} encodings")
+            continue
+        glyphs = _glyphs(number, cmap + number(cmap + 8, 4))
+        metrics, per_em = number(tables[b"hhea"] + 34), number(tables[b"head"] + 18)
+        for code, width in enumerate(font["Widths"], font["FirstChar"]):
+            glyph = glyphs.get(code, 0)
+            advance = number(hmtx + 4 * min(glyph, metrics - 1)) * 1000 / per_em
+            if glyph and abs(advance - width) > 1:
+                told.append(f"{font['BaseFont']}: code {code} is {advance:.1f} wide and not {width}")
+    return told
+
+
+def _number(program: bytes, at: int, size: int = 2) -> int:
+    return int.from_bytes(program[at : at + size], "big")
+
+
+def _glyphs(number: Any, table: int) -> dict[int, int]:
+    """Code -> glyph of an encoding of format 0 or 6."""
+    form = number(table)
+    assert form in (0, 6), form
+    if form == 0:
+        return {code: number(table + 6 + code, 1) for code in range(256)}
+    first, count = number(table + 6), number(table + 8)
+    return {first + at: number(table + 10 + 2 * at) for at in range(count)}
 
 
 def _pictures(pdf: Pdf) -> list[str]:
