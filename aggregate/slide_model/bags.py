@@ -131,6 +131,7 @@ class Shelf:
         self._readers = readers
         self._max_bytes = max_bytes
         self._held: OrderedDict[int, Bag] = OrderedDict()
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -138,9 +139,10 @@ class Shelf:
     def __getitem__(self, index: int) -> Bag:
         if index not in self._held:
             self._held[index] = self._readers[index]()
+            self._bytes += self._held[index].features.nbytes
         self._held.move_to_end(index)
-        while len(self._held) > 1 and sum(bag.features.nbytes for bag in self._held.values()) > self._max_bytes:
-            self._held.popitem(last=False)
+        while len(self._held) > 1 and self._bytes > self._max_bytes:
+            self._bytes -= self._held.popitem(last=False)[1].features.nbytes
         return self._held[index]
 
 

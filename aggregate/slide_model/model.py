@@ -7,6 +7,7 @@ npz of plain numbers, and no other file.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -142,7 +143,7 @@ def opinion_reasons(result: SlideResult, opinion: SlideOpinion) -> list[str]:
     """``slide-model-disagrees`` where both call the slide, and not alike; ``several-classes`` where the set of the
     strictest level holds not one class."""
     reasons = []
-    if opinion.call and result.decision.confidence == result.decision.confidence and _differs(result, opinion):
+    if opinion.call and math.isfinite(result.decision.confidence) and _differs(result, opinion):
         reasons.append(DISAGREES)
     if opinion.outcome in ("several", "none"):
         reasons.append(SEVERAL_CLASSES)
