@@ -84,7 +84,10 @@ def fit_calibration(
     seed: int = 0,
 ) -> tuple[Calibration, dict[str, float]]:
     """The calibration of held-out logits (n, c), and the mean negative log-likelihood of each method on patients that
-    it did not see. The plainest of those that are not beaten by more than a standard error is taken."""
+    it did not see. The plainest of those that are not beaten by more than a standard error is taken; of one there is
+    nothing to choose, nor to measure."""
+    if len(methods) == 1:
+        return _fit(logits, labels, methods[0]), {}
     groups = np.asarray(patients)
     of_fold = _folds(groups, seed)
     losses = {
