@@ -25,7 +25,8 @@ from app.commands.adapt import adapt_site
 from app.config import RunConfig
 from app.pipeline import run_slide
 from classifier.colour.look import look_of_tiles
-from classifier.dataset.tile_list import TileRecord, read_tile, read_tile_set
+from classifier.dataset.tile_list import TileRecord, TileSet, read_tile, read_tile_set
+from classifier.dataset.whites import with_whites
 from classifier.evaluation.unfamiliar import UNFAMILIAR
 from classifier.model import TileModel, load_model
 from classifier.model_folder.find import DEFAULT_MODEL
@@ -218,6 +219,9 @@ class Shown:
     @classmethod
     def of_records(cls, records: Iterable[TileRecord], model: TileModel) -> Shown:
         listed = list(records)
+        if model.sets_white:
+            names = tuple(sorted({one.label for one in listed}))
+            listed = list(with_whites(TileSet(tuple(listed), names)).records)
         pixels = np.stack([read_tile(one, model.card.tile) for one in listed])
         return cls._of(pixels, np.array([one.label for one in listed]), model)
 

@@ -69,20 +69,22 @@ class TileModel:
         self._correction = correction
 
     def of_site(self, correction: NDArray[np.uint8] | None, alignment: Alignment | None, sha256: str) -> TileModel:
-        """The same network for a laboratory: tiles are corrected first, and what counts as known is aligned."""
+        """The same network for a laboratory: tiles are corrected first, and what counts as known is aligned. Where each
+        slide's own white is set, that takes the correction's place."""
         known = self.familiarity.aligned(alignment)
         return TileModel(self.card, self._network, known, correction=correction, site_sha256=sha256)
 
     @property
     def sets_white(self) -> bool:
-        """Whether a slide's white is set before it sees the tiles; a site profile sets that of all slides alike."""
-        return bool(self.card.white) and not self.site_sha256
+        """Whether a slide's own white is set before it sees the tiles, under a site profile too."""
+        return bool(self.card.white)
 
     def under_white(self, white: White) -> TileModel:
         """The same network for a slide of that white; itself where it leaves colours as they are."""
         if not self.sets_white:
             return self
-        return TileModel(self.card, self._network, self.familiarity, correction=white_table(white, self.card.white))
+        table = white_table(white, self.card.white)
+        return TileModel(self.card, self._network, self.familiarity, correction=table, site_sha256=self.site_sha256)
 
     def with_card(self, card: ModelCard, familiarity: Familiarity) -> TileModel:
         """The same network under another card (temperature) and familiarity."""

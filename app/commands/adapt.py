@@ -14,7 +14,7 @@ from app.batch.job import SlideJob
 from app.slides.guarded import GuardedSlides, Limits
 from app.slides.observe import see_features, see_look
 from app.slides.question import SlideAddress
-from classifier.colour.look import Look, correction_of, read_model_white, typical_look
+from classifier.colour.look import Look, correction_of, no_correction, read_model_white, typical_look
 from classifier.model import TileModel, load_model
 from classifier.model_folder.arrays import unpack_arrays
 from classifier.model_folder.card import FAMILIARITY_FILE
@@ -54,7 +54,7 @@ def adapt_site(
         if not unique:
             raise UsageError("no slide could be used", hint="`pulmoscope info SLIDE` says more of each")
         look = typical_look([one for _, one in unique.values()])
-        correction = correction_of(look, _model_white(model_name))
+        correction = no_correction(look) if model.sets_white else correction_of(look, _model_white(model_name))
         digests = {job.path: sha256 for sha256, (job, _) in unique.items()}
 
         def features(job: SlideJob) -> SlideSeen:

@@ -43,8 +43,8 @@ def see_features(
     spec = model.card.tile
     pixels, quality = _tiles(slide, spec, FEATURE_TILES, TileQuality.GOOD)
     pixels = pixels[quality == TileQuality.GOOD]
-    corrected = model.of_site(correction.table(), None, "")
     plain = model.under_white(white_point(pixels)) if model.sets_white and len(pixels) else model
+    corrected = plain if model.sets_white else model.of_site(correction.table(), None, "")
     arrays = {"features": corrected.forward(pixels)[1], "plain": plain.forward(pixels)[1]}
     few = pixels[_spread(len(pixels), MADE_TILES)]
     for number, (_, view) in enumerate(UNFAMILIAR):

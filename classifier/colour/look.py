@@ -101,6 +101,11 @@ def correction_of(site: Look, model_white: Colours | None) -> Correction:
     return Correction(_three(site.white), _three(site.white * gain))
 
 
+def no_correction(site: Look) -> Correction:
+    """For a model that sees each slide with its own white set."""
+    return Correction(_three(site.white), _three(site.white))
+
+
 def _three(values: Iterable[float]) -> tuple[float, float, float]:
     first, second, third = (round(float(value), 3) for value in values)
     return first, second, third

@@ -1,6 +1,7 @@
 """`pulmoscope adapt` and `run --site` on slides that are drawn in one laboratory's stain and in another's."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from app.pipeline import run_slide
 from app.presentation import words
 from classifier.colour.stain import shift_stains
 from classifier.model import load_model
-from classifier.model_folder.find import DEMO_MODEL
+from classifier.model_folder.find import DEMO_MODEL, find_model
 from classifier.site.files import read_site
 from tests.faults.common import flaws
 from wsi import open_slide
@@ -98,6 +99,31 @@ def test_under_the_wrong_profile_a_slide_keeps_its_call_and_most_of_its_tissue(l
     adapted = result_of(laboratory / "home.svs", tmp_path, read_site(laboratory / "site"))
     assert adapted.decision.call == plain.decision.call
     assert plain.qc["share_unfamiliar"] < 0.05 and adapted.qc["share_unfamiliar"] < 0.25
+
+
+def test_a_model_that_sets_each_slide_s_white_sets_it_under_a_profile_too(laboratory, tmp_path):
+    plain = load_model(DEMO_MODEL)
+    model, profile = (
+        plain.with_card(replace(plain.card, white=245.0), plain.familiarity),
+        read_site(laboratory / "site"),
+    )
+    config = RunConfig(out=tmp_path, model=DEMO_MODEL)
+    under = replace(config, site_sha256=profile.digest)
+    before = run_slide(laboratory / "test.svs", "test", model, config)
+    after = run_slide(laboratory / "test.svs", "test", profile.laid_over(model), under)
+    assert after.provenance.tile.white == before.provenance.tile.white != {}
+    assert np.array_equal(after.tiles.probabilities, before.tiles.probabilities)
+    assert profile.correction.glass != profile.correction.white  # which it does not follow
+
+
+def test_of_such_a_model_a_profile_corrects_no_glass(laboratory, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(find_model(DEMO_MODEL), folder)
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    (folder / "card.json").write_text(json.dumps({**card, "white": 245.0}), encoding="utf-8")
+    own = [laboratory / "own"]
+    profile, failed = adapt_site(own, tmp_path / "out", str(folder), known_share=0.5, mpp=None, say=print)
+    assert failed == 0 and profile.correction.white == profile.correction.glass
 
 
 def test_classes_and_calibration_are_the_models_own(laboratory):
