@@ -6,17 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.presentation.colours import rgb
 from app.presentation.words import class_title
 from app.review.drawing import Points, area_px, is_rectangle
-from app.review.records import Region, Rings, Shape, SlideRecord
+from app.review.records import Case, ReadingName, Region, Rings, Shape, SlideRecord
 from app.review.words import person_in_words
 from wsi.errors import UsageError
 from wsi.files.reading import parse_json, read_regular
 from wsi.spacing import area_mm2
 from wsi.text import plain, visible
+
+if TYPE_CHECKING:
+    from app.review.people import Person
+    from app.review.reviews import Reviews
 
 MAX_BYTES = 64 << 20
 _UNNAMED, _COLOUR = "Region", "#1F5F8B"
@@ -60,23 +64,56 @@ def drawn_features(
             }
 
 
-def read_drawn(path: Path, corner_px: tuple[int, int], skip: Sequence[str] = ()) -> tuple[list[Drawn], int]:
-    """(the regions of a GeoJSON file, how many features are no area). Features whose id is in `skip` are passed over.
-
-    Raises UsageError where the file cannot be read or is no GeoJSON.
-    """
+def read_drawn(
+    path: Path, corner_px: tuple[int, int], skip: Sequence[str] = (), classes: Sequence[str] = ()
+) -> tuple[list[Drawn], int]:
+    """As `parse_drawn`, of a file. Raises UsageError where it cannot be read or is no GeoJSON."""
     try:
-        content = parse_json(read_regular(path, MAX_BYTES))
+        content = read_regular(path, MAX_BYTES)
     except OSError as error:
         raise UsageError(f"{visible(path.name)} cannot be read: {error.strerror}") from error
+    return parse_drawn(content, visible(path.name), corner_px, skip, classes)
+
+
+def parse_drawn(
+    content: bytes, name: str, corner_px: tuple[int, int], skip: Sequence[str] = (), classes: Sequence[str] = ()
+) -> tuple[list[Drawn], int]:
+    """(the regions of a GeoJSON text, how many features are no area). Features whose id is in `skip` are passed over.
+    A class that it names by the title of one of `classes`, as ours do, is that class again.
+
+    `name` is what to call it to a person. Raises UsageError where it is no GeoJSON.
+    """
+    try:
+        told = parse_json(content)
     except ValueError as error:
-        raise UsageError(f"{visible(path.name)} is no JSON", hint="export it from QuPath as GeoJSON") from error
-    features = content.get("features") if isinstance(content, dict) else content
+        raise UsageError(f"{name} is no JSON", hint="export it from QuPath as GeoJSON") from error
+    features = told.get("features") if isinstance(told, dict) else told
     if not isinstance(features, list) or not all(isinstance(one, dict) for one in features):
-        raise UsageError(f"{visible(path.name)} is no GeoJSON", hint="export it from QuPath as GeoJSON")
+        raise UsageError(f"{name} is no GeoJSON", hint="export it from QuPath as GeoJSON")
     wanted = [one for one in features if one.get("id") not in skip]
-    found = [drawn for one in wanted for drawn in _read(one, corner_px)]
+    names = {class_title(one): one for one in classes}
+    found = [drawn for one in wanted for drawn in _read(one, corner_px, names)]
     return found, sum(1 for one in wanted if _kind(one) not in _AREAS)
+
+
+def take_in(reviews: Reviews, case: Case, who: Person, drawn: Sequence[Drawn]) -> list[Region]:
+    """Keeps what is not there already in the reading that is `who`'s to write. Raises as `Reviews.add_region` does."""
+    record = reviews.record(case.slide_id, case.result_sha256)
+    turn = reviews.turn(record, who) or ReadingName.FIRST
+    known = {one.region_id for one in record.reading(turn).drawn}
+    new = [one for one in drawn if one.region_id not in known or not one.region_id]
+    return [
+        reviews.add_region(
+            case,
+            who,
+            one.shape,
+            one.rings,
+            class_name=one.class_name,
+            comment_text=one.comment,
+            region_id=one.region_id[:36] or None,
+        )
+        for one in new
+    ]
 
 
 def _look(region: Region, number: int, palette: Mapping[str, str]) -> dict[str, Any]:
@@ -99,7 +136,7 @@ def _kind(feature: dict[str, Any]) -> str:
     return str(geometry.get("type")) if isinstance(geometry, dict) else ""
 
 
-def _read(feature: dict[str, Any], corner_px: tuple[int, int]) -> Iterator[Drawn]:
+def _read(feature: dict[str, Any], corner_px: tuple[int, int], names: Mapping[str, str]) -> Iterator[Drawn]:
     kind = _kind(feature)
     if kind not in _AREAS:
         return
@@ -111,7 +148,8 @@ def _read(feature: dict[str, Any], corner_px: tuple[int, int]) -> Iterator[Drawn
     for polygon in polygons if isinstance(polygons, list) else ():
         rings = _moved(polygon, corner_px)
         one = len(rings) == 1 and is_rectangle(rings[0])
-        yield Drawn(name, Shape.RECTANGLE if one else Shape.POLYGON, rings, _class(properties), _comment(properties))
+        shape = Shape.RECTANGLE if one else Shape.POLYGON
+        yield Drawn(name, shape, rings, _class(properties, names), _comment(properties))
 
 
 def _moved(polygon: object, corner_px: tuple[int, int]) -> Rings:
@@ -124,10 +162,10 @@ def _moved(polygon: object, corner_px: tuple[int, int]) -> Rings:
         raise UsageError("a region of the file has no coordinates") from error
 
 
-def _class(properties: dict[str, Any]) -> str:
+def _class(properties: dict[str, Any], names: Mapping[str, str]) -> str:
     told = properties.get("classification")
     name = told.get("name") if isinstance(told, dict) else ""
-    return "" if name == _UNNAMED or not isinstance(name, str) else plain(name, 100)
+    return "" if name == _UNNAMED or not isinstance(name, str) else names.get(name, plain(name, 100))
 
 
 def _comment(properties: dict[str, Any]) -> str:

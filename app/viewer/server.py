@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import importlib.util
 import re
 import socket
@@ -15,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.slides.guarded import shared_slides
 from app.viewer.catalog import look
 from app.viewer.gate.access import Door
 from app.viewer.gate.bounds import MAX_CONNECTIONS, MAX_MESSAGE_BYTES, Bounds
@@ -77,8 +79,7 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
 
         def run(self, sockets: list[socket.socket] | None = None) -> None:
             site.queue.start()
-            # Ten thousand rows take a moment: read before the first person asks.
-            threading.Thread(target=look, args=(site.results,), daemon=True).start()
+            make_ready(site)
             try:
                 super().run(sockets)
             finally:
@@ -86,6 +87,15 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
                 site.exports.stop()
 
     return Server(options)
+
+
+def make_ready(site: Site) -> None:
+    """Starts what the first person would wait for: a process that opens slides, and a look at ten thousand rows."""
+    shared_slides().start()
+    threading.Thread(target=look, args=(site.results,), daemon=True).start()
+    # Here and not in that thread: two threads that load the same modules at once can each get half of one.
+    for module in ("app.viewer.pages.router", "altair", "zarr", "cv2"):
+        importlib.import_module(module)
 
 
 def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:
@@ -112,10 +122,9 @@ def own_routes(site: Site) -> list[Route]:
     from app.viewer.pages import assets
     from app.viewer.pages.worklist.feed import LIST_GRANT, Feed
     from app.viewer.tiles.pictures import Pictures
-    from app.viewer.tiles.route import TileServer
 
     return [
-        TileServer(site.signer, site.locate, site.may_see).route(),
+        site.tiles.route(),
         Pictures(site.signer, LIST_GRANT, site.results, site.slides, site.may_see).route(),
         Feed(site, site.batches, site.queue.waiting).route(),
         *site.incoming.routes(),

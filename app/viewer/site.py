@@ -24,6 +24,7 @@ from app.viewer.gate.login_file import LoginSettings, read_login
 from app.viewer.gate.visitors import Visitor
 from app.viewer.jobs.batches import Batches
 from app.viewer.jobs.queue import Queue
+from app.viewer.tiles.route import TileServer
 from app.viewer.tiles.tokens import Grant, Signer
 from app.viewer.uploads.incoming import DEFAULT_MAX_BYTES, Incoming
 from app.viewer.uploads.owners import ownership
@@ -78,6 +79,11 @@ class Site:
     def batches(self) -> Batches:
         """How far the runs of the results folder are."""
         return Batches(self.results)
+
+    @cached_property
+    def tiles(self) -> TileServer:
+        """The pixels of slides, those that were asked for lately kept."""
+        return TileServer(self.signer, self.locate, self.may_see)
 
     @cached_property
     def incoming(self) -> Incoming:

@@ -13,9 +13,9 @@ from aggregate.stored_attributes import is_slide_id
 from app.presentation.figures import moment
 from app.reports.content.reviewed import review_facts
 from app.reports.geojson_report import render_geojson, scanned_part
-from app.review.geojson import Drawn, read_drawn
+from app.review.geojson import read_drawn, take_in
 from app.review.people import Person
-from app.review.records import Case, ReadingName, ReviewState
+from app.review.records import Case, ReviewState
 from app.review.reviews import Reviews, open_reviews
 from app.review.words import call_of_a_person
 from wsi.errors import UsageError
@@ -74,27 +74,9 @@ def import_regions(
     case = Case.of(result, committed_digests(path)["result_sha256"])
     corner = _CORNER if whole_canvas else scanned_part(result)[:2]
     ours = [feature["id"] for feature in json.loads(render_geojson(result))["features"]]
-    drawn, no_area = read_drawn(file, corner, ours)
-    added = _add(_reviews(results, database), case, who, drawn)
+    drawn, no_area = read_drawn(file, corner, ours, result.outputs)
+    added = len(take_in(_reviews(results, database), case, who, drawn))
     return {"added": added, "known": len(drawn) - added, "no_area": no_area}
-
-
-def _add(reviews: Reviews, case: Case, who: Person, drawn: Sequence[Drawn]) -> int:
-    record = reviews.record(case.slide_id, case.result_sha256)
-    turn = reviews.turn(record, who) or ReadingName.FIRST
-    known = {one.region_id for one in record.reading(turn).drawn}
-    new = [one for one in drawn if one.region_id not in known or not one.region_id]
-    for one in new:
-        reviews.add_region(
-            case,
-            who,
-            one.shape,
-            one.rings,
-            class_name=one.class_name,
-            comment_text=one.comment,
-            region_id=one.region_id[:36] or None,
-        )
-    return len(new)
 
 
 def _reviews(results: Path, database: str | None) -> Reviews:

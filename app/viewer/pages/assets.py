@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMPONENT_DIR = Path(__file__).parent.parent / "component"
 ASSETS = "/assets"
 LIBRARY = "openseadragon.min.js"
-_ROOM, _ENTRANCE = "slide", "main.js"
+_ROOMS = ("slide", "drawing")
 
 
 @lru_cache
@@ -25,15 +25,21 @@ def asset(name: str) -> str:
 
 @lru_cache
 def slide_modules() -> dict[str, bytes]:
-    """Name -> text of the modules of `component/slide/`, which import each other by name."""
-    return {path.name: path.read_bytes() for path in sorted((COMPONENT_DIR / _ROOM).glob("*.js"))}
+    """``room/name`` -> text of the modules that draw a slide, which import each other by name."""
+    paths = [path for room in _ROOMS for path in sorted((COMPONENT_DIR / room).glob("*.js"))]
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
 
 
 @lru_cache
-def slide_module() -> str:
-    """The address of the module that draws a slide, below the mount. It changes with any of them, so that a browser
-    never mixes those of two versions."""
-    return f"{ASSETS}/{_version()}/{_ENTRANCE}"
+def slide_module(entrance: str = "slide/main.js") -> str:
+    """The address of the module that draws a slide, or of another, below the mount. It changes with any of them, so
+    that a browser never mixes those of two versions."""
+    return f"{ASSETS}/{_version()}/{entrance}"
+
+
+def slide_addresses() -> list[str]:
+    """What a browser loads to draw a slide, below the mount: it may fetch them before the first slide is opened."""
+    return [f"{ASSETS}/{LIBRARY}", *(slide_module(name) for name in slide_modules())]
 
 
 def routes() -> list[Route]:
@@ -42,7 +48,7 @@ def routes() -> list[Route]:
 
     return [
         Route(f"{ASSETS}/{LIBRARY}", _library, methods=["GET"]),
-        Route(ASSETS + "/{version}/{name}", _module, methods=["GET"]),
+        Route(ASSETS + "/{version}/{room}/{name}", _module, methods=["GET"]),
     ]
 
 
@@ -62,7 +68,8 @@ async def _library(request: Any) -> Any:
 async def _module(request: Any) -> Any:
     from starlette.responses import Response
 
-    text = slide_modules().get(request.path_params["name"])
-    if text is None or request.path_params["version"] != _version():
+    asked = request.path_params
+    text = slide_modules().get(f"{asked['room']}/{asked['name']}")
+    if text is None or asked["version"] != _version():
         return Response(status_code=404)
     return Response(text, media_type="text/javascript", headers={"Cache-Control": "private, max-age=86400, immutable"})

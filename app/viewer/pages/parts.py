@@ -56,8 +56,13 @@ def leave_list(view: Mapping[str, str]) -> None:
 
 def go(**where: str) -> None:
     """Opens another page of the viewer: its address changes, so that it can be kept and shared."""
-    st.query_params.from_dict(where)
+    move(**where)
     st.rerun()
+
+
+def move(**where: str) -> None:
+    """As `go`, for a callback: the page that is drawn after it is the other one already."""
+    st.query_params.from_dict(where)
 
 
 def chip_look(status: str) -> str:

@@ -12,6 +12,7 @@ from app.viewer.pages.assets import COMPONENT_DIR
 from app.viewer.pages.facts import about as about_page
 from app.viewer.pages.facts import model as model_page
 from app.viewer.pages.slide import page as slide_page
+from app.viewer.pages.slide.ahead import shared_reader
 from app.viewer.pages.worklist import page as list_page
 from app.viewer.pages.worklist import under_way
 from app.viewer.site import current
@@ -43,6 +44,7 @@ def show() -> None:
             about_page.show()
         else:
             list_page.show(current())
+            shared_reader().wish(current(), people.asking())
     except PulmoscopeError as error:
         parts.show_error(str(error))
     except Exception as error:

@@ -147,7 +147,7 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-versions code { font-size: .72rem; overflow-wrap: anywhere; }
 .st-key-decision, .st-key-calls { flex-wrap: wrap; gap: .5rem; }
 .st-key-person { gap: .2rem; }
-@media (prefers-color-scheme: dark) { .stApp button[kind="primary"] p { color: #12181F; } }
+@media (prefers-color-scheme: dark) { .stApp button[kind="primary"]:enabled p { color: #12181F; } }
 .ps-spot i { display: inline-block; width: .7em; height: .7em; margin-right: .4em; border-radius: 2px; }
 </style>
 """

@@ -83,6 +83,12 @@ class TileServer:
     addresses: dict[Grant, tuple[SlideAddress, float]] = field(default_factory=dict)
     cache: TileCache = field(default_factory=TileCache)
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TILE_THREADS))
+    asked: list[float] = field(default_factory=lambda: [0.0])
+
+    @property
+    def idle_s(self) -> float:
+        """How long ago a browser last asked for a tile."""
+        return time.monotonic() - self.asked[0]
 
     def route(self) -> Route:
         return Route(TILE_ROUTE + "/{token}/{level:int}/{column:int}_{row:int}.jpg", self._answer, methods=["GET"])
@@ -123,6 +129,7 @@ class TileServer:
         visitor = visitor_of(request.scope)
         if grant is None or visitor is None:
             return Response(status_code=403)
+        self.asked[0] = time.monotonic()
         place = (request.path_params["level"], request.path_params["column"], request.path_params["row"])
         try:
             tile = await anyio.to_thread.run_sync(lambda: self._tile_for(visitor, grant, *place), limiter=self.limiter)

@@ -102,6 +102,12 @@ def test_a_rectangle_stays_one(output):
     assert [(one.shape, one.region_id[:8]) for one in regions(output)] == [(Shape.RECTANGLE, "6d3c61f5")]
 
 
+def test_a_class_that_goes_out_by_its_title_comes_back_as_the_class(output):
+    named = {"classification": {"name": "Squamous cell carcinoma"}}
+    bring(output, [{**feature([TRIANGLE]), "properties": named}, feature([TRIANGLE])])
+    assert [one.class_name for one in regions(output)] == ["squamous_cell_carcinoma", "Tumour"]
+
+
 def test_nothing_comes_into_a_signed_reading(output):
     reviews = open_reviews(output)
     reviews.decide(case(output), Verdict.AGREE, ANNA)

@@ -1,14 +1,19 @@
 """What the tests of the viewer in headless Chromium share: its address, its key, and how a person reads a page."""
 
 import json
+import shutil
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from aggregate import store
+from app.ledger.records import SlideRow, read_rows, write_rows
 from app.viewer.gate.launch import LaunchKey
+from tests.results import CLASSES
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIZE_PX, MARK_PX = (1607, 1203), (700, 500, 131, 130)  # (x, y, width, height) of the painted mark
@@ -77,6 +82,25 @@ def prefer(page, **preferences):
 
 def choose(page, layer):
     page.get_by_test_id("layer").get_by_text(layer, exact=True).click()
+
+
+@contextmanager
+def added(results, *more):
+    """Further results in the list, none with a file; all is as before in the end."""
+    table = results / "slides.csv"
+    before = table.read_bytes()
+    for result in more:
+        store.save(result, results)
+    rows = [
+        SlideRow(one.slide_id, f"/gone/{one.slide.file}", "done", one.decision.call, confidence=0.5) for one in more
+    ]
+    write_rows(table, [*read_rows(table), *rows], CLASSES)
+    try:
+        yield
+    finally:
+        table.write_bytes(before)
+        for result in more:
+            shutil.rmtree(store.result_path(results, result.slide_id))
 
 
 def rows_of(page):

@@ -14,6 +14,7 @@ READY = {
     "/?page=analyse": "[data-testid=analyse]",
     "/?page=model": ".ps-facts",
     "/?page=about": ".ps-facts",
+    "/?slide=broken": ".bare button",
 }
 
 

@@ -6,7 +6,7 @@ from app.ledger.records import SlideRow, write_rows
 from app.review.records import ReviewState, ReviewStatus
 from app.viewer.gate.visitors import THE_ONE
 from app.viewer.pages.slide import around
-from app.viewer.pages.slide.around import Around, neighbours
+from app.viewer.pages.slide.around import Around, first_to_review, neighbours
 from app.viewer.site import default_site
 from tests.results import CLASSES
 
@@ -44,7 +44,8 @@ def test_what_is_signed_is_passed_over_save_the_slide_itself(site, monkeypatch):
     monkeypatch.setattr(around, "is_signed", lambda entry, review: True)
     signed = {name: ReviewState(name, ReviewStatus.SIGNED) for name in ("slide-9", "tumour")}
     monkeypatch.setattr(type(site.reviews), "states", lambda self, **asked: signed)
-    assert (
-        neighbours(site, "unsure", THE_ONE).next == "slide-10" and neighbours(site, "slide-10", THE_ONE).next == "calm"
-    )
-    assert neighbours(site, "tumour", THE_ONE) == Around("calm", None)
+    found = {name: neighbours(site, name, THE_ONE) for name in ("unsure", "slide-9", "slide-10", "tumour")}
+    assert found["unsure"].next == "slide-10" and found["slide-10"].next == "calm"
+    # Who has just signed goes on from where they were, and not from where signed ones stand.
+    assert found["tumour"] == Around("slide-10", "calm") and found["slide-9"] == Around("unsure", "slide-10")
+    assert first_to_review(site, THE_ONE) == "unsure"

@@ -25,11 +25,15 @@ const TITLES = {
   none: ["0", "Slide only"],
   outlines: ["o", "Cells or outlines"],
   ruler: ["m", "Ruler"],
+  rectangle: ["b", "Draw a rectangle"],
+  polygon: ["d", "Draw a polygon"],
+  sight: ["v", "Mark what is in sight as a region"],
+  nextDrawn: ["e", "Next drawn region, to change it"],
   regions: ["g", "Show or hide where to look"],
   panel: ["i", "Fold the panel"],
   link: ["l", "Copy a link to this place"],
   agree: ["a", "Agree with the call"],
-  change: ["c", "Change the call"],
+  change: ["c", "Change the call, then 1 to 9 for which"],
   cannotTell: ["t", "Cannot tell"],
   sign: ["s", "Sign"],
   keys: ["?", "This list"],
@@ -46,16 +50,34 @@ const TEXT = "textarea, select, [contenteditable=true], [role=textbox], [role=co
   + "input:not([type=range], [type=radio], [type=checkbox], [type=button])";
 // What a control needs for itself while it has the focus.
 const OWN = { Range: "input[type=range], [role=slider]", Press: "button, a, summary, [role=button], [role=tab]" };
+const [PATIENCE_MS, PAUSE_MS] = [5000, 40];
+const LEAVING = ["nextSlide", "previousSlide"];
 const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
 
 export class Keys {
-  constructor(view, list) {
-    Object.assign(this, { view, list });
+  // `names`: the keys that mean something on this page; all of them where it shows a slide.
+  constructor(view, list, names = Object.keys(TITLES)) {
+    Object.assign(this, { view, list, names });
     this.down = (event) => this.press(event);
     this.up = (event) => this.action(event) === "hide" && this.view.hide(false);
     // Before Streamlit, which has keys of its own.
     window.addEventListener("keydown", this.down, true);
     window.addEventListener("keyup", this.up, true);
+    this.title();
+  }
+
+  // What the buttons say of their keys.
+  title() {
+    const { map } = this;
+    for (const button of this.list.getRootNode().querySelectorAll("[data-do][title]")) {
+      const key = map[button.dataset.do];
+      const words = button.title.replace(/ \(\S+\)$/, "");
+      if (key) button.title = `${words} (${this.spoken(key)})`;
+    }
+  }
+
+  spoken(key) {
+    return SPOKEN[key] ?? key.toUpperCase();
   }
 
   leave() {
@@ -64,28 +86,60 @@ export class Keys {
   }
 
   get map() {
-    return Object.fromEntries(Object.entries(TITLES).map(([name, [key]]) => [name, preferences().keys[name] ?? key]));
+    const held = preferences().keys;
+    return Object.fromEntries(Object.entries(TITLES).map(([name, [key]]) => [name, held[name] ?? key]));
   }
 
   action({ key }) {
     const wanted = key.length === 1 ? key.toLowerCase() : key;
     // Plus needs no Shift on the keys of many countries.
     const same = (held) => held === wanted || (held === "+" && wanted === "=");
-    return Object.entries(this.map).find(([, held]) => same(held))?.[0];
+    const { map } = this;
+    return this.names.find((name) => same(map[name]));
   }
 
   press(event) {
     if (!this.view.stage.isConnected) return;
     if (this.asking) return this.learn(event);
     if (event.ctrlKey || event.metaKey || event.altKey || this.taken(event)) return;
+    if (this.calling && /^[1-9]$/.test(event.key)) {
+      this.heard(event);
+      return this.inTurn(() => this.call(+event.key));
+    }
+    this.calling = false;
     if (event.key === "Escape") return this.view.escape();
+    if (this.view.drawing?.key(event)) return this.heard(event);
     const action = this.action(event);
     if (!action) return;
+    this.heard(event);
+    this.calling = action === "change";
+    if (action === "hide") this.view.hide(true);
+    else if (BUTTONS[action]) this.inTurn(() => this.server(action));
+    else if (LEAVING.includes(action)) this.leaveFor(action);
+    else this.view.press(action);
+  }
+
+  // One button after the other, in the order of the keys.
+  inTurn(act) {
+    if (this.going) return;
+    const waiting = Promise.resolve(this.waiting).then(act);
+    this.waiting = waiting;
+    // What has ended holds nobody up.
+    waiting.finally(() => this.waiting === waiting && (this.waiting = null));
+  }
+
+  // To another slide only when what was pressed before has found its button: a signature is not to be lost to haste.
+  // What is pressed after that was meant for the other slide, which is not there yet: nobody gets it.
+  async leaveFor(action) {
+    if (this.going) return;
+    this.going = true;
+    if ((await this.waiting) !== false) this.view.press(action);
+    this.going = false;
+  }
+
+  heard(event) {
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (action === "hide") this.view.hide(true);
-    else if (BUTTONS[action]) this.server(BUTTONS[action]);
-    else this.view.press(action);
   }
 
   // Whether the key belongs to what has the focus.
@@ -94,13 +148,55 @@ export class Keys {
     if (!(target instanceof Element)) return false;
     if (target.matches(TEXT) || target.closest('[data-testid="stDialog"]')) return true;
     if (MOVES.includes(event.key)) return target.matches(`${OWN.Range}, input[type=radio], [role=radio], [role=tab]`);
-    return event.key === " " && target.matches(`${OWN.Press}, input, [role=radio]`);
+    return [" ", "Enter"].includes(event.key) && target.matches(`${OWN.Press}, input, [role=radio]`);
   }
 
-  server(keys) {
-    const button = document.querySelector(keys.map((key) => `.st-key-${key} button`).join());
-    if (!button || button.disabled) this.view.say("There is nothing for this key to do here.");
-    else button.click();
+  // A button of the server's: it counts when it is of the slide that is shown. What was pressed just before may have to
+  // come back from there first.
+  async server(name) {
+    if (this.view.leaving) return this.nothing("Another slide is being opened.");
+    const { view } = this.view.data;
+    const recent = performance.now() - (this.pressed ?? -Infinity) < PATIENCE_MS || !this.panelIsOf(view);
+    const until = performance.now() + (recent ? PATIENCE_MS : 0);
+    for (;;) {
+      if (this.view.data.view !== view || this.view.leaving || !this.view.stage.isConnected) return false;
+      const button = this.panelIsOf(view) ? document.querySelector(BUTTONS[name].map((key) => `.st-key-${key} button`).join()) : null;
+      if (button && !button.disabled) return this.push(button);
+      if (performance.now() > until) return this.nothing("There is nothing for this key to do here.");
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  nothing(words) {
+    this.view.say(words);
+    return false;
+  }
+
+  push(button) {
+    this.pressed = performance.now();
+    button.click();
+    // Who has no name yet is asked for it; what was pressed waits.
+    document.querySelector(".st-key-name input")?.focus();
+    return true;
+  }
+
+  panelIsOf(slide) {
+    const mark = document.querySelector("[data-ps-of]");
+    return mark?.dataset.psOf === slide && !mark.closest("[data-stale=true]");
+  }
+
+  // After the key that changes the call a number chooses which; its button may be on its way from the server still.
+  async call(number) {
+    this.calling = false;
+    const { view } = this.view.data;
+    for (const until = performance.now() + PATIENCE_MS; performance.now() < until && !this.view.leaving; ) {
+      const buttons = document.querySelectorAll(".st-key-calls button");
+      if (buttons.length && this.panelIsOf(view)) {
+        return buttons[number - 1] ? this.push(buttons[number - 1]) : this.nothing("There is no such call.");
+      }
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+    return false;
   }
 
   toggle(show = this.list.hidden) {
@@ -116,10 +212,11 @@ export class Keys {
     told.textContent = "Press a key's button and then the key that you want instead. Escape closes.";
     const pairs = document.createElement("dl");
     const { map } = this;
-    for (const [name, [, words]] of Object.entries(TITLES)) {
+    for (const name of this.names) {
+      const words = TITLES[name][1];
       const [term, meaning] = ["dt", "dd"].map((tag) => document.createElement(tag));
       const button = document.createElement("button");
-      button.textContent = SPOKEN[map[name]] ?? map[name].toUpperCase();
+      button.textContent = this.spoken(map[name]);
       button.setAttribute("aria-label", `${words}: ${button.textContent}; press to change`);
       button.onclick = () => this.ask(name, button);
       term.append(button);
@@ -142,8 +239,7 @@ export class Keys {
 
   learn(event) {
     if (["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
+    this.heard(event);
     const { asking, map } = this;
     this.asking = null;
     if (event.key === "Escape") return this.draw();
@@ -155,6 +251,7 @@ export class Keys {
 
   remap(keys) {
     prefer({ keys });
+    this.title();
     this.draw();
   }
 }

@@ -28,6 +28,7 @@ export async function mount({ parentElement, data, setStateValue, setTriggerValu
   await mounted.get(parentElement).sync(data, await loadOpenSeadragon(data.library), {
     onSpot: (spot) => setStateValue("spot", spot),
     onGo: (where) => setTriggerValue("go", where),
+    onDrawn: (drawn) => setStateValue("drawn", drawn),
     onRenew: () => setTriggerValue("renew", true),
   });
 }

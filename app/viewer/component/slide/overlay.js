@@ -41,6 +41,7 @@ export class Overlay {
     if (!this.view.hidden && this.view.planes) this.cells(pen);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     if (this.view.data.spot && !this.view.spotClosed) this.box(pen, this.view.data.spot);
+    if (!this.view.hidden) this.view.drawing.outlines.paint(pen);
     this.view.ruler.draw(pen);
   }
 

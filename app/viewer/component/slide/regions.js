@@ -5,8 +5,8 @@ const THUMB_UM = 600;
 const POWER = 20;
 
 export class Regions {
-  constructor(view, rail, tour) {
-    Object.assign(this, { view, rail, tour });
+  constructor(view, rail, telling, tour) {
+    Object.assign(this, { view, rail, telling, tour });
     this.reason = null;
     this.at = -1;
     // The reasons stand in the panel, what a click read on a card; the server draws both.
@@ -28,12 +28,13 @@ export class Regions {
     this.at = -1;
     const title = document.createElement("b");
     title.textContent = regions.length ? "Where to look" : "";
-    this.rail.replaceChildren(title, ...regions.map((region, index) => this.thumbnail(region, index)));
+    this.telling.replaceChildren(title, ...regions.map((region, index) => this.thumbnail(region, index)));
   }
 
   // Before the slide is laid beside it.
   fold() {
-    this.rail.hidden = !this.view.data.regions.length || !this.view.preferences.regions;
+    const any = this.view.data.regions.length || this.view.drawn.regions.length || this.view.data.drawing.may;
+    this.rail.hidden = !any || !this.view.preferences.regions;
   }
 
   thumbnail(region, index) {
@@ -54,7 +55,8 @@ export class Regions {
       this.drop();
       this.visit(index);
     };
-    this.portray(picture, region);
+    // What is in sight comes first.
+    this.view.whenSharp(() => this.portray(picture, region));
     return button;
   }
 
@@ -107,8 +109,8 @@ export class Regions {
     if (this.reason) {
       this.tellTour(which);
     } else {
-      this.rail.querySelectorAll("button").forEach((one, i) => one.setAttribute("aria-current", i === index));
-      this.rail.querySelectorAll("button")[index]?.scrollIntoView({ block: "nearest" });
+      this.telling.querySelectorAll("button").forEach((one, i) => one.setAttribute("aria-current", i === index));
+      this.telling.querySelectorAll("button")[index]?.scrollIntoView({ block: "nearest" });
       this.view.say(`Place ${which}: ${this.words(stop)}`);
     }
   }

@@ -27,6 +27,8 @@ export class Ruler {
       this.line.to = at(event);
       this.view.draw();
     });
+    // A finger that is lifted in haste would send the slide on.
+    viewer.addHandler("canvas-drag-end", (event) => (event.preventDefaultAction ||= this.on));
   }
 
   get um() {

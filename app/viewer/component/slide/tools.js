@@ -17,7 +17,8 @@ export class Tools {
     });
     // After the mouse the keys belong to the slide again.
     root.querySelector(".reader").addEventListener("click", (event) => {
-      if (event.detail && !event.composedPath()[0].matches("select, input[type=range]")) root.activeElement?.blur();
+      const writes = event.composedPath()[0].matches("select, input[type=range]") || root.activeElement?.closest("form");
+      if (event.detail && !writes) root.activeElement?.blur();
     });
     this.powers();
     this.maps();

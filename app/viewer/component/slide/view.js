@@ -1,6 +1,9 @@
 // The slide under its heatmap: OpenSeadragon for the tiles, one canvas above it for the cells, controls around it.
 // Streamlit gives data at every run of the page; only what changed is touched, so the viewport stays.
 
+import { press } from "./acts.js";
+import { Drawing } from "../drawing/drawing.js";
+import { Drawn } from "../drawing/drawn.js";
 import { Keys } from "./keys.js";
 import { Mender } from "./mend.js";
 import { Overlay } from "./overlay.js";
@@ -14,7 +17,7 @@ import { Tools } from "./tools.js";
 const GROUND = "#eceff3";
 const NICE_STEPS = [5, 2, 1];
 const SCALE_BAR_MAX_PX = 150;
-const PAN_PX = 120;
+const LATEST_MS = 3000;
 const FINEST_UM = 0.25; // a 40x objective: shown of every slide, however coarse its scan
 
 // The first run comes before the style sheet: a viewer started then would keep a stage without height.
@@ -50,7 +53,9 @@ export class SlideView {
     this.overlay = new Overlay(this);
     this.ruler = new Ruler(this);
     this.tools = new Tools(this);
-    this.regions = new Regions(this, find(".rail"), find(".tour"));
+    this.regions = new Regions(this, find(".rail"), find(".telling"), find(".tour"));
+    this.drawn = new Drawn(this, find(".drawn"));
+    this.drawing = new Drawing(this, this.drawn, find(".region-card"), find(".hint"));
     this.mender = new Mender(this, find(".notice"));
     this.keys = new Keys(this, find(".shortcuts"));
     this.fold(this.preferences.panel);
@@ -59,6 +64,8 @@ export class SlideView {
   leave() {
     this.keys.leave();
     this.regions.leave();
+    this.drawn.leave();
+    this.drawing.leaveView();
     this.viewer?.destroy();
   }
 
@@ -83,8 +90,9 @@ export class SlideView {
     return matchMedia("(prefers-reduced-motion: reduce)").matches;
   }
 
-  async sync(data, OpenSeadragon, { onSpot, onRenew, onGo }) {
-    Object.assign(this, { data, OpenSeadragon, onSpot, onRenew, onGo });
+  async sync(data, OpenSeadragon, { onSpot, onRenew, onGo, onDrawn }) {
+    Object.assign(this, { data, OpenSeadragon, onSpot, onRenew, onGo, onDrawn });
+    this.leaving = false;
     this.fit();
     this.regions.fold();
     this.tools.around();
@@ -94,6 +102,7 @@ export class SlideView {
       this.shown = `${data.view} ${Boolean(data.tiles)}`;
       this.open();
     }
+    this.drawn.sync(data.drawing);
     await this.readCells();
     this.draw();
   }
@@ -141,6 +150,7 @@ export class SlideView {
     // Our own keys work wherever the focus is.
     viewer.addHandler("canvas-key", (event) => (event.preventDefaultAction = true));
     this.ruler.watch(viewer);
+    this.drawing.watch(viewer);
     viewer.addHandler("canvas-click", (event) => this.click(event));
     viewer.addHandler("tile-load-failed", ({ tile }) => this.mender.mend(`/${tile.level}/${tile.x}_${tile.y}.jpg`));
     for (const name of ["canvas-drag", "canvas-scroll", "canvas-double-click", "canvas-pinch"]) {
@@ -159,6 +169,8 @@ export class SlideView {
     this.frame.removeAttribute("data-loaded");
     this.frame.dataset.slide = view;
     this.moved = false;
+    this.later = [];
+    setTimeout(() => this.sharp(), LATEST_MS);
     this.planes = null;
     this.card(true);
     this.mender.tell(null);
@@ -170,6 +182,7 @@ export class SlideView {
     this.offerLayers(place?.layer);
     this.tools.overview();
     this.regions.open();
+    this.drawing.forget();
     this.viewer.addOnceHandler("open", () => {
       this.watchLoading();
       if (place?.rotation) this.viewer.viewport.setRotation(place.rotation, true);
@@ -192,9 +205,21 @@ export class SlideView {
 
   watchLoading() {
     const item = this.item();
-    const report = () => this.frame.toggleAttribute("data-loaded", item.getFullyLoaded());
+    const report = () => {
+      this.frame.toggleAttribute("data-loaded", item.getFullyLoaded());
+      if (item.getFullyLoaded()) this.sharp();
+    };
     item.addHandler("fully-loaded-change", report);
     report();
+  }
+
+  // What can wait until the slide stands sharp on the screen, or does not come.
+  whenSharp(act) {
+    this.later.push(act);
+  }
+
+  sharp() {
+    for (const act of this.later.splice(0)) act();
   }
 
   offerLayers(wanted) {
@@ -272,8 +297,11 @@ export class SlideView {
   }
 
   go(where) {
+    this.drawing.finish();
+    if (this.drawn.needs) return this.drawing.tell(this.drawn.needs);
     if (!this.data.around[where]) return this.say(`There is no ${where} slide in the worklist.`);
     this.say(`Opening the ${where} slide.`);
+    this.leaving = true;
     this.onGo(where);
   }
 
@@ -282,7 +310,7 @@ export class SlideView {
   }
 
   click(event) {
-    if (!event.quick || !this.item() || this.ruler.on) return;
+    if (!event.quick || !this.item() || this.ruler.on || this.drawing.click(event)) return;
     const { x, y } = this.item().viewerElementToImageCoordinates(event.position);
     this.card(true);
     // The card stands where the person does not look.
@@ -306,67 +334,14 @@ export class SlideView {
 
   escape() {
     if (!this.keys.list.hidden) this.keys.toggle(false);
+    else if (this.drawing.escape()) return;
     else if (this.ruler.on) this.ruler.toggle(false);
     else if (this.regions.reason) this.regions.drop();
     else this.card(false);
   }
 
   press(what) {
-    if (!this.item()) return;
-    const layer = /^layer(\d)$/.exec(what);
-    if (layer) return this.choose(Object.keys(this.titles)[layer[1] - 1]);
-    const { viewport } = this.viewer;
-    const pan = (x, y) => 
-      viewport.panBy(viewport.deltaPointsFromPixels(new this.OpenSeadragon.Point(x, y)).rotate(-this.rotation), this.still);
-    const move = {
-      in: () => viewport.zoomBy(1.6),
-      out: () => viewport.zoomBy(1 / 1.6),
-      native: () => viewport.zoomTo(this.item().imageToViewportZoom(1)),
-      left: () => pan(-PAN_PX, 0),
-      right: () => pan(PAN_PX, 0),
-      up: () => pan(0, -PAN_PX),
-      down: () => pan(0, PAN_PX),
-      rotate: () => viewport.setRotation(this.rotation + 90, true),
-    }[what];
-    if (!move) return this.act(what);
-    this.moved = true;
-    move();
-    viewport.applyConstraints();
-  }
-
-  act(what) {
-    const acts = {
-      home: () => {
-        this.moved = false;
-        this.viewer.viewport.goHome();
-      },
-      nextSlide: () => this.go("next"),
-      previousSlide: () => this.go("previous"),
-      none: () => this.choose("none"),
-      first: () => {
-        prefer({ slideFirst: !this.preferences.slideFirst });
-        this.tools.told();
-      },
-      outlines: () => {
-        this.tools.nextOutlines();
-        this.draw();
-      },
-      regions: () => {
-        prefer({ regions: !this.preferences.regions });
-        this.regions.fold();
-      },
-      nextRegion: () => this.regions.next(1),
-      previousRegion: () => this.regions.next(-1),
-      panel: () => this.fold(),
-      keys: () => this.keys.toggle(),
-      link: () => this.copyLink(),
-      ruler: () => this.ruler.toggle(),
-      light: () => this.tools.toggleLight(),
-      plain: () => this.tools.plain(),
-      overview: () => this.tools.nextOverview(),
-      full: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()),
-    };
-    acts[what]?.();
+    if (this.item()) press(this, what);
   }
 
   // A page without TLS on another machine has no clipboard: the address bar then holds the same.

@@ -40,7 +40,11 @@ def _sections(card: ModelCard) -> Iterable[str]:
     if card.synthetic:
         yield '<div class="ps-synthetic">SYNTHETIC: this model learned from drawn slides, not from tissue.</div>'
     yield f'<p class="ps-lead">{parts.safe_lines(card.intended_use)}</p>'
-    yield parts.section("What it tells apart") + _listed([*_classes(card), *map(words.class_title, card.tissues)])
+    yield parts.section("Classes: what it calls a slide") + _listed(_classes(card))
+    if card.tissues:
+        note = "Kinds of tissue without tumour that it knows by name. They are shown on the map, and are no call."
+        tissues = _listed(map(words.class_title, card.tissues))
+        yield f'{parts.section("Tissues")}<p class="ps-note">{parts.safe(note)}</p>{tissues}'
     yield parts.section("Limits") + _listed(card.limits)
     yield parts.section("Never shown to it") + _listed(card.never_shown)
     for name, metrics in card.metrics.items():

@@ -26,10 +26,23 @@ class Around:
 
 
 def neighbours(site: Site, slide_id: str, who: Visitor) -> Around:
-    """The slides that `who` has to review before and after this one, which is counted wherever it stands."""
-    entries = site.entries(who)
-    if slide_id not in entries:
+    """The slides that `who` has to review before and after this one, which is counted where it stood before anybody
+    signed it."""
+    ids = _to_review(site, who, slide_id)
+    if slide_id not in ids:
         return Around()
+    at = ids.index(slide_id)
+    return Around(ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None)
+
+
+def first_to_review(site: Site, who: Visitor) -> str | None:
+    """The slide that stands on top of the worklist of `who` and can be read."""
+    return next(iter(_to_review(site, who)), None)
+
+
+def _to_review(site: Site, who: Visitor, also: str = "") -> list[str]:
+    """Slides with a result that nobody signed, and `also`, in the order of the worklist."""
+    entries = site.entries(who)
     reviews: dict[str, ReviewState] = {}
     with suppress(ReviewError):
         reviews = site.reviews.states(seen_by=who.person)
@@ -38,15 +51,13 @@ def neighbours(site: Site, slide_id: str, who: Visitor) -> Around:
     for name, entry in entries.items():
         signed = name in reviews and is_signed(entry, reviews[name])
         # Of a failed slide there is nothing to read.
-        if name == slide_id or not (signed or entry.row.status is SlideStatus.FAILED):
-            ranked.append((_rank(entry, known, signed), _as_people_count(name), name))
-    ids = [name for _, _, name in sorted(ranked)]
-    at = ids.index(slide_id)
-    return Around(ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None)
+        if name == also or not (signed or entry.row.status is SlideStatus.FAILED):
+            ranked.append((_rank(entry, known), _as_people_count(name), name))
+    return [name for _, _, name in sorted(ranked)]
 
 
-def _rank(entry: Entry, known: dict[str, str], signed: bool) -> float:
-    return rank(entry.row, known.get(entry.row.model, "normal"), signed)
+def _rank(entry: Entry, known: dict[str, str]) -> float:
+    return rank(entry.row, known.get(entry.row.model, "normal"), signed=False)
 
 
 def _as_people_count(name: str) -> list[tuple[int, str]]:

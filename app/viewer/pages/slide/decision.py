@@ -7,14 +7,14 @@ where somebody decided meanwhile, the person is told instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from aggregate.result import UNDETERMINED, SlideResult
+from aggregate.result import UNDETERMINED
 from aggregate.result_folder import committed_digests
 from app.review import words
 from app.review.canonical import MAX_COMMENT
@@ -24,11 +24,12 @@ from app.review.reviews import Reviews
 from app.viewer.catalog import Entry
 from app.viewer.pages import parts, people
 from app.viewer.pages.assets import asset
+from app.viewer.pages.slide import own
 from app.viewer.pages.slide.signed import show_readings
 from app.viewer.site import Site
 from wsi.errors import PulmoscopeError
 
-_TROUBLE, _CHANGING, _KEPT, _PENDING = (f"decision-{name}" for name in ("trouble", "changing", "kept", "pending"))
+_TROUBLE, _CHANGING, _PENDING = (f"decision-{name}" for name in ("trouble", "changing", "pending"))
 _ADDED, _ADDED_CALL = "addendum-text", "addendum-call"
 _ADDRESS, _MAX_ADDRESS = "screen-address", 2000
 _ANYBODY = Person("")
@@ -53,13 +54,8 @@ class _Desk:
         return self.record.reading(self.turn or ReadingName.FIRST)
 
 
-def show(site: Site, result: SlideResult, entry: Entry, screen: Screen | None = None) -> None:
+def show(site: Site, case: Case, screen: Screen | None = None) -> None:
     """Draws the panel. Without a `screen`, a signature keeps what the address tells."""
-    try:
-        case = Case.of(result, committed_digests(entry.result_path)["result_sha256"])
-    except PulmoscopeError as error:
-        parts.show_error(str(error))
-        return
     _panel(site.reviews, case, screen or _screen)
 
 
@@ -80,8 +76,8 @@ def _panel(reviews: Reviews, case: Case, screen: Screen) -> None:
     st.html(parts.section("Decision"))
     who = people.show()
     _keep_pending(case, who)
-    if st.session_state.pop(people.NEW, False):
-        st.rerun()  # the whole page: what else it shows depends on who looks
+    if st.session_state.pop(people.NEW, False) or own.is_signed_since():
+        st.rerun()  # the whole page: what else it shows depends on who looks, and on what is locked
     try:
         kept = reviews.record(case.slide_id, case.result_sha256)
     except PulmoscopeError as error:
@@ -135,6 +131,8 @@ def _choice(title: str, key: str, chosen: bool, press: Callable[..., None], args
 def _show_calls(desk: _Desk) -> None:
     decision = desk.reading.decision
     now = decision.call if decision and decision.verdict is Verdict.CHANGED else ""
+    if not now:
+        st.caption("To which call? By key: 1, 2 and so on.")
     with st.container(horizontal=True, key="calls"):
         for call in (*(name for name in desk.case.classes if name != desk.case.call), OTHER):
             title = words.call_of_a_person(call)
@@ -167,7 +165,11 @@ def _show_signature(desk: _Desk) -> None:
     final = desk.reading if desk.turn is not None else desk.record.final
     line = words.status_in_words(final)
     look = "ps-signed" if final and final.signature else "ps-unsigned"
-    st.html(f'<p class="ps-signature {look}" data-testid="signature" role="status">{parts.safe(line)}</p>')
+    # Keys press the buttons above while this tells the slide that is shown.
+    st.html(
+        f'<p class="ps-signature {look}" data-testid="signature" role="status" '
+        f'data-ps-of="{parts.safe(desk.case.slide_id)}">{parts.safe(line)}</p>'
+    )
     for signature in desk.record.earlier:
         before = parts.unmarked(words.signed_in_words(signature))
         st.caption(f"An earlier result of this slide was {before}. It was run anew since, with other findings.")
@@ -217,7 +219,7 @@ def _decide(desk: _Desk, verdict: Verdict, call: str) -> None:
     kept = _kept(desk, lambda who: desk.reviews.decide(
         desk_case, verdict, who, call=call, comment_text=text, seen=seen))  # fmt: skip
     if isinstance(kept, Decision):
-        st.session_state.setdefault(_KEPT, []).append((desk.case, kept))
+        own.remember(desk.case, kept)
 
 
 def _keep_comment(desk: _Desk) -> None:
@@ -231,17 +233,13 @@ def _sign(desk: _Desk) -> None:
     _keep_comment(desk)
     if _TROUBLE not in st.session_state:
         seen = _shown(desk).content_sha256
-        _kept(desk, lambda who: desk.reviews.sign(desk.case, who, content_sha256=seen, screen=desk.screen()))
+        if _kept(desk, lambda who: desk.reviews.sign(desk.case, who, content_sha256=seen, screen=desk.screen())):
+            own.signed()
 
 
 def _shown(desk: _Desk) -> Reading:
     """The reading as it was drawn, and what this session itself kept since: no conflict with oneself."""
-    reading = desk.reading
-    for case, decision in st.session_state.get(_KEPT, []):
-        mine = (case, decision.reading) == (desk.case, desk.turn)
-        if mine and decision.version == reading.version + 1:
-            reading = replace(reading, decisions=(*reading.decisions, decision))
-    return reading
+    return own.with_own(desk.reading, desk.case)
 
 
 def _kept(desk: _Desk, keep: Callable[[Person], object]) -> object:

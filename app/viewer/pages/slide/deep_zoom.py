@@ -5,7 +5,7 @@ The drawing is `component/slide/`; layers, opacity and the like are chosen there
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -18,8 +18,9 @@ from app.presentation import colours, figures, words
 from app.presentation.cells import Silence, packed, silences
 from app.presentation.telling import Telling, reason_cells, telling_regions
 from app.slides.files import SlideFile
-from app.viewer.pages.assets import ASSETS, LIBRARY, asset, slide_module
+from app.viewer.pages.assets import ASSETS, LIBRARY, asset, slide_addresses, slide_module
 from app.viewer.pages.slide.around import Around
+from app.viewer.pages.slide.drawing import Board
 from app.viewer.reading.overlay import Placement, placement
 from app.viewer.site import MOUNT
 from app.viewer.tiles.pyramid import TILE_PX, lay_pyramid
@@ -51,12 +52,22 @@ def wanted_slide(slide_id: str, around: Around) -> str | None:
 
 
 def show_slide(
-    result: SlideResult, file: SlideFile | None, tiles_path: str | None, around: Around, spot: Placement | None
+    result: SlideResult,
+    file: SlideFile | None,
+    tiles_path: str | None,
+    around: Around,
+    spot: Placement | None,
+    board: Board,
+    on_go: Callable[[], None],
 ) -> None:
-    """Mounts the element; a neutral ground of the slide's size where its file is not at hand."""
+    """Mounts the element; a neutral ground of the slide's size where its file is not at hand. `on_go` is called when a
+    neighbour was asked for, before the page is drawn again."""
+    # Also what was drawn before a name was told.
+    board.keep(_state(result.slide_id).get("drawn"))
     pyramid = lay_pyramid(file.levels if file else (Level(result.slide.size_px, 1.0),))
     data: dict[str, Any] = {
         "library": f"{MOUNT}{ASSETS}/{LIBRARY}",
+        "ahead": [f"{MOUNT}{address}" for address in slide_addresses()],
         "module": f"{MOUNT}{slide_module()}",
         "view": result.slide_id,
         "width": result.slide.size_px[0],
@@ -68,17 +79,29 @@ def show_slide(
         "max_level": pyramid.max_level,
         "around": asdict(around),
         "spot": asdict(spot) if spot else None,
+        "drawing": board.facts(_state(result.slide_id).get("drawn")),
         **drawn(_Same(result)),
     }
     # `renew` has no value that counts: the page is drawn again, and that gives new leave for the tiles.
     _renderer()(
         key=_key(result.slide_id),
         data=data,
-        default={"spot": None},
+        default={"spot": None, "drawn": None},
         on_spot_change=lambda: None,
+        on_drawn_change=lambda: board.keep(_state(result.slide_id).get("drawn")),
         on_renew_change=lambda: None,
-        on_go_change=lambda: None,
+        on_go_change=on_go,
     )
+
+
+def prepare(result: SlideResult) -> None:
+    """Makes what the browser draws of a result, before it is asked for."""
+    drawn(_Same(result))
+
+
+def show_keys() -> None:
+    """The keys of a page that has no slide to show."""
+    _bare()(key="bare", data={"module": f"{MOUNT}{slide_module('slide/bare.js')}"})
 
 
 class _Same:
@@ -166,6 +189,13 @@ def _renderer() -> Any:
         html=asset("viewer.html"),
         css=asset("viewer.css"),
         js=asset("viewer.js"),
+    )
+
+
+@lru_cache
+def _bare() -> Any:
+    return st.components.v2.component(
+        "pulmoscope_keys", html=asset("bare.html"), css=asset("viewer.css"), js=asset("viewer.js")
     )
 
 

@@ -14,8 +14,10 @@ from app.presentation import colours, figures, words
 from app.slides.files import SlideFile
 from app.viewer.catalog import Entry, load_result
 from app.viewer.pages import parts, people
-from app.viewer.pages.slide import decision, deep_zoom, evidence, findings, upload
+from app.viewer.pages.slide import decision, deep_zoom, evidence, findings, own, upload
+from app.viewer.pages.slide.ahead import shared_reader
 from app.viewer.pages.slide.around import Around, neighbours
+from app.viewer.pages.slide.drawing import Board, case_of
 from app.viewer.pages.slide.style import PANEL_PX, STYLE
 from app.viewer.reading.spot import Reading, read_spot, telling_tile
 from app.viewer.site import Site
@@ -29,8 +31,6 @@ _LOOK_EVERY_S = 20.0
 def show(site: Site, slide_id: str) -> None:
     """Draws the page of a slide; one line where the catalog has no such slide, or it failed."""
     around = neighbours(site, slide_id, people.asking())
-    if (wanted := deep_zoom.wanted_slide(slide_id, around)) is not None:
-        parts.go(slide=wanted)
     entry = site.entry(slide_id, people.asking())
     if entry is None:
         parts.show_error("There is no slide of this name among the results", "choose one from the list")
@@ -53,9 +53,19 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
     with st.container(horizontal=True, gap=None, key="slide-row"):
         stage = st.container(key="stage")
         panel = st.container(width=PANEL_PX, key="panel")
+    board = Board(site.reviews, case_of(result, entry.result_path), result, people.current())
+    own.drawn_anew()
     with stage:
         tiles_path = site.tiles_path(result.slide_id, file) if file else None
-        deep_zoom.show_slide(result, file, tiles_path, around, reading.cell if reading else None)
+        deep_zoom.show_slide(
+            result,
+            file,
+            tiles_path,
+            around,
+            reading.cell if reading else None,
+            board,
+            lambda: _go(site, result.slide_id),
+        )
     with panel:
         _watch(entry.result_path, store.stamp(entry.result_path))
         if entry.row.status is SlideStatus.FAILED:
@@ -63,11 +73,19 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
         if file is None:
             _show_absence(site.slide_trouble(entry, result))
         findings.show_call(result)
-        decision.show(site, result, entry)
+        decision.show(site, board.case)
         findings.show_details(result, decision.remembered(site, entry), file.path if file else None)
         if entry.folder.name == result.slide_id and entry.uploaded:
             upload.show(site, entry)
     _show_spot(site, entry, result, file, reading)
+    if around.next is not None:
+        shared_reader().wish(site, people.asking(), around.next)
+
+
+def _go(site: Site, slide_id: str) -> None:
+    """To the neighbour that was asked for, as the worklist is now."""
+    if (wanted := deep_zoom.wanted_slide(slide_id, neighbours(site, slide_id, people.asking()))) is not None:
+        parts.move(slide=wanted)
 
 
 def _show_spot(site: Site, entry: Entry, result: SlideResult, file: SlideFile | None, reading: Reading | None) -> None:
@@ -114,9 +132,11 @@ def _show_failure(entry: Entry, around: Around) -> None:
         findings.show_failure_downloads(entry.row)
     else:
         parts.show_error("The stored result of this slide is not in the results folder", "run the slide again")
-    for name, other in (("previous", around.previous), ("next", around.next)):
-        if st.button(f"{name.capitalize()} slide", disabled=other is None, key=f"{name}-slide") and other:
-            parts.go(slide=other)
+    with st.container(horizontal=True, key="around"):
+        for name, other in (("previous", around.previous), ("next", around.next)):
+            if st.button(f"{name.capitalize()} slide", disabled=other is None, key=f"{name}-slide") and other:
+                parts.go(slide=other)
+    deep_zoom.show_keys()
 
 
 def _show_absence(trouble: str) -> None:

@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 from app.viewer.exports.route import EXPORT_ROUTE
-from app.viewer.pages import people
-from app.viewer.pages.assets import asset
+from app.viewer.pages import parts, people
+from app.viewer.pages.assets import asset, slide_addresses
 from app.viewer.pages.worklist.feed import LIST_GRANT, LIST_ROUTE
 from app.viewer.pages.worklist.rows import STATUS_WORDS
 from app.viewer.site import MOUNT, Site
@@ -61,7 +61,7 @@ class Opened:
 
 
 def opened_slide() -> Opened | None:
-    """What was opened just now. To be asked before the list is drawn anew: the page that goes has no need of it."""
+    """What was opened just now."""
     state = st.session_state.get(_KEY)
     told = None if state is None else dict(state).get("open")
     # From a browser comes what it likes; the slide's page looks the id up in the catalog.
@@ -83,9 +83,17 @@ def show_list(site: Site, empty: str) -> None:
         "empty": empty,
         "exports": f"{MOUNT}{EXPORT_ROUTE}/{site.exports.leave(people.asking())}",
         "formats": [{"name": name, "title": title} for name, title in FORMATS],
+        "ahead": [f"{MOUNT}{address}" for address in slide_addresses()],
     }
     # `renew` has no value that counts: the page is drawn again, and that gives new leave.
-    _renderer()(key=_KEY, data=data, on_open_change=lambda: None, on_renew_change=lambda: None)
+    _renderer()(key=_KEY, data=data, on_open_change=_open, on_renew_change=lambda: None)
+
+
+def _open() -> None:
+    """Before the page is drawn again, so that it is the slide's at once."""
+    if (opened := opened_slide()) is not None:
+        parts.leave_list(opened.view)
+        parts.move(slide=opened.slide_id)
 
 
 @lru_cache

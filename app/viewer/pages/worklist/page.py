@@ -21,8 +21,5 @@ _HOW = (
 
 def show(site: Site) -> None:
     """Draws the page."""
-    if (opened := element.opened_slide()) is not None:
-        parts.leave_list(opened.view)
-        parts.go(slide=opened.slide_id)
     element.show_list(site, _EMPTY)
     st.html(f'<p class="ps-note">{parts.safe(ORDER_WORDS)} {parts.safe(_HOW)}</p>')

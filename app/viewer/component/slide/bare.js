@@ -1,0 +1,39 @@
+// The keys of a page that has no slide to show: a failed one. They press the page's own buttons.
+
+import { Keys } from "./keys.js";
+
+const BUTTONS = { nextSlide: "next-slide", previousSlide: "previous-slide" };
+let bare;
+
+class Bare {
+  constructor(root) {
+    this.stage = root.querySelector(".bare");
+    this.spoken = root.querySelector(".spoken");
+    this.keys = new Keys(this, root.querySelector(".shortcuts"), [...Object.keys(BUTTONS), "keys"]);
+    root.querySelector("[data-do=keys]").onclick = () => this.keys.toggle();
+  }
+
+  press(what) {
+    if (what === "keys") return this.keys.toggle();
+    const button = document.querySelector(`.st-key-${BUTTONS[what]} button`);
+    if (!button || button.disabled) return this.say("There is no slide that way in the worklist.");
+    button.click();
+  }
+
+  escape() {
+    this.keys.toggle(false);
+  }
+
+  hide() {}
+
+  say(words) {
+    this.spoken.textContent = words;
+  }
+}
+
+export function mount({ parentElement }) {
+  if (bare?.stage.isConnected && bare.root === parentElement) return;
+  bare?.keys.leave();
+  bare = new Bare(parentElement);
+  bare.root = parentElement;
+}
