@@ -13,19 +13,17 @@ from typing import TYPE_CHECKING, Any
 from app.presentation import figures, words
 from app.presentation.colours import INK, NOT_RECOGNISED, class_colours, readable_on
 from app.presentation.language import tell
-from app.presentation.tissue import TissueShare
 
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["class_colours", "probability_pie", "tissue_bar", "to_png", "to_svg"]
+__all__ = ["class_colours", "probability_pie", "to_png", "to_svg"]
 
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 # Letters that a machine's own fonts may lack, for pictures that are drawn here.
 FONT_FOLDER = Path(__file__).parent / "fonts"
 PIE_PX = 220
 PNG_SCALE = 4.0
-_LEGEND_COLUMN_PX = 140
 # A slice narrower than this has no room for its own figure; the legend has it anyway.
 _LABELLED_SLICE = 0.1
 # A slice under half a pixel at the rim. Its figure stands in the legend.
@@ -89,42 +87,6 @@ def probability_pie(
     return _style(chart)
 
 
-def tissue_bar(shares: Sequence[TissueShare], width_px: int = 420) -> alt.Chart:
-    """One stacked bar of what became of the tissue; fates without tissue are left out of bar and legend."""
-    import altair as alt
-
-    rows = _bar_rows(shares)
-    color = alt.Color(
-        "legend:N",
-        scale=alt.Scale(domain=[row["legend"] for row in rows], range=[row["colour"] for row in rows]),
-        legend=alt.Legend(
-            title=None,
-            orient="bottom",
-            columns=max(1, width_px // _LEGEND_COLUMN_PX),
-            symbolType="square",
-            labelLimit=280,
-            columnPadding=18,
-        ),
-    )
-    chart = (
-        alt.Chart(alt.InlineData(values=rows))
-        .mark_bar(stroke="white", strokeWidth=1)
-        .encode(
-            x=alt.X("fraction:Q", stack="zero", axis=None, scale=alt.Scale(domain=[0, 1])),
-            color=color,
-            order=alt.Order("rank:O"),
-            description=alt.Description("legend:N"),
-            tooltip=[alt.Tooltip("legend:N", title="Tissue"), alt.Tooltip("tiles:Q", title="Tiles")],
-        )
-        .properties(
-            width=width_px,
-            height=26,
-            description="What became of the tissue: " + ", ".join(str(row["legend"]) for row in rows),
-        )
-    )
-    return _style(chart)
-
-
 def to_svg(chart: alt.Chart) -> str:
     """The chart as one SVG element; no network, no browser. Its letters are drawn by the reader's own fonts (FONT)."""
     import vl_convert
@@ -172,21 +134,6 @@ def _drawn(probabilities: Sequence[float]) -> list[float]:
     seen = [probability if probability >= _HAIR else 0.0 for probability in probabilities]
     total = sum(seen)
     return [float(one / total) if total else 0.0 for one in seen]
-
-
-def _bar_rows(shares: Sequence[TissueShare]) -> list[dict[str, Any]]:
-    rows = [
-        {
-            "legend": f"{figures.share(item.fraction)}{_GAP}{item.title}",
-            "fraction": item.fraction,
-            "rank": rank,
-            "colour": item.colour,
-            "tiles": item.tiles,
-        }
-        for rank, item in enumerate(shares)
-        if item.fraction > 0
-    ]
-    return _told_apart(rows)
 
 
 def _told_apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

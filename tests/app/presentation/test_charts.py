@@ -98,12 +98,6 @@ def test_svg_shows_hostile_names_as_text_and_asks_for_nothing():
     assert "<script>alert(1)</script>" in "".join(tree.itertext())
 
 
-def test_the_bar_shows_every_fate_that_tissue_met():
-    shares = tissue_shares(make_result())
-    _, rows = drawn(charts.tissue_bar(shares))
-    assert [row["fraction"] for row in rows] == [s.fraction for s in shares if s.fraction > 0]
-
-
 def test_shares_count_the_tiles_as_drawn():
     shares = {share.title: share for share in tissue_shares(make_result(cells="0011 u21b"))}
     assert {title: share.tiles for title, share in shares.items()} == {

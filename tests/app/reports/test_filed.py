@@ -20,6 +20,7 @@ from aggregate import store
 from app import reports
 from app.ledger.records import SlideRow
 from app.presentation import figures, language, words
+from app.presentation.colours import class_colours, rgb
 from app.presentation.language import speaking
 from app.reports import ReportOptions
 from app.reports.content.places import MOST_REGIONS, regions_told
@@ -146,6 +147,20 @@ def test_a_last_page_that_is_nearly_empty_is_laid_out_tighter(monkeypatch):
 
     monkeypatch.setattr(document, "_built", built)
     assert document.build_pdf(None, None, None) == b"0.9" and tries == [1.0, 0.9]
+
+
+@pytest.mark.parametrize("probabilities", [(0.9999994, 5e-7, 1e-7), (1.0, 0.0, 0.0), (0.9994, 0.0004, 0.0002)])
+def test_the_pie_is_whole_however_sure_the_model_is(probabilities):
+    if shutil.which("pdftoppm") is None:
+        pytest.skip("pdftoppm is not installed")
+    pdf = reports.render(make_result(cells="111 111", probabilities=probabilities), "pdf")
+    command = ["pdftoppm", "-r", "72", "-l", "1", "-png", "-"]
+    page = subprocess.run(command, input=pdf, capture_output=True, check=True).stdout
+    pixels = np.asarray(Image.open(io.BytesIO(page)).convert("RGB")).astype(int)
+    orange = (
+        np.abs(pixels - rgb(class_colours(make_result().classes, "normal")["adenocarcinoma"])).sum(axis=-1) < 40
+    ).sum()
+    assert orange == pytest.approx(np.pi * (17 * 72 / 25.4) ** 2, rel=0.03)
 
 
 # One content
