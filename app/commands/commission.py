@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--readers", type=PATH, metavar="CSV", help="People's calls on them: slide,reader,call[,way,score]")
 @MODEL
 @click.option("--site", type=WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
+@click.option("--slide-model", type=WORD, metavar="DIR", help="What `pulmoscope train-slides` wrote, beside the rule.")
 @click.option("--mpp", type=Number(), help="um per px of level 0, for slides that state none.")
 @click.option("--overlap", type=Number(), default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
@@ -63,13 +64,13 @@ def _configured(model: str, out: Path, workers: int, **how: Any) -> tuple[ModelC
     """The model's card, and the run as `pulmoscope run` configures it. Raises UsageError, ModelError, SiteError."""
     from dataclasses import replace
 
-    from app.commands.run import of_site, whole_card
+    from app.commands.run import of_site, of_slide_model, whole_card
     from app.config import RunConfig
     from wsi.process.cores import threads_within
 
     card = whole_card(model, how["overlap"], here=True)
     config = RunConfig(out, model, threads=threads_within(workers, how["memory_gb"]), **how)
-    return card, of_site(replace(config, model_sha256=card.digest), card)
+    return card, of_slide_model(of_site(replace(config, model_sha256=card.digest), card), card)
 
 
 def _runner(workers: int, *, as_json: bool) -> RunSlides:

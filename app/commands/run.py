@@ -99,7 +99,7 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     """
     card = _checked_card(request)
     config = of_site(replace(request.how, model_sha256=card.digest), card)
-    config = _of_dossier(_of_slide_model(config, card), request.commissioned)
+    config = _of_dossier(of_slide_model(config, card), request.commissioned)
     tally, show = Tally(), reporter(request.as_json)
     engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
@@ -184,7 +184,7 @@ def _of_dossier(config: RunConfig, folder: Path | None) -> RunConfig:
     return replace(config, dossier_sha256=covering_dossier(folder, config))
 
 
-def _of_slide_model(config: RunConfig, card: ModelCard) -> RunConfig:
+def of_slide_model(config: RunConfig, card: ModelCard) -> RunConfig:
     """With the digest of its slide model, where it has one, once that was found whole and of this tile model."""
     if not config.slide_model:
         return config

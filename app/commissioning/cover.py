@@ -24,6 +24,7 @@ def covers_of(config: RunConfig, model: Mapping[str, str]) -> dict[str, Any]:
         "methods": METHODS,
         "model": dict(model),
         "site_sha256": config.site_sha256,
+        "slide_model_sha256": config.slide_model_sha256,
         "settings": config.settings,
     }
 
@@ -42,6 +43,7 @@ def covering_dossier(folder: Path, config: RunConfig, today: date | None = None)
             ("methods", covers["methods"], METHODS),
             ("model", model["sha256"], config.model_sha256),
             ("site profile", covers["site_sha256"], config.site_sha256),
+            ("slide model", covers["slide_model_sha256"], config.slide_model_sha256),
             ("settings", covers["settings"], config.settings),
         ]
     except (KeyError, TypeError, ValueError) as error:

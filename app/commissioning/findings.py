@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aggregate.result import UNDETERMINED, SlideStatus
 from app.commissioning.calibration import CalibrationStudy, CoverageStudy, study_meaning
 from app.commissioning.given.criteria import Criterion
+from app.commissioning.opinions import opinion_figures
 from app.commissioning.outcomes import Outcome, among, patients, probability_table
 from classifier.evaluation.curves.areas import area_by_bootstrap, area_by_delong
 from classifier.evaluation.curves.decision_curve import NetBenefit, decision_curve
@@ -82,6 +83,7 @@ def find(outcomes: Sequence[Outcome], classes: Sequence[str], positive: Sequence
             **_fates(outcomes),
             **_meaning(calibration, coverage),
             **_times(done),
+            **opinion_figures(outcomes, classes, positive),
         },
         confusion=_confusion(outcomes, classes),
         subgroups=tuple(row for kind in ("scanner", "stain") for row in _subgroups(kind, outcomes, cases)),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from aggregate.result import SlideStatus
 from aggregate.result_folder import load_summary, result_path
 from app.commissioning.given.labels import Label
+from app.commissioning.opinions import Opinion
 from app.ledger.records import SlideRow
 from classifier.evaluation.intervals import Groups
 from classifier.evaluation.subgroups import UNTOLD
@@ -36,7 +37,7 @@ class Outcome:
     error_code: str = ""
     sha256: str = ""
     runtime: str = ""
-    tissue_mm2: float = float("nan")
+    opinion: Opinion | None = None
 
 
 def outcome_of(row: SlideRow, label: Label, out: Path, classes: Sequence[str]) -> Outcome:
@@ -62,7 +63,7 @@ def outcome_of(row: SlideRow, label: Label, out: Path, classes: Sequence[str]) -
         seconds=_number(row.seconds),
         sha256=summary["slide"]["sha256"],
         runtime=str(summary["provenance"].get("model", {}).get("runtime", "")),
-        tissue_mm2=_number(row.tissue_mm2),
+        opinion=Opinion.of_summary(summary.get("slide_model")),
     )
 
 

@@ -46,6 +46,7 @@ class Plan:
             "readers_sha256": self.readings.sha256 if self.readings else "",
             "model_sha256": self.card.digest,
             "site_sha256": self.config.site_sha256,
+            "slide_model_sha256": self.config.slide_model_sha256,
             "settings": self.config.settings,
             "slides": len(self.material.jobs),
         }

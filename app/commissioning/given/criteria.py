@@ -30,6 +30,8 @@ FIGURES = (
     *("refused_share", "failed_share", "review_share"),
     *("ece", "brier", "ece_calibrated", "brier_calibrated", "coverage_90", "coverage_95"),
     *("median_seconds", "longest_seconds"),
+    *("slide_model_agreement", "slide_model_sensitivity", "slide_model_specificity", "slide_model_auc"),
+    *("slide_model_auc_minus_rule", "slide_model_refused_share", "slide_model_coverage_95"),
 )
 OF_CLASS = ("sensitivity", "specificity")
 OF_SUBGROUP = ("slides", "positives", "sensitivity", "specificity", "auc")

@@ -285,6 +285,7 @@ def _pinned(w: Writer, document: Document) -> list[Flowable]:
         ("pulmoscope", f"{covers['pulmoscope']}, methods: {methods}"),
         ("model", f"{_of_model(document)}, SHA-256 {covers['model']['sha256']}"),
         ("site profile", covers["site_sha256"] or "none"),
+        ("slide model", covers["slide_model_sha256"] or "none"),
         ("settings", covers["settings"]),
         ("computed by", ", ".join(pinned["runtimes"]) or MISSING),
         ("criteria", pinned["criteria_sha256"]),

@@ -25,6 +25,13 @@ FIGURE_NAMES = {
     "review_share": "Slides to look at again",
     "median_seconds": "Time a slide, median",
     "longest_seconds": "Time a slide, longest",
+    "slide_model_agreement": "Slide model: agreement with the labels",
+    "slide_model_sensitivity": "Slide model: sensitivity",
+    "slide_model_specificity": "Slide model: specificity",
+    "slide_model_auc": "Slide model: area under the curve",
+    "slide_model_auc_minus_rule": "Slide model: area minus that of the rule",
+    "slide_model_refused_share": "Slide model: slides without a call",
+    "slide_model_coverage_95": "Slide model: sets at 95% hold the label in",
 }
 _MORE_NAMES = {
     "slides": "Slides",
@@ -41,7 +48,10 @@ _MORE_NAMES = {
 _COUNTS = frozenset({"slides", "patients", "positives", "negatives"})
 _TIMES = frozenset({"median_seconds", "longest_seconds"})
 _PLAIN = frozenset(
-    {"kappa", "auc", "auc_bootstrap", "ece", "brier", "ece_calibrated", "brier_calibrated", "difference"}
+    {
+        *("kappa", "auc", "auc_bootstrap", "ece", "brier", "ece_calibrated", "brier_calibrated", "difference"),
+        *("slide_model_auc", "slide_model_auc_minus_rule"),
+    }
 )
 _ENDS = {"value": "", "low": ", lower end", "high": ", upper end"}
 

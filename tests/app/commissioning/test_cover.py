@@ -53,6 +53,7 @@ def test_what_it_covers_runs_and_its_digest_is_given(sealed, config):
     [
         ({"model_sha256": "ef" * 32}, "the dossier covers model abababababab, not efefefefefef"),
         ({"site_sha256": ""}, "site profile cdcdcdcdcdcd, not none"),
+        ({"slide_model_sha256": "12" * 32}, "slide model none, not 121212121212"),
         ({"overlap": 0.5}, "covers settings "),
     ],
 )

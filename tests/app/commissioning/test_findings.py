@@ -1,11 +1,14 @@
 """The figures of a proof from slides whose fate is written out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from aggregate.result import SlideStatus
 from app.commissioning.findings import find
-from app.commissioning.given.criteria import Criterion
+from app.commissioning.given.criteria import FIGURES, Criterion
+from app.commissioning.opinions import Opinion
 from app.commissioning.outcomes import Outcome
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
@@ -84,3 +87,33 @@ def test_nothing_judged_is_told_as_nothing():
     found = find([slide(0, "normal", "failed"), slide(1, "adenocarcinoma", "undetermined")], CLASSES, POSITIVE)
     assert np.isnan(found.figures["sensitivity"].value) and found.figures["sensitivity_of_all"].value == 0
     assert found.asked(Criterion("auc", at_least=0.5)) is None and found.net_benefit == () == found.roc
+
+
+def opinion(call, p=0.8, members=None):
+    rest = (1 - p) / 2
+    told = {name: p if name == call else rest for name in CLASSES} if call else dict.fromkeys(CLASSES)
+    return Opinion.of_summary(
+        {"call": call, "probabilities": told, "sets": {"0.95": members or ([call] if call else [])}}
+    )
+
+
+def test_a_slide_model_is_judged_beside_the_rule():
+    """It finds the tumour that the rule missed and refuses the two slides that the rule refused."""
+    outcomes = [
+        replace(one, opinion=opinion("" if one.call == "" else one.label, members=["adenocarcinoma", "normal"]))
+        for one in twenty()
+        if one.status is not SlideStatus.FAILED
+    ]
+    figures = find(outcomes, CLASSES, POSITIVE).figures
+    values = {name.removeprefix("slide_model_"): one.value for name, one in figures.items() if "slide_model" in name}
+    assert values.pop("auc_minus_rule") == pytest.approx(1 - figures["auc"].value)
+    assert values.pop("refused_share") == pytest.approx(2 / 19)
+    assert values == dict.fromkeys(("agreement", "sensitivity", "specificity", "auc", "coverage_95"), 1.0)
+    assert {name for name in figures if "slide_model" in name} <= set(FIGURES)
+
+
+def test_without_a_slide_model_or_with_other_classes_there_is_no_figure_of_one():
+    assert not [name for name in find(twenty(), CLASSES, POSITIVE).figures if "slide_model" in name]
+    other = Opinion("tumour", {"tumour": 0.9, "none": 0.1}, ("tumour",))
+    outcomes = [replace(one, opinion=other) for one in twenty()]
+    assert not [name for name in find(outcomes, CLASSES, POSITIVE).figures if "slide_model" in name]
