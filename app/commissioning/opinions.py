@@ -4,36 +4,13 @@ than the rule's. Nothing where no slide model ran, or where its classes are not 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.commissioning.outcomes import Outcome
 from classifier.evaluation.curves.areas import area_by_delong, compare_areas
 from classifier.evaluation.intervals import Figure, share_with_interval
 from classifier.evaluation.subgroups import BinaryCases
-
-if TYPE_CHECKING:
-    from app.commissioning.outcomes import Outcome
-
-_LEVEL = "0.95"
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """A slide model on one slide: its `call` ("" where it refused), its probabilities, and its set at 95%."""
-
-    call: str
-    probabilities: Mapping[str, float]
-    members: tuple[str, ...]
-
-    @classmethod
-    def of_summary(cls, told: Mapping[str, Any] | None) -> Opinion | None:
-        """From a result's attributes; None where no slide model was asked."""
-        if not told:
-            return None
-        probabilities = {name: float(p) for name, p in told["probabilities"].items() if p is not None}
-        return cls(told["call"], probabilities, tuple(told["sets"].get(_LEVEL, ())))
 
 
 def opinion_figures(outcomes: Sequence[Outcome], classes: Sequence[str], positive: Sequence[str]) -> dict[str, Figure]:

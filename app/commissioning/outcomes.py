@@ -13,10 +13,28 @@ from numpy.typing import NDArray
 from aggregate.result import SlideStatus
 from aggregate.result_folder import load_summary, result_path
 from app.commissioning.given.labels import Label
-from app.commissioning.opinions import Opinion
 from app.ledger.records import SlideRow
 from classifier.evaluation.intervals import Groups
 from classifier.evaluation.subgroups import UNTOLD
+
+_SETS_LEVEL = "0.95"
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A slide model on one slide: its `call` ("" where it refused), its probabilities, and its set at 95%."""
+
+    call: str
+    probabilities: Mapping[str, float]
+    members: tuple[str, ...]
+
+    @classmethod
+    def of_summary(cls, told: Mapping[str, Any] | None) -> Opinion | None:
+        """From a result's attributes; None where no slide model was asked."""
+        if not told:
+            return None
+        probabilities = {name: float(p) for name, p in told["probabilities"].items() if p is not None}
+        return cls(told["call"], probabilities, tuple(told["sets"].get(_SETS_LEVEL, ())))
 
 
 @dataclass(frozen=True)

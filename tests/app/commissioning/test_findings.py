@@ -8,8 +8,7 @@ import pytest
 from aggregate.result import SlideStatus
 from app.commissioning.findings import find
 from app.commissioning.given.criteria import FIGURES, Criterion
-from app.commissioning.opinions import Opinion
-from app.commissioning.outcomes import Outcome
+from app.commissioning.outcomes import Opinion, Outcome
 
 CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
 POSITIVE = ("adenocarcinoma", "squamous_cell_carcinoma")
