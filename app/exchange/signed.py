@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.review import words
-from app.review.records import Reading, ReadingName, SlideRecord
+from app.review.records import Reading, SlideRecord
 from wsi.text import plain
 
 _MAX_TEXT = 2000
@@ -53,9 +53,8 @@ def stated(record: SlideRecord | None) -> Stated | None:
     if record is None or reading is None or reading.decision is None:
         return None
     named = reading.signature is not None and bool(plain(reading.signature.by.name))
-    settled = not record.differ or reading.name is ReadingName.CONSENSUS
     said = [one.digest for one in reading.addenda]
-    return Stated(reading, named and settled, "\0".join((reading.content_sha256, *_sealed(reading), *said)))
+    return Stated(reading, named and record.settled, "\0".join((reading.content_sha256, *_sealed(reading), *said)))
 
 
 def _sealed(reading: Reading) -> tuple[str, ...]:

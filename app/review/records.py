@@ -232,6 +232,14 @@ class SlideRecord:
         return told.get(ReadingName.CONSENSUS) or told.get(ReadingName.FIRST) or told.get(ReadingName.SECOND)
 
     @property
+    def settled(self) -> bool:
+        """Whether the reading that counts is signed, and no other signed one says otherwise without a consensus."""
+        final = self.final
+        if final is None or final.signature is None:
+            return False
+        return not self.differ or final.name is ReadingName.CONSENSUS
+
+    @property
     def differ(self) -> bool:
         """Whether both readings are signed and say different things."""
         first, second = self.reading(ReadingName.FIRST), self.reading(ReadingName.SECOND)

@@ -10,7 +10,7 @@ from app.presentation.figures import moment
 from app.presentation.language import tell
 from app.presentation.words import class_title
 from app.review import words
-from app.review.records import Reading, Region, SlideRecord, person_facts
+from app.review.records import Reading, Region, ReviewStatus, SlideRecord, person_facts
 from wsi.text import plain
 
 _MAX_COMMENT = 2000
@@ -30,10 +30,11 @@ def describe_review(record: SlideRecord | None) -> ReviewContent:
     told = [one for one in record.readings if one.decision] if record else []
     final = record.final if record else None
     status = words.status_in_words(final)
-    if final is not None and record is not None and record.differ and final.signature is None:
+    settled = record is not None and record.settled
+    if record is not None and record.differ and not settled:
         status = tell("unsigned: two signed readings differ, and there is no consensus yet")
     tables = tuple((words.reading_title(one.name), _rows(one)) for one in told)
-    return ReviewContent(status[0].upper() + status[1:] + ".", bool(final and final.signature), tables)
+    return ReviewContent(status[0].upper() + status[1:] + ".", settled, tables)
 
 
 def review_facts(record: SlideRecord | None) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def review_facts(record: SlideRecord | None) -> dict[str, Any]:
         return {"status": "unreviewed", "in_words": describe_review(record).status, "readings": []}
     final = record.final
     return {
-        "status": str(final.status),
+        "status": str(final.status if record.settled or not final.signature else ReviewStatus.DECIDED),
         "in_words": describe_review(record).status,
         "call": final.call,
         "readings": [_reading_facts(one) for one in record.readings],

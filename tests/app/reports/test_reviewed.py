@@ -13,7 +13,7 @@ from app.commands.report import write_reports
 from app.ledger.records import SlideRow, write_rows
 from app.reports import ReportOptions, render, write_cohort
 from app.review.people import Person
-from app.review.records import Case, Shape, Verdict
+from app.review.records import Case, ReadingName, Shape, Verdict
 from app.review.reviews import open_reviews
 from tests.results import CLASSES, make_result
 
@@ -129,3 +129,23 @@ def test_a_cohort_without_a_database_has_the_columns_all_the_same(tmp_path):
     table, _ = write_cohort([make_result("one")], tmp_path)
     [row] = csv.DictReader(table.open())
     assert row["review"] == "unreviewed" and row["reviewer"] == ""
+
+
+def test_two_signed_readings_that_differ_are_no_signed_report(tmp_path):
+    """Neither counts before there is a consensus, whoever signed first."""
+    result = make_result("two")
+    store.save(result, tmp_path)
+    reviews, of = open_reviews(tmp_path, second_reading=True), case(tmp_path, "two")
+    for who, call, name in ((ANNA, "normal", "first"), (BERT, "squamous_cell_carcinoma", "second")):
+        reviews.decide(of, Verdict.CHANGED, who, call=call)
+        seen = reviews.record("two").reading(ReadingName(name)).content_sha256
+        reviews.sign(of, who, content_sha256=seen, screen={})
+    told = json.loads(render(result, "json", reviews.record("two")))["review"]
+    assert told["in_words"] == "Unsigned: two signed readings differ, and there is no consensus yet."
+    assert told["status"] == "decided" and [one["status"] for one in told["readings"]] == ["signed", "signed"]
+    assert "two signed readings differ" in render(result, "html", reviews.record("two")).decode()
+    reviews.decide(of, Verdict.CHANGED, BERT, call="normal")
+    seen = reviews.record("two").reading(ReadingName.CONSENSUS).content_sha256
+    reviews.sign(of, BERT, content_sha256=seen, screen={})
+    told = json.loads(render(result, "json", reviews.record("two")))["review"]
+    assert told["status"] == "signed" and told["in_words"].startswith("Signed by Bert")
