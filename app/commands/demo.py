@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.commands.terminal.reporter import reporter
 from app.config import RunConfig
 from app.presentation.figures import percent
 from app.presentation.words import RESEARCH_USE, class_title
+from app.reports import Asked
 from classifier.model_folder.files import read_card
 from classifier.model_folder.find import DEMO_MODEL, find_model
 from wsi.errors import PulmoscopeError
@@ -72,7 +74,7 @@ def run_demo(out: Path, *, quiet: bool = False) -> DemoFigures:
     [row] = tally.rows
     if row.status is SlideStatus.FAILED:
         raise PulmoscopeError(f"the demo did not run ({row.error_code}: {row.message})", hint="try `pulmoscope doctor`")
-    written, _ = write_reports(results, reports, ["html", "json", "csv"])
+    written, _ = write_reports(results, reports, ["html", "json", "csv"], asked=Asked(written=datetime.now(UTC)))
     return DemoFigures(
         call=row.call,
         probability=row.probabilities.get(row.call, float("nan")),
