@@ -51,6 +51,10 @@ class RightedSlide:
             fill = filled_up(pixels)
             rim = cv2.dilate(fill.view(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)).view(np.bool_) & ~fill
             right[rim] = 255
+        if self._righting is not Righting.EXCHANGED and min(right.shape[:2]) > 2:
+            # What an encoder filled its last blocks up with, beyond the slide, runs into the rim in false colours.
+            right[[0, -1]] = right[[1, -2]]
+            right[:, [0, -1]] = right[:, [1, -2]]
         return right
 
     def reopen(self) -> RightedSlide:
