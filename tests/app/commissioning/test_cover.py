@@ -11,6 +11,7 @@ from app.commissioning.cover import covering_dossier, covers_of
 from app.commissioning.seal import CRITERIA, DOSSIER_JSON, DOSSIER_PDF, SEAL, read_sealed, seal_files
 from app.config import RunConfig
 from app.ledger.audit import KEY_VARIABLE
+from tests.test_architecture import modules_after
 from wsi.errors import DossierAlteredError, DossierError, NotCommissionedError
 
 MODEL = {"name": "lung", "version": "1.0.0", "sha256": "ab" * 32}
@@ -129,3 +130,8 @@ def test_of_another_schema_or_none_at_all(sealed, config, tmp_path):
         covering_dossier(sealed(schema_version=2), config, TODAY)
     with pytest.raises(DossierError, match="holds no sealed dossier"):
         covering_dossier(tmp_path / "nothing", config, TODAY)
+
+
+def test_a_run_that_asks_for_a_dossier_loads_no_numpy_for_it():
+    loaded = modules_after("import app.commissioning.cover")
+    assert "app" in loaded and "numpy" not in loaded
