@@ -66,11 +66,22 @@ def clicked(address: str, cookie: dict[str, str], clicks: int) -> tuple[list[tup
         rows = page.get_by_test_id("worklist-row")
         rows.nth(FIRST_ROWS).wait_for()
         before = rows.count()
-        found = [click(page, chance) for _ in range(clicks)]
+        found = list[tuple[str, str]]()
+        while len(found) < clicks:
+            found.append(click(page, chance))
+            if len(found) % 20 == 0:
+                wrong = sum(meant != opened for meant, opened in found)
+                print(f"{len(found)} clicks, {wrong} wrong, {rows_told(page)} rows", flush=True)
         rows.first.wait_for()
         after = rows.count()
         browser.close()
     return found, before, after
+
+
+def rows_told(page: Any) -> int:
+    rows = page.get_by_test_id("worklist-row")
+    rows.first.wait_for()
+    return int(rows.count())
 
 
 def main() -> int:
