@@ -9,6 +9,7 @@ const NEAR_PX = { mouse: 8, pen: 10, touch: 22 };
 const LEAST_PX = 5; // a shorter drag was a click
 const MARGIN = 0.06; // what is in sight is drawn with its lines in sight
 const MOST_HANDLES = 300;
+const [STILL_TRIES, STILL_PAUSE_MS] = [400, 50];
 let lastClass = "";
 const HINTS = {
   rectangle: "Drag a rectangle. Escape ends.",
@@ -36,7 +37,16 @@ export class Drawing {
     if (!this.drawn.waiting.length) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    this.drawn.onKept = () => document.querySelector(".st-key-sign button")?.click();
+    this.drawn.onKept = () => this.whenStill(() => document.querySelector(".st-key-sign button")?.click());
+  }
+
+  // A press while the whole page is being drawn would stop that midway.
+  async whenStill(act) {
+    const running = () => document.querySelector("[data-test-script-state=running]");
+    for (let tries = 0; tries < STILL_TRIES && (tries < 2 || running()); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, STILL_PAUSE_MS));
+    }
+    if (this.view.stage.isConnected) act();
   }
 
   // Another slide.

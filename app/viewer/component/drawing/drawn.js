@@ -78,6 +78,8 @@ export class Drawn {
     this.waiting.push({ id: uuid(), ...act });
     this.view.onDrawn({ view: this.view.data.view, acts: this.waiting });
     this.settle();
+    if (this.needs) this.view.drawing.tell(this.needs);
+    this.needed = this.needs;
   }
 
   // A file that QuPath exported, as it is; the server reads it.
