@@ -89,6 +89,16 @@ ACCEPTED: dict[str, tuple[tuple[str, str, str], ...]] = {
             "under its lock the map was read to the end before anything is written, so it is written there",
         ),
     ),
+    "aggregate/pool.py": (
+        ("p = np.clip(probabilities.astype(np.float64), 1e-12, 1.0)", "1.9", "no probability is above 1"),
+        (
+            "p = np.clip(probabilities.astype(np.float64), 1e-12, 1.0)",
+            "1.9e-12",
+            "any small number keeps the logarithm finite",
+        ),
+        ("for down in range(-reach, reach + 1):", "2", "a step beyond the reach is not nearer than the radius"),
+        ("for right in range(-reach, reach + 1):", "2", "a step beyond the reach is not nearer than the radius"),
+    ),
     "aggregate/commit.py": (
         ("_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025", "41", _PAUSE),
         ("_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025", "0.0475", _PAUSE),
