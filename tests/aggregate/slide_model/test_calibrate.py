@@ -34,6 +34,9 @@ def test_a_bias_is_taken_out():
     logits, labels, patients = _drawn(400, 3.0, bias=4.0)
     calibration, losses = fit_calibration(logits, labels, patients)
     assert calibration.method in (BIASED, ISOTONIC) and losses[TEMPERATURE] > losses[BIASED] + 0.05
+    biased, _ = fit_calibration(logits, labels, patients, methods=(BIASED,))
+    assert biased.temperature == pytest.approx(3.0, rel=0.25)
+    assert biased.bias[0] - biased.bias[1] == pytest.approx(4 / 3, rel=0.25)
     fresh, truth, _ = _drawn(2000, 3.0, bias=4.0, seed=8)
     before = expected_calibration_error(softmax(fresh), truth)
     assert expected_calibration_error(calibration.apply(fresh), truth) < 0.05 < before
