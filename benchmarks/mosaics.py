@@ -7,8 +7,8 @@ tests on slides of the `val` groups, and prints the figures. `--slides N` first 
 them, to show that a composed bag is what `run` gives.
 
 LC25000's tiles tell tumour from normal without a fault, so the rule cannot be beaten on whole ones. Hence a second
-kind: in `edge` slides a tumour tile is a normal one with a corner, 15% of its area, of tumour. Every normal tile of every
-slide has a corner of another normal tile, so that a pasted corner by itself tells nothing.
+kind: in `edge` slides a tumour tile is a normal one with a corner, 15% of its area, of tumour. Every normal tile of
+every slide has a corner of another normal tile, so that a pasted corner by itself tells nothing.
 
 Truth is by construction; the slides are no patients: their tiles come from 31 `val` source images a class, so two
 slides share images, and all is from one laboratory.
@@ -107,8 +107,8 @@ class Made(LabelledBag):
 
 def tile_facts(data: Path, cache: Path, shift: str = "") -> Tiles:
     """The model's words on all tiles of 224 px, and on each normal one with a corner of tumour (``edge``) and of other
-    normal tissue (``seam``), taken once. `shifted` are the `val` tiles as another laboratory might show them: less haematoxylin, more eosin, a coarser
-    scan."""
+    normal tissue (``seam``), taken once. `shifted` are the `val` tiles as another laboratory might show them: less
+    haematoxylin, more eosin, a coarser scan."""
     model = load_model(MODEL, threads=2)
     rows = _rows(data, shift)
     kept = cache / f"{MODEL}-{shift or 'as-they-are'}.npz"
