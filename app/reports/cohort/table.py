@@ -47,11 +47,13 @@ class CohortLine:
 
 def cohort_bytes(rows: Sequence[SlideRow], classes: Sequence[str], states: States) -> bytes:
     """The table as the bytes of its file."""
-    lines = [csv_line((*columns(classes), *REVIEW_COLUMNS))]
+    names = columns(classes, opinions=any(row.has_opinion for row in rows))
+    lines = [csv_line((*names, *REVIEW_COLUMNS))]
     for row in rows:
         state = states.get(row.slide_id) or ReviewState(row.slide_id)
         told = (state.status, state.verdict, state.call, inert(state.by), state.at, str(state.addenda or ""))
-        lines.append(csv_line((*row.cells(classes).values(), *told)))
+        cells = row.cells(classes)
+        lines.append(csv_line((*(cells[name] for name in names), *told)))
     return "".join(lines).encode("utf-8", "backslashreplace")
 
 

@@ -1,5 +1,8 @@
 """The page of a cohort against counts made by hand; kappa against scikit-learn, and none where few signed."""
 
+import csv
+import io
+
 import pytest
 
 from app import reports
@@ -97,3 +100,14 @@ def test_the_page_shows_it_in_either_language(code, said):
 
 def test_an_empty_cohort_has_a_page():
     assert "0 slides" in Page(dict(reports.cohort_files([]))["cohort.html"].decode()).words
+
+
+def test_a_slide_models_columns_stand_before_the_reviews_where_a_row_has_them():
+    asked = [row(1, slide_model_call="normal", slide_model_p=0.8, slide_model_set=("normal", "adenocarcinoma")), row(2)]
+    for rows, has in ((asked, True), (asked[1:], False)):
+        table = dict(reports.cohort_files(rows, (), {"s2": state(2, "normal")}))["cohort.csv"].decode()
+        lines = {line["slide_id"]: line for line in csv.DictReader(io.StringIO(table))}
+        assert ("slide_model_call" in lines["s2"]) == has and None not in lines["s2"]
+        assert lines["s2"]["reviewed_call"] == "normal" and lines["s2"]["reviewer"] == "Anna"
+    first = next(csv.DictReader(io.StringIO(dict(reports.cohort_files(asked))["cohort.csv"].decode())))
+    assert first["slide_model_call"] == "normal" and first["review"] == "unreviewed"
