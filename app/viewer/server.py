@@ -9,6 +9,7 @@ import base64
 import hashlib
 import importlib
 import importlib.util
+import logging
 import re
 import socket
 import threading
@@ -74,6 +75,8 @@ def make_server(site: Site, port: int, host: str = LOOPBACK) -> uvicorn.Server:
         ws_per_message_deflate=False,
     )
 
+    logging.getLogger("uvicorn.error").addFilter(_is_no_interruption)
+
     class Server(uvicorn.Server):
         """Works the queue of jobs off for as long as it runs."""
 
@@ -96,6 +99,11 @@ def make_ready(site: Site) -> None:
     # Here and not in that thread: two threads that load the same modules at once can each get half of one.
     for module in ("app.viewer.pages.router", "altair", "zarr", "cv2"):
         importlib.import_module(module)
+
+
+def _is_no_interruption(record: logging.LogRecord) -> bool:
+    """Ctrl+C twice is no fault to be told with a traceback."""
+    return "CancelledError" not in record.getMessage()
 
 
 def make_app(site: Site, port: int, host: str = LOOPBACK) -> Any:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -171,6 +172,8 @@ def test_the_command_prints_one_address_that_lets_in(tmp_path):
             urllib.request.urlopen(page.url, timeout=60)
     finally:
         running.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        running.send_signal(signal.SIGINT)  # somebody in a hurry
         rest = running.communicate(timeout=60)[0]
     assert address not in rest and "Traceback" not in rest
 
