@@ -60,11 +60,12 @@ class LoginSettings:
         role = self._role(claims)
         if role is None:
             return None
-        subject = str(claims["sub"])
+        # A provider's number is its own: only with its name it is one person's.
+        subject = f"{claims['sub']}@{self.issuer.partition('://')[2]}"
+        digest = hashlib.sha256(subject.encode()).hexdigest()
         # The database keeps MAX_NAME letters; two people must not become one by that.
-        short = subject if subject == plain(subject, MAX_NAME) else hashlib.sha256(subject.encode()).hexdigest()
-        owner = hashlib.sha256(f"{self.issuer}\n{subject}".encode()).hexdigest()[:24]
-        return Visitor(role, owner, person(self.name(claims), role, Identity.OIDC, short))
+        short = subject if subject == plain(subject, MAX_NAME) else digest
+        return Visitor(role, digest[:24], person(self.name(claims), role, Identity.OIDC, short))
 
     def name(self, claims: Mapping[str, Any]) -> str:
         """What the provider calls somebody; at worst the number it knows them by."""

@@ -27,6 +27,8 @@ from wsi.files.reading import parse_json
 _TIMEOUT_S = 10.0
 _MAX_BYTES = 1 << 20
 _KEPT_S = 3600.0
+# One that is away is not asked for everybody who knocks meanwhile.
+_AWAY_S = 5.0
 # Unknown keys are looked for, but nobody makes us ask all the time.
 _KEYS_AGAIN_S = 30.0
 _SILENT = "the login service does not answer as it should"
@@ -45,9 +47,12 @@ class Provider:
         """What the provider says of itself, asked for once an hour. Raises LoginError."""
         with self._lock:
             asked_s, known = self._metadata
-            if time.monotonic() - asked_s >= _KEPT_S:
+            if time.monotonic() - asked_s >= (_KEPT_S if known else _AWAY_S):
+                self._metadata = (time.monotonic(), MappingProxyType({}))
                 known = self._discover()
                 self._metadata = (time.monotonic(), known)
+            if not known:
+                raise LoginError(_SILENT, hint="try again later")
             return known
 
     def begin(self, state: str, nonce: str, verifier: str) -> str:

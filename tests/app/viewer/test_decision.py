@@ -171,6 +171,9 @@ def test_a_reader_sees_and_has_no_button(site):
     test.run()
     assert not [button for button in test.button if button.key in ("sign", "decide-agree")]
     assert "no person has decided" in said(test)
+    press(press(page(), "decide-agree"), "sign")
+    test.run()
+    assert "signed by Anna Reader" in said(test) and not [one for one in test.button if one.key == "add-addendum"]
 
 
 def test_a_comment_belongs_to_its_slide(site, results):

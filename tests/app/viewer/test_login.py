@@ -144,8 +144,18 @@ def test_what_the_provider_refuses_is_told_in_plain_words(provider, gate):
 
 def test_a_provider_that_is_away_is_told_and_tried_again(provider, gate):
     provider.close()
-    status, _, text = Browser(gate).ask("/")
-    assert status == 502 and "the login service does not answer" in text and str(provider.issuer) not in text
+    for _ in range(2):
+        status, _, text = Browser(gate).ask("/")
+        assert status == 502 and "the login service does not answer" in text and str(provider.issuer) not in text
+
+
+def test_a_provider_that_is_away_is_not_asked_for_everybody(provider, gate, monkeypatch):
+    asked = []
+    monkeypatch.setattr(provider_module, "_ask", lambda *told: asked.append(told) or {})
+    assert [Browser(gate).ask("/")[0] for _ in range(5)] == [502] * 5 and len(asked) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(provider_module, "_AWAY_S", 0.0)
+    assert Browser(gate).log_in(provider, "anna")[0] == 303
 
 
 def test_a_provider_that_calls_itself_otherwise_is_not_asked(provider, monkeypatch):
@@ -367,6 +377,9 @@ def test_two_people_never_become_one():
     ]
     assert len({one.owner for one in told}) == len({one.person.key for one in told}) == 5
     assert {one.person.identity for one in told} == {Identity.OIDC}
+    elsewhere = LoginSettings("https://other.example.org", CLIENT, "https://a.example", **open_to_all)
+    assert elsewhere.visitor({"sub": "1", "name": "A. Smith"}).person.key != told[0].person.key
+    assert told[0].person.subject == "1@login.example.org"
     assert visitor({"name": "\u200b"}, **open_to_all).person.name == "1"
 
 

@@ -167,7 +167,7 @@ def upload(page, tmp_path):
     return page.url.rpartition("=")[2] if "&" not in page.url else page.url.partition("slide=")[2].partition("&")[0]
 
 
-def test_a_login_leads_back_to_the_slide_and_its_name_signs(browse, results):
+def test_a_login_leads_back_to_the_slide_and_its_name_signs(browse, results, provider):
     page = browse("anna", "/?slide=one")
     assert "slide=one" in page.url and "code=" not in page.url and "token" not in page.url
     assert page.get_by_test_id("who").inner_text() == "Anna Reviewer, reviewer"
@@ -183,7 +183,8 @@ def test_a_login_leads_back_to_the_slide_and_its_name_signs(browse, results):
     address = "/media/" + saved.value.url.partition("/media/")[2]
     assert status_of(page, address) == 200 and status_of(browse("ben"), address) == 404  # a report is hers who asked
     [reading] = open_reviews(results).record("one").readings
-    assert (reading.signature.by.identity, reading.signature.by.subject) == (Identity.OIDC, "number-of-anna")
+    by = reading.signature.by
+    assert (by.identity, by.subject) == (Identity.OIDC, f"number-of-anna@{provider.issuer.partition('://')[2]}")
 
 
 def test_a_reader_looks_and_finds_nothing_to_press(browse):

@@ -18,7 +18,7 @@ from aggregate.result import UNDETERMINED
 from aggregate.result_folder import committed_digests
 from app.review import words
 from app.review.canonical import MAX_COMMENT
-from app.review.people import Person
+from app.review.people import Person, Role
 from app.review.records import OTHER, Case, Decision, Reading, ReadingName, SlideRecord, Verdict
 from app.review.reviews import Reviews
 from app.viewer.catalog import Entry
@@ -92,7 +92,7 @@ def _panel(reviews: Reviews, case: Case, screen: Screen) -> None:
         _show_choice(desk)
     _show_signature(desk)
     show_readings(desk.record, desk.case)
-    if desk.who is not None and _has_signed(desk):
+    if desk.who is not None and desk.who.role is not Role.READER and _has_signed(desk):
         _show_addendum_form(desk)
 
 
