@@ -27,12 +27,12 @@ def test_every_command_is_in_the_readme():
     assert [name for name in cli.commands if f"`{name}" not in told and f"pulmoscope {name}" not in told] == []
 
 
-# Options of other programs that the documents tell how to call: Slurm, Dask, our own benchmarks.
+# Options of other programs that the documents tell how to call: Slurm, Dask, pip, our own benchmarks.
 FOREIGN_OPTIONS = {
     *("--array", "--cpus-per-task", "--job-name", "--mem", "--signal", "--time"),
     *("--memory-limit", "--no-dashboard", "--nthreads", "--nworkers", "--protocol", "--resources", "--tls-ca-file"),
     *("--giant", "--idle", "--large", "--now", "--rounds", "--sample"),
-    *("--final", "--without"),
+    *("--final", "--without", "--no-build-isolation", "--no-deps", "--require-hashes"),
 }
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
 
