@@ -76,7 +76,7 @@ def _panel(reviews: Reviews, case: Case, screen: Screen) -> None:
     st.html(parts.section("Decision"))
     who = people.show()
     _keep_pending(case, who)
-    if st.session_state.pop(people.NEW, False) or own.is_signed_since():
+    if st.session_state.pop(people.NEW, False) or own.is_behind():
         st.rerun()  # the whole page: what else it shows depends on who looks, and on what is locked
     try:
         kept = reviews.record(case.slide_id, case.result_sha256)
@@ -234,7 +234,7 @@ def _sign(desk: _Desk) -> None:
     if _TROUBLE not in st.session_state:
         seen = _shown(desk).content_sha256
         if _kept(desk, lambda who: desk.reviews.sign(desk.case, who, content_sha256=seen, screen=desk.screen())):
-            own.signed()
+            own.fall_behind()
 
 
 def _shown(desk: _Desk) -> Reading:

@@ -63,6 +63,7 @@ class Board:
         for act in acts(told, self.case.slide_id):
             if act["id"] not in answers:
                 answers[act["id"]] = self._kept(act, who)
+                own.fall_behind()
 
     def facts(self, told: object) -> Mapping[str, Any]:
         """What the browser is told: the regions as this person may see them, and which acts were answered with what

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.review.records import Case, Decision, Reading, Region
 
-_KEPT, _SIGNED = "kept-by-this-session", "signed-by-this-session"
+_KEPT, _BEHIND = "kept-by-this-session", "page-is-behind"
 
 
 def remember(case: Case, made: Decision | Region) -> None:
@@ -28,19 +28,20 @@ def with_own(reading: Reading, case: Case) -> Reading:
     return reading
 
 
-def signed() -> None:
-    """Notes that something was signed: the rest of the page does not know it yet."""
-    st.session_state[_SIGNED] = True
+def fall_behind() -> None:
+    """Notes that something was kept of which the rest of the page does not know yet. Streamlit may join a message that
+    wants the whole page with one of the panel's, and then draws the panel alone."""
+    st.session_state[_BEHIND] = True
 
 
 def drawn_anew() -> None:
     """Notes that the whole page is drawn, with all that is known by now."""
-    st.session_state.pop(_SIGNED, None)
+    st.session_state.pop(_BEHIND, None)
 
 
-def is_signed_since() -> bool:
-    """Whether something was signed since the whole page was drawn."""
-    return bool(st.session_state.get(_SIGNED))
+def is_behind() -> bool:
+    """Whether something was kept since the whole page was drawn."""
+    return bool(st.session_state.get(_BEHIND))
 
 
 def _drawn(reading: Reading) -> set[tuple[str, int]]:

@@ -85,6 +85,7 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
 def _go(site: Site, slide_id: str) -> None:
     """To the neighbour that was asked for, as the worklist is now."""
     if (wanted := deep_zoom.wanted_slide(slide_id, neighbours(site, slide_id, people.asking()))) is not None:
+        own.fall_behind()
         parts.move(slide=wanted)
 
 
