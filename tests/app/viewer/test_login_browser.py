@@ -177,6 +177,9 @@ def test_a_login_leads_back_to_the_slide_and_its_name_signs(browse, results, pro
     page.get_by_test_id("signature").filter(has_text="has not signed").wait_for()
     page.locator(".st-key-sign button").click()
     page.get_by_test_id("signature").filter(has_text="signed by Anna Reviewer (reviewer; known by a login)").wait_for()
+    page.reload()  # what is drawn anew after the signature has other downloads
+    page.get_by_test_id("signature").filter(has_text="signed by Anna Reviewer").wait_for()
+    page.locator("[data-stale=true]").first.wait_for(state="detached")
     with page.expect_download() as saved:
         page.locator(".st-key-download-html button").click()
     assert "Anna Reviewer" in saved.value.path().read_text()
