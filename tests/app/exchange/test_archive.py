@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from datetime import datetime
 
 import pytest
 from click.testing import CliRunner
@@ -31,11 +32,20 @@ def results(tmp_path):
     return folder
 
 
+class Clock(datetime):
+    """Always the same moment: reports tell when they were written, to the second."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 11, 29, 12, tzinfo=tz)
+
+
 def run(*arguments):
     return CliRunner().invoke(cli, ["report", *map(str, arguments)], standalone_mode=False)
 
 
-def test_it_holds_what_the_folder_would(results, tmp_path):
+def test_it_holds_what_the_folder_would(results, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.commands.report.datetime", Clock)
     archive, folder = tmp_path / "new" / "all.zip", tmp_path / "out"
     assert run(results, "--zip", archive, "--format", ",".join(FORMATS)).return_value == 0
     assert run(results, "--out", folder, "--format", ",".join(FORMATS)).return_value == 0

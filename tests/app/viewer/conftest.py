@@ -119,6 +119,15 @@ def server(results, tmp_path_factory):
     assert printed.read_text() == ""
 
 
+@pytest.fixture(autouse=True)
+def the_main_module_stays():
+    """A page that Streamlit tests in this process takes the place of `__main__`; what starts processes later, as Dask
+    does, would run it there."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
+
+
 @pytest.fixture
 def page(chromium, server):
     """A page of 1400 by 900 px. In the end: no request left the machine, no script or policy complained."""

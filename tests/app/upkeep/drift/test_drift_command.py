@@ -87,7 +87,7 @@ def test_what_people_signed_is_watched_too(steady, tmp_path):
         verdict, call = (Verdict.AGREE, "") if number < 30 else (Verdict.CHANGED, "normal")
         reviews.decide(case, verdict, anna, call=call)
         reviews.sign(case, anna, content_sha256=reviews.record(slide_id).final.content_sha256, screen={})
-    code, told, _ = drift(results, "--first", 20)
+    code, told, _ = drift(results, "--first", 20, "--once-in", 200)
     assert code == 1 and "readers agree with the model more or less often" in told
 
 
