@@ -110,10 +110,15 @@ def test_f_is_full_screen_and_back(page, slides):
     page.locator(".st-key-panel").wait_for()
 
 
+def keys_are_heard(page):
+    """The button tells its key once somebody listens to keys."""
+    page.locator("[title='Keys (?)']").wait_for()
+
+
 def test_j_and_k_work_on_the_page_of_a_failed_slide(page):
     page.goto("/?slide=broken")
     page.get_by_text("corrupt-slide").wait_for()
-    page.get_by_role("button", name="List of keys").wait_for()
+    keys_are_heard(page)
     page.keyboard.press("?")
     shortcuts = page.get_by_test_id("shortcuts")
     shortcuts.get_by_text("Next slide to review").wait_for()
@@ -123,7 +128,7 @@ def test_j_and_k_work_on_the_page_of_a_failed_slide(page):
     page.keyboard.press("k")
     page.wait_for_url(lambda address: "slide=broken" not in address)
     page.goto("/?slide=broken")
-    page.get_by_role("button", name="List of keys").wait_for()
+    keys_are_heard(page)
     page.keyboard.press("j")
     page.wait_for_url(lambda address: "slide=broken" not in address)
     page.locator(".frame[data-loaded]").wait_for()
