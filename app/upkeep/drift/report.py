@@ -134,7 +134,7 @@ def _judge(signal: Signal, name: str, members: Sequence[WatchedSlide], plan: Dri
     baseline = given if plan.baseline else min(plan.first, len(members))
     if baseline < wanted:
         return Finding(signal, name, Verdict(None, 0.0, 0), baseline, wanted)
-    keys = [f"{signal.name} {slide.sha256} {slide.when.isoformat()}" for slide in members]
+    keys = [f"{signal.name} {slide.sha256}" for slide in members]
     verdict = watch(values, keys, baseline, level)
     alarmed = None if verdict.at is None else members[baseline + verdict.since]
     latest = slice(max(baseline, len(values) - LEAST_BASELINE), None)
