@@ -13,7 +13,7 @@ from aggregate.decision import ScanFacts
 from aggregate.doubts import Doubts, Place
 from aggregate.slide_model.model import OPINION_REASONS
 from aggregate.thresholds import DecisionRules
-from app.cli import cli
+from app.commands.words.table import COMMANDS, command_of
 from app.presentation.words import REASONS
 from tests.aggregate.test_decision import CLEAN, CLEAR, NEGATIVE, OTHER, decided
 
@@ -24,7 +24,7 @@ POOLING = (ROOT / "docs" / "pooling.md").read_text(encoding="utf-8")
 
 def test_every_command_is_in_the_readme():
     told = README[README.index("## Commands") :]
-    assert [name for name in cli.commands if f"`{name}" not in told and f"pulmoscope {name}" not in told] == []
+    assert [name for name in COMMANDS if f"`{name}" not in told and f"pulmoscope {name}" not in told] == []
 
 
 # Options of other programs that the documents tell how to call: Slurm, Dask, pip, our own benchmarks.
@@ -38,7 +38,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "RE
 
 
 def test_every_option_in_the_documents_exists():
-    commands = [*cli.commands.values(), *cli.commands["review"].commands.values()]
+    commands = [*map(command_of, COMMANDS), *command_of("review").commands.values()]
     known = {option for command in commands for p in command.params for option in (*p.opts, *p.secondary_opts)}
     for page in PAGES:
         told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+(?![.\w-])", page.read_text(encoding="utf-8")))

@@ -1,49 +1,30 @@
-"""`pulmoscope train-slides` and `predict-slides`: their words here, their work imported when it is needed."""
+"""`pulmoscope train-slides` and `predict-slides`: what they do, and what they print."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from app.commands.terminal.options import JSON, PATH, SEED, WORD
+from aggregate.result import SlideOpinion
+from aggregate.slide_model.bags import bag_of_path
+from aggregate.slide_model.card import SlideModelCard
+from aggregate.slide_model.fit import SlideRecipe
+from aggregate.slide_model.labels import feature_files
+from aggregate.slide_model.model import load_slide_model
+from aggregate.slide_model.train import SlideTraining, recalibrate
+from aggregate.slide_model.train import train_slides as trained
+from app.commands.train import shown
+from wsi.errors import DatasetError, StoreError
+from wsi.files.csv_cells import csv_line, inert
+from wsi.files.writing import unwritable, write_file
 from wsi.text import escape, plain
 
-if TYPE_CHECKING:
-    from aggregate.result import SlideOpinion
-    from aggregate.slide_model.card import SlideModelCard
 
-NETWORK_NAMES = ("gated-attention", "class-branches", "transformer", "rule-figures")
-
-
-@click.command("train-slides")
-@click.argument("results", nargs=-1, required=True, type=PATH)
-@click.option("--labels", required=True, type=PATH, help="CSV with the columns slide,label[,patient][,site].")
-@click.option("--out", required=True, type=PATH, help="Slide model to write.")
-@click.option("--network", type=click.Choice(NETWORK_NAMES), default=NETWORK_NAMES[0], show_default=True)
-@click.option("--head", type=click.Choice(["classes", "ordered"]), default="classes", show_default=True)
-@click.option("--classes", type=WORD, default=None, metavar="A,B,...", help="All there are, in their order.")
-@click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Of whole patients.")
-@click.option("--epochs", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most.")
-@click.option("--no-class-weights", is_flag=True, help="Classes weigh as often as they occur.")
-@click.option("--seed", type=SEED, default=7, show_default=True)
-@click.option("--recalibrate", type=PATH, metavar="DIR", help="Keep this slide model's networks; set it for RESULTS.")
-@click.option("--name", type=WORD, default=None, help="Name on the card; default: the folder's name.")
-@JSON
-def train_slides(results: tuple[Path, ...], labels: Path, out: Path, as_json: bool, **options: Any) -> None:
-    """Train a slide model on the features in RESULTS: outputs of `run`, or .h5 files of TRIDENT, CLAM or STAMP.
-
-    It gives calibrated probabilities of a slide, the classes that cannot be left out, and where it looked. Run again to
-    go on where a training was interrupted.
-    """
-    import json
-
-    from aggregate.slide_model.fit import SlideRecipe
-    from aggregate.slide_model.train import SlideTraining, recalibrate
-    from aggregate.slide_model.train import train_slides as trained
-    from app.commands.train import shown
-
+def train_and_tell(results: tuple[Path, ...], labels: Path, out: Path, *, as_json: bool, **options: Any) -> None:
+    """Trains a slide model, or sets one anew for other slides, and prints its figures."""
     model, name = options.pop("recalibrate"), options.pop("name") or ""
     classes = tuple(part.strip() for part in (options.pop("classes") or "").split(",") if part.strip())
     recipe = SlideRecipe(class_weighted=not options.pop("no_class_weights"), **options)
@@ -60,19 +41,8 @@ def train_slides(results: tuple[Path, ...], labels: Path, out: Path, as_json: bo
     click.echo("\n".join(_figures(card)))
 
 
-@click.command("predict-slides")
-@click.argument("results", nargs=-1, required=True, type=PATH)
-@click.option("--slide-model", required=True, type=PATH, metavar="DIR", help="A slide model.")
-@click.option("--out", required=True, type=PATH, help="CSV to write.")
-def predict_slides(results: tuple[Path, ...], slide_model: Path, out: Path) -> int:
-    """What a slide model says of the features in RESULTS, a row a slide; `run --slide-model` stores it instead."""
-    from aggregate.slide_model.bags import bag_of_path
-    from aggregate.slide_model.labels import feature_files
-    from aggregate.slide_model.model import load_slide_model
-    from wsi.errors import DatasetError, StoreError
-    from wsi.files.csv_cells import csv_line
-    from wsi.files.writing import unwritable, write_file
-
+def predict_and_tell(results: tuple[Path, ...], slide_model: Path, out: Path) -> int:
+    """Writes a row a slide to `out`, and gives the exit code."""
     model = load_slide_model(slide_model)
     levels = sorted(model.card.sets.bounds)
     header = ["slide", "call", *(f"p_{name}" for name in model.card.classes), *(f"set_{level}" for level in levels)]
@@ -93,7 +63,6 @@ def predict_slides(results: tuple[Path, ...], slide_model: Path, out: Path) -> i
 
 
 def _row(slide_id: str, opinion: SlideOpinion, levels: list[str]) -> list[str]:
-    from wsi.files.csv_cells import inert
 
     numbers = ["" if p != p else f"{p:.6f}" for p in opinion.probabilities]
     return [

@@ -14,7 +14,7 @@ from aggregate.slide_model.network.networks import (
     make_network,
     network_names,
 )
-from app.commands.train_slides import NETWORK_NAMES
+from app.commands.words.slides import NETWORK_NAMES
 from classifier.networks.framework import load_keras
 from tests.aggregate.slide_model.features import DIMENSION, made_bags
 from wsi.errors import ModelError, UsageError

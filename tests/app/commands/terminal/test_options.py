@@ -3,20 +3,20 @@
 import click
 import pytest
 
-from app.cli import cli
 from app.commands.terminal.options import Number
+from app.commands.words.table import COMMANDS, command_of
 from wsi.errors import UsageError
 
 
-def every(group):
+def every(commands):
     """All commands, those of groups within too."""
-    for command in group.commands.values():
-        yield from every(command) if isinstance(command, click.Group) else (command,)
+    for command in commands:
+        yield from every(command.commands.values()) if isinstance(command, click.Group) else (command,)
 
 
 NUMBERS = [
     (command.name, option)
-    for command in every(cli)
+    for command in every(map(command_of, COMMANDS))
     for option in command.params
     if isinstance(option.type, click.FloatRange | click.types.FloatParamType)
 ]
@@ -42,6 +42,6 @@ def test_a_number_is_taken_as_it_is_written():
 
 @pytest.mark.parametrize("text", ["-1", "1e3", "9" * 30, "1.5"])
 def test_a_seed_is_one_that_every_generator_takes(text):
-    [seed] = [option for option in cli.commands["train"].params if option.name == "seed"]
+    [seed] = [option for option in command_of("train").params if option.name == "seed"]
     with pytest.raises(click.BadParameter):
         seed.type.convert(text, seed, None)

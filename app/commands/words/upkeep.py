@@ -108,6 +108,3 @@ def promote(as_json: bool, **options: Any) -> None:
 
     facts, lines = change_registry(**options)
     click.echo(json.dumps(facts) if as_json else "\n".join(visible(line) for line in lines))
-
-
-COMMANDS = (drift, gate, learn, promote, retrain)

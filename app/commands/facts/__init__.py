@@ -1,0 +1,1 @@
+"""What there is: a slide or a site profile, the packaged models, this machine."""
