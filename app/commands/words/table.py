@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "retrain": Entry("upkeep", "Train a candidate on what was learned."),
         "review": Entry("review", "What people decided on results: list, export, import."),
         "run": Entry("batch", "Process slides; every slide gets a row in OUT/slides.csv."),
+        "suggest": Entry("upkeep", "Name the slides most worth a person's minutes, and why."),
         "train": Entry("tiles", "Train a tile model on a folder a class, or on a CSV."),
         "train-slides": Entry("slides", "Train a slide model on stored features."),
         "verify": Entry("results", "Prove each result and signed record whole and unaltered."),

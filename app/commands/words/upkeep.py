@@ -108,3 +108,20 @@ def promote(as_json: bool, **options: Any) -> None:
 
     facts, lines = change_registry(**options)
     click.echo(json.dumps(facts) if as_json else "\n".join(visible(line) for line in lines))
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, type=PATH)
+@click.option("--learning", type=PATH, metavar="DIR", help="A learning set: its slides are left out, too.")
+@click.option(
+    "--count", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N", help="So many slides at most."
+)
+@DATABASE
+@JSON
+def suggest(results: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Name the slides and regions that are most worth a person's minutes, and why."""
+    from app.commands.upkeep.suggest import look_for
+    from wsi.text import visible
+
+    facts, lines = look_for(results, **options)
+    click.echo(json.dumps(facts) if as_json else "\n".join(visible(line) for line in lines))

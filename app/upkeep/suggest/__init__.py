@@ -1,0 +1,1 @@
+"""Which slides and regions are worth a person's next minutes, and why."""
