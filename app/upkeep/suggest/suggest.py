@@ -178,7 +178,9 @@ class _Known:
 
 
 def _known(signed: Iterable[_Slide]) -> _Known:
-    features, contested, names = [], [], []
+    features: list[Floats] = []
+    contested: list[bool] = []
+    names: list[str] = []
     for one in signed:
         if len(features) >= _MOST_KNOWN:
             break
