@@ -2,25 +2,16 @@
 (docs/slides.md).
 
 `PULMOSCOPE_DATA=DIR python -m benchmarks.mosaics CACHE` takes the features of every tile once (lung-v1), composes
-slides of 600 tiles of them as bags, with a blot of 0, 1, 3 or 10% tumour tiles, trains on slides of the `train` groups,
-tests on slides of the `val` groups, and prints the figures. `--slides N` first draws N of them as real files and runs
-them, to show that a composed bag is what `run` gives.
-
-LC25000's tiles tell tumour from normal without a fault, so the rule cannot be beaten on whole ones. Hence a second
-kind: in `edge` slides a tumour tile is a normal one with a corner, 15% of its area, of tumour. Every normal tile of
-every slide has a corner of another normal tile, so that a pasted corner by itself tells nothing.
-
-Truth is by construction; the slides are no patients: their tiles come from 31 `val` source images a class, so two
-slides share images, and all is from one laboratory.
+slides of 600 tiles of them as bags, with a blot of 0, 1, 3 or 10% tumour tiles (`benchmarks.composed`), trains on
+slides of the `train` groups, tests on slides of the `val` groups, and prints the figures. `--slides N` first draws N of
+them as real files and runs them, to show that a composed bag is what `run` gives.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,190 +19,42 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aggregate.pool import pool
-from aggregate.result import TileTable
-from aggregate.slide_model.bags import Bag, FeatureSource, LabelledBag
 from aggregate.slide_model.calibrate import fit_calibration
 from aggregate.slide_model.conformal import LEVELS, fit_sets
-from aggregate.slide_model.figures import slide_figures
 from aggregate.slide_model.fit import SlideRecipe
 from aggregate.slide_model.judge import balanced_accuracy
 from aggregate.slide_model.labels import LabelledSlides
 from aggregate.slide_model.model import SlideModel, load_slide_model
 from aggregate.slide_model.train import SlideTraining, train_on
+from benchmarks.composed import (
+    COLUMNS,
+    EDGE,
+    KINDS,
+    MODEL,
+    ROWS,
+    TILE_PX,
+    WHOLE,
+    Counts,
+    Made,
+    Slides,
+    Tiles,
+    slides_of,
+    tile_facts,
+    tile_pixels,
+)
 from classifier.evaluation.metrics import area_under_curve, expected_calibration_error
-from classifier.evaluation.shifts import rescale, stains
-from classifier.familiarity import not_turned_away
 from classifier.model import load_model
-from tiler.spec import TileQuality
 
-MODEL, TILE_PX = "lung-v1", 224
-ROWS, COLUMNS = 24, 25
 CLASSES = ("normal", "tumour")
 SHARES = (0.01, 0.03, 0.1)
-TUMOURS = ("adenocarcinoma", "squamous_cell_carcinoma")
-WHOLE, EDGE = KINDS = ("whole", "edge")
-SEAM = "seam"
-CORNER_SHARE = 0.15
-# Two networks, not five: the pages' figures were made on a busy machine.
-FOLDS = 2
+# As `train-slides` makes.
+FOLDS = 5
 SHIFTED = "shifted"
 # Chosen beforehand: what cross-validation mostly chooses from sixty slides, and two hundred choices cost minutes.
 SMOOTH = ("temperature-and-bias",)
-Counts = dict[tuple[str, float], int]
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """What the tile model says of m tiles: probabilities (m, c), features (m, d), whether it recognises them, class and
-    split (m,). `classes` are the model's."""
-
-    classes: tuple[str, ...]
-    background: str
-    sha256: str
-    probabilities: NDArray[np.float32]
-    features: NDArray[np.float16]
-    recognised: NDArray[np.bool_]
-    label: NDArray[np.str_]
-    split: NDArray[np.str_]
-    rows: list[dict[str, str]]
-
-
-@dataclass(frozen=True)
-class Mosaic:
-    """A composed slide: its bag, which of its tiles are tumour, the rule's probability that there is tumour."""
-
-    bag: Bag
-    tumour: NDArray[np.bool_]
-    chosen: NDArray[np.int64]
-    rule: float
-
-
-Slides = list[tuple[Mosaic, tuple[str, float]]]
-"""(mosaic, (kind, share of tumour))"""
-
-
-@dataclass(frozen=True)
-class Made(LabelledBag):
-    """A labelled slide whose bag is in memory."""
-
-    bag: Bag | None = None
-
-    def read(self) -> Bag:
-        assert self.bag is not None
-        return self.bag
-
-    def sha256(self) -> str:
-        return self.slide_id
-
-
-def tile_facts(data: Path, cache: Path, shift: str = "") -> Tiles:
-    """The model's words on all tiles of 224 px, and on each normal one with a corner of tumour (``edge``) and of other
-    normal tissue (``seam``), taken once. `shifted` are the `val` tiles as another laboratory might show them: less
-    haematoxylin, more eosin, a coarser scan."""
-    model = load_model(MODEL, threads=2)
-    rows = _rows(data, shift)
-    kept = cache / f"{MODEL}-{shift or 'as-they-are'}.npz"
-    if not kept.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        parts = []
-        for at in range(0, len(rows), 32):
-            parts.append(model.predict(np.stack([_pixels(data, row, shift) for row in rows[at : at + 32]])))
-        names = ("probabilities", "features", "familiarity")
-        np.savez(kept, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-    told, card = np.load(kept), model.card
-    return Tiles(
-        card.classes,
-        card.background,
-        card.digest,
-        told["probabilities"],
-        told["features"],
-        not_turned_away(told["familiarity"], card.familiarity_threshold),
-        np.array([row["kind"] or row["class"] for row in rows]),
-        np.array([row["split"] for row in rows]),
-        rows,
-    )
-
-
-def _rows(data: Path, shift: str) -> list[dict[str, str]]:
-    """The list's rows, then one a normal tile whose `corner` names a tumour tile of its split."""
-    with (data / "lc25000" / "tiles.csv").open() as file:
-        rows = [{**row, "corner": "", "kind": ""} for row in csv.DictReader(file) if row["mpp"] == "1.0"]
-    rng = np.random.default_rng(0)
-    tumours = {
-        split: [row["file"] for row in rows if row["split"] == split and row["class"] in TUMOURS]
-        for split in ("train", "val")
-    }
-    edges = [{**row, "corner": str(rng.choice(tumours[row["split"]]))} for row in rows if row["class"] not in TUMOURS]
-    return [row for row in (*rows, *edges) if not shift or row["split"] == "val"]
-
-
-def _pixels(data: Path, row: dict[str, str], shift: str) -> NDArray[np.uint8]:
-    pixels = np.array(Image.open(data / "lc25000" / row["file"]).convert("RGB"))
-    if row["corner"]:
-        side, rng = round(TILE_PX * CORNER_SHARE**0.5), np.random.default_rng(list(row["file"].encode()))
-        y, x, from_y, from_x = rng.integers(0, TILE_PX - side, 4)
-        tumour = np.array(Image.open(data / "lc25000" / row["corner"]).convert("RGB"))
-        pixels[y : y + side, x : x + side] = tumour[from_y : from_y + side, from_x : from_x + side]
-    return rescale(stains(pixels, haematoxylin=0.8, eosin=1.25), factor=0.85) if shift else pixels
-
-
-def compose(tiles: Tiles, split: str, kind: str, share: float, rng: np.random.Generator, name: str) -> Mosaic:
-    """A slide of normal tiles with a blot of `share` tumour tiles of one class, or ``edge`` tiles, grown from a random
-    cell."""
-    cells = np.stack(np.divmod(np.arange(ROWS * COLUMNS), COLUMNS), axis=1)
-    centre = rng.integers((ROWS, COLUMNS))
-    # A ragged disc: distances with noise.
-    far = np.hypot(*(cells - centre).T) + rng.uniform(0, 1.5, len(cells))
-    tumour = np.zeros(len(cells), np.bool_)
-    tumour[np.argsort(far)[: round(share * len(cells))]] = True
-    label = EDGE if kind == EDGE else TUMOURS[rng.integers(len(TUMOURS))]
-    normal, other = (np.flatnonzero((tiles.split == split) & (tiles.label == one)) for one in (SEAM, label))
-    chosen = np.where(tumour, rng.choice(other, len(cells)), rng.choice(normal, len(cells)))
-    return _mosaic(tiles, chosen, cells, tumour, name)
-
-
-def _mosaic(
-    tiles: Tiles, chosen: NDArray[np.int64], cells: NDArray[np.int64], tumour: NDArray[np.bool_], name: str
-) -> Mosaic:
-    votes, n = tiles.recognised[chosen], len(chosen)
-    found = pool(
-        tiles.probabilities[chosen][votes],
-        cells[votes],
-        np.ones(int(votes.sum())),
-        background=tiles.classes.index(tiles.background),
-    )
-    table = TileTable(
-        xy=(cells[:, ::-1] * TILE_PX).astype(np.int32),
-        probabilities=tiles.probabilities[chosen],
-        familiarity=votes.astype(np.float32),
-        quality=np.full(n, TileQuality.GOOD, np.uint8),
-        features=tiles.features[chosen],
-        tissue_fraction=np.ones(n, np.float32),
-        votes=votes,
-    )
-    told = {
-        "classes": tiles.classes,
-        "background": tiles.background,
-        "qc": {"hotspot": found.hotspot, "share_unfamiliar": float((~votes).mean())},
-        "probabilities": dict(zip(tiles.classes, found.probabilities.tolist(), strict=True)),
-    }
-    source = FeatureSource(tiles.features.shape[1], tiles.sha256)
-    bag = Bag(name, table.features, source, table.xy, slide_figures(told, table))
-    return Mosaic(bag, tumour, chosen, found.hotspot)
-
-
-def slides_of(tiles: Tiles, split: str, counts: Counts, seed: int) -> Slides:
-    """(mosaic, (kind, share of tumour)), as many of each as `counts` says."""
-    rng = np.random.default_rng(seed)
-    return [
-        (compose(tiles, split, kind, share, rng, f"{split}-{kind}-{share}-{i}"), (kind, share))
-        for (kind, share), count in counts.items()
-        for i in range(count)
-    ]
-
-
-def trained(made: Slides, network: str, out: Path) -> SlideModel:
+def trained(made: Slides, network: str, folds: int, out: Path) -> SlideModel:
     """The slide model of `train-slides` on these mosaics; an earlier one in `out` is taken."""
     if not (out / "slide_model.json").exists():
         listed = LabelledSlides(
@@ -222,7 +65,7 @@ def trained(made: Slides, network: str, out: Path) -> SlideModel:
             CLASSES,
             True,
         )
-        request = SlideTraining(Path(), (), out, SlideRecipe(network=network, folds=FOLDS))
+        request = SlideTraining(Path(), (), out, SlideRecipe(network=network, folds=folds))
         train_on(listed, request, lambda told: print(f"\r{told!s:<90.90}", end="", flush=True))
         print()
     return load_slide_model(out)
@@ -280,12 +123,20 @@ def repeated(
         }.items():
             rows.setdefault(name, []).append(_one(*_at(*fitted), *_at(*judged)))
     for name, found in rows.items():
-        mean = np.mean(found, axis=0)
+        mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(repetitions)
         told = f"{name:<30} ECE {mean[0]:.3f} (raw {mean[1]:.3f})"
         for i, level in enumerate(LEVELS):
-            normal, tumour, size = mean[2 + 3 * i : 5 + 3 * i]
-            told += f" | {level:.0%}: normal {normal:.3f}, tumour {tumour:.3f}, size {size:.2f}"
+            (normal, tumour), size = (
+                (_with_error(mean[at], error[at]) for at in (2 + 3 * i, 3 + 3 * i)),
+                mean[4 + 3 * i],
+            )
+            told += f" | {level:.0%}: normal {normal}, tumour {tumour}, size {size:.2f}"
         print(told)
+
+
+def _with_error(mean: float, error: float) -> str:
+    """The mean of all repetitions and, in brackets, its 95% interval."""
+    return f"{mean:.3f} [{mean - 1.96 * error:.3f} to {min(1.0, mean + 1.96 * error):.3f}]"
 
 
 def by_site(first: Any, second: Any, *, repetitions: int = 200, known: int = 60, tested: int = 200) -> None:
@@ -357,7 +208,7 @@ def check_slides(tiles: Tiles, data: Path, cache: Path, count: int) -> None:
     for i, (mosaic, what) in enumerate(slides_of(tiles, "val", counts, seed=77)[:count]):
         picture = np.zeros((ROWS * TILE_PX, COLUMNS * TILE_PX, 3), np.uint8)
         for (x, y), index in zip(mosaic.bag.places.astype(int), mosaic.chosen, strict=True):
-            picture[y : y + TILE_PX, x : x + TILE_PX] = _pixels(data, tiles.rows[index], "")
+            picture[y : y + TILE_PX, x : x + TILE_PX] = tile_pixels(data, tiles.rows[index], "")
         path = cache / f"mosaic-{i}.png"
         Image.fromarray(picture).save(path)
         config = RunConfig(cache / "out", MODEL)
@@ -383,6 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cache", type=Path)
     parser.add_argument("--slides", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=FOLDS)
     parser.add_argument("--network", nargs="*", default=["rule-figures", "gated-attention"])
     options = parser.parse_args()
     data = Path(os.environ["PULMOSCOPE_DATA"])
@@ -393,7 +245,7 @@ def main() -> None:
     counts: Counts = {(WHOLE, 0.0): 200, (EDGE, 0.01): 100, (EDGE, 0.03): 100}
     pools = [slides_of(one, "val", counts, seed) for one, seed in ((tiles, 3), (elsewhere, 4))]
     for name in options.network:
-        model = trained(made, name, options.cache / f"model-{name}")
+        model = trained(made, name, options.folds, options.cache / f"model-{name}-{options.folds}")
         compare({name: model}, tests)
         site, other = (logits_of(model, pool) for pool in pools)
         print(f"edge slides with 1 and 3% tumour, or none: AUC {_auc(*site):.3f}, second site {_auc(*other):.3f}")
