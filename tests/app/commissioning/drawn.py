@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from wsi.synthetic.shapes import Ellipse, Rectangle
@@ -23,15 +24,17 @@ at_most = 0.0
 """
 
 
-def draw_slides(folder: Path, count: int = 4) -> Path:
-    """Slides `s0.svs`, ... and `labels.csv` in `folder`; the path of the labels."""
+def draw_slides(folder: Path, count: int = 4, kinds: Sequence[str] = KINDS, seed: int = 0) -> Path:
+    """Slides `s0.svs`, ..., of `kinds` in turn, and `labels.csv` in `folder`; the path of the labels."""
     rows = ["slide,label,patient,scanner,stain"]
     for i in range(count):
-        kind = KINDS[i % len(KINDS)]
+        kind = kinds[i % len(kinds)]
         regions = [SyntheticRegion(Rectangle((60.0, 50.0), (640.0, 500.0)), "normal")]
         if kind != "normal":
             regions.append(SyntheticRegion(Ellipse((420.0, 300.0), (180.0, 150.0)), kind))
-        write_synthetic_slide(folder / f"s{i}.svs", regions=tuple(regions), mpp=0.5, size_px=(1403, 1107), seed=i)
+        write_synthetic_slide(
+            folder / f"s{i}.svs", regions=tuple(regions), mpp=0.5, size_px=(1403, 1107), seed=seed + i
+        )
         rows.append(f"s{i}.svs,{kind},{PATIENT}-{i},{'AB'[i % 2]},H&E")
     labels = folder / "labels.csv"
     labels.write_text("\n".join(rows) + "\n")
