@@ -51,7 +51,7 @@ def write_reports(
     results, OutputUnwritableError, ReviewError where what people decided cannot be read: a report must not call a
     signed result unsigned.
     """
-    whole = Wanted(tuple(formats), asked=asked or Asked(), **wanted)
+    whole = Wanted(tuple(formats), asked=asked or Asked(), beside=out, **wanted)
     stored = _stored(results)
     if whole.asked.case and results.suffix != SUFFIX:
         raise UsageError("--case is for a single result", hint="give --manifest, a CSV with the columns slide,case")
@@ -76,7 +76,7 @@ def write_reports(
         if problems and zip_file:
             written.append(put(_LEFT_OUT, ("\n".join(problems) + "\n").encode("utf-8", "backslashreplace")))
         tables = export.tables() if results.suffix != SUFFIX else table_files(export.rows.values(), whole.formats)
-        written += [put(name, content) for name, content in tables]
+        written += [put(name, content) for name, content in (*export.project(), *tables)]
     return written, problems
 
 

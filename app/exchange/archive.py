@@ -13,15 +13,16 @@ _EFFORT = 1
 
 
 class Archive(AbstractContextManager["Archive"]):
-    """Files of one folder. It is whole only after the `with` ended well."""
+    """Files of one folder and those below. It is whole only after the `with` ended well."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_EFFORT)
         self._names: set[str] = set()
 
     def add(self, name: str, content: bytes) -> None:
-        """`name` has no folder. Raises OSError, ValueError for a name that is there already."""
-        if name in self._names or "/" in name:
+        """`name` may lie in a folder below. Raises OSError, ValueError for a name that is there already, or that leads
+        out of the archive."""
+        if name in self._names or not all(part.strip(".") for part in name.split("/")) or "\\" in name:
             raise ValueError(name)
         self._names.add(name)
         # The time of its making says nothing of a result: one cohort gives one archive, byte for byte.

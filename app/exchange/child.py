@@ -56,7 +56,7 @@ def export(asked: Mapping[str, Any], file: BinaryIO, tell: Any) -> None:
                     archive.add(name, content)
             except StoreError as error:
                 left.append(str(error))
-        for name, content in (*export.failures(), *export.tables()):
+        for name, content in (*export.failures(), *export.project(), *export.tables()):
             archive.add(name, content)
         if left:
             archive.add(LEFT_OUT, ("\n".join(left) + "\n").encode("utf-8", "backslashreplace"))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aggregate.result import SlideResult, SlideStatus
 from aggregate.result_folder import committed_digests
@@ -30,7 +31,12 @@ from app.slides.files import find_slide_file
 from wsi.errors import UsageError
 from wsi.text import unescape
 
+if TYPE_CHECKING:
+    from app.exchange.qupath import QuPathProject
+
 EXCHANGE_FORMATS = ("fhir", "dicom", "parquet")
+# One of all slides, where the others are one a slide.
+PROJECT_FORMATS = ("qupath",)
 TABLE = "cohort.parquet"
 File = tuple[str, bytes]
 """Name and content."""
@@ -38,8 +44,9 @@ File = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Wanted:
-    """`formats` are those of `reports.FORMATS` and EXCHANGE_FORMATS; `whole_canvas` is for GeoJSON, `fhir` its version,
-    `asked` for what `reports` renders.
+    """`formats` are those of `reports.FORMATS`, EXCHANGE_FORMATS and PROJECT_FORMATS; `whole_canvas` is for GeoJSON,
+    `fhir` its version, `asked` for what `reports` renders. `beside` is the folder that is written to, None for an
+    archive.
 
     Raises UsageError for what there is not.
     """
@@ -48,9 +55,10 @@ class Wanted:
     whole_canvas: bool = False
     fhir: str = VERSIONS[0]
     asked: Asked = field(default_factory=Asked)
+    beside: Path | None = None
 
     def __post_init__(self) -> None:
-        known = (*FORMATS, *EXCHANGE_FORMATS)
+        known = (*FORMATS, *EXCHANGE_FORMATS, *PROJECT_FORMATS)
         unknown = [name for name in self.formats if name not in known]
         if unknown or not self.formats:
             raise UsageError(f"--format {','.join(unknown) or '(none)'}", hint=f"choose from {', '.join(known)}")
@@ -83,6 +91,7 @@ class Export:
     reader: Person | None = None
     hide: bool = False
     _states: dict[str, ReviewState] | None = None
+    _project: QuPathProject | None = None
 
     def slide(self, result: SlideResult, path: Path) -> Iterator[File]:
         """The files of one result that is stored at `path`, as its formats ask.
@@ -96,6 +105,8 @@ class Export:
         for name in wanted.pages:
             yield f"{stem}.{name}", render(result, name, record, options)
         yield from exchange_files(result, wanted, record, Path(unescape(row.file)))
+        if "qupath" in wanted.formats:
+            yield from self._in_project(row, result, path, record)
 
     def stored(self, path: Path) -> Iterator[File]:
         """As `slide`, of what lies at `path`. Raises StoreError, ResultAlteredError besides."""
@@ -117,12 +128,27 @@ class Export:
         yield from cohort_files(self.rows.values(), self.wanted.pages, self.states, self.wanted.asked.language)
         yield from table_files(self.rows.values(), self.wanted.formats)
 
+    def project(self) -> Iterator[File]:
+        """What a project of all slides has besides the slides' own, where one is asked for."""
+        if self._project is not None:
+            yield from self._project.files()
+
     @property
     def states(self) -> dict[str, ReviewState]:
         """How far people are, by slide. Raises ReviewError."""
         if self._states is None:
             self._states = self.reviews.states(seen_by=self.reader) if self.hide else self.reviews.states()
         return self._states
+
+    def _in_project(self, row: SlideRow, result: SlideResult, path: Path, record: SlideRecord | None) -> Iterator[File]:
+        from app.exchange.qupath import QuPathProject
+
+        asked = self.wanted.asked
+        if self._project is None:
+            self._project = QuPathProject(self.wanted.beside, asked.written)
+        file = find_slide_file(_Listed(row, path.parent, path), result.slide, asked.slides)
+        whole = self.wanted.whole_canvas
+        yield from self._project.add(result, record, file.path if file else None, whole_canvas=whole)
 
     def _options(self, row: SlideRow, result: SlideResult, path: Path) -> ReportOptions:
         """With the slide's file, where a report shows pictures and it is at hand."""

@@ -116,6 +116,8 @@ class Exporter {
       Object.assign(box, { type: "checkbox", name, checked: ["html", "json"].includes(name), onchange: () => this.count() });
       label.append(title);
     }
+    const language = this.form.querySelector("select");
+    language.replaceChildren(...list.told.languages.map(({ name, title }) => new Option(title, name)));
     this.form.onsubmit = (event) => {
       event.preventDefault();
       if (this.running) this.cancel();
@@ -143,7 +145,7 @@ class Exporter {
   }
 
   async begin() {
-    const body = JSON.stringify({ ids: this.list.order, formats: this.formats() });
+    const body = JSON.stringify({ ids: this.list.order, formats: this.formats(), language: this.form.querySelector("select").value });
     const answer = await fetch(this.at(), { method: "POST", body, signal: AbortSignal.timeout(ANSWER_MS) });
     if (!answer.ok) return this.say(await answer.text());
     this.running = (await answer.json()).export;

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from app.exchange.export import EXCHANGE_FORMATS, Wanted
-from app.reports import FORMATS
+from app.exchange.export import EXCHANGE_FORMATS, PROJECT_FORMATS, Wanted
+from app.presentation.language import LANGUAGES
+from app.reports import FORMATS, Asked
 from app.review.records import person_facts
 from app.viewer.exports.running import Running
 from app.viewer.gate.visitors import Visitor, visitor_of
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from app.viewer.catalog import Entry
 
 EXPORT_ROUTE = "/export"
-OFFERED = (*FORMATS, *EXCHANGE_FORMATS)
+OFFERED = (*FORMATS, *EXCHANGE_FORMATS, *PROJECT_FORMATS)
 # Each is a process that works as fast as the browser reads.
 MAX_RUNNING = 3
 _MAX_KEPT, _MAX_LEAVES, _LEAVE_S = 32, 1024, 12 * 3600
@@ -85,9 +86,13 @@ class Exports:
                 self._leaves.popitem(last=False)
         return token
 
-    def plan(self, leave: str, slide_ids: Sequence[str], formats: Sequence[str]) -> tuple[str, int]:
+    def plan(
+        self, leave: str, slide_ids: Sequence[str], formats: Sequence[str], language: str = LANGUAGES[0]
+    ) -> tuple[str, int]:
         """The id of an export, and of how many slides it is. Raises UsageError, KeyError for a bad leave."""
-        wanted = Wanted(tuple(dict.fromkeys(formats)))
+        if language not in LANGUAGES:
+            raise UsageError("reports are not written in that language", hint=f"choose from {', '.join(LANGUAGES)}")
+        wanted = Wanted(tuple(dict.fromkeys(formats)), asked=Asked(language))
         who = self._visitor(leave)
         entries = [entry for slide_id in dict.fromkeys(slide_ids) if (entry := self.find(slide_id, who)) is not None]
         slides = [[str(entry.folder), entry.row.slide_id] for entry in entries]
@@ -174,7 +179,9 @@ class Exports:
         try:
             asked = parse_json(await _whole(request))
             ids, formats = list(map(str, asked["ids"])), list(map(str, asked["formats"]))
-            export_id, count = await anyio.to_thread.run_sync(self.plan, self._leave_of(request), ids, formats)
+            language = str(asked.get("language", LANGUAGES[0]))
+            words = (self._leave_of(request), ids, formats, language)
+            export_id, count = await anyio.to_thread.run_sync(self.plan, *words)
         except UsageError as error:
             return _refused(f"{error.message}; {error.hint}", 422)
         except KeyError:

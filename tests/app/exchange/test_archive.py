@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from datetime import datetime
 
@@ -120,11 +121,12 @@ def test_a_stream_that_is_broken_off_opens_nowhere():
     assert len(broken.taken) > 0 and not zipfile.is_zipfile(io.BytesIO(broken.taken))
 
 
-def test_no_name_stands_twice_and_none_in_a_folder():
+def test_no_name_stands_twice_and_none_leads_out_of_it():
     with Archive(io.BytesIO()) as archive:
         archive.add("a", b"")
-        for name in ("a", "b/c", "../d"):
-            with pytest.raises(ValueError, match=name):
+        archive.add("b/c", b"")
+        for name in ("a", "b/c", "../d", "/d", "b/../d", "b//d", "b/./d", "..\\d"):
+            with pytest.raises(ValueError, match=re.escape(name)):
                 archive.add(name, b"")
 
 

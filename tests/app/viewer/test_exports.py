@@ -16,7 +16,7 @@ from app.review.people import Person, Role
 from app.review.records import Case, Verdict
 from app.viewer.exports.route import MAX_RUNNING, BrokenOffError
 from app.viewer.gate.visitors import THE_ONE, Visitor, note_visitor
-from app.viewer.pages.slide.findings import for_other_programs
+from app.viewer.pages.slide.downloads import for_other_programs
 from app.viewer.site import Site
 from tests.app.viewer.apart import run_apart
 from tests.app.viewer.browser import CHROMIUM
@@ -105,6 +105,14 @@ def test_it_holds_the_chosen_slides_and_tells_how_far_it_is(desk):
         assert "corrupt-slide" in table and json.loads(archive.read("a.json"))["slide_id"] == "a"
 
 
+@pytest.mark.parametrize(("language", "word"), [("en", "Pixel size"), ("de", "Pixelgröße")])
+def test_reports_are_in_the_language_that_was_chosen(desk, language, word):
+    told = desk.ask("POST", body=json.dumps({"ids": ["a", "bad"], "formats": ["html"], "language": language}).encode())
+    with opened(desk.ask("GET", f"/{json.loads(told[1])['export']}.zip")[1]) as archive:
+        assert f'<html lang="{language}"' in archive.read("bad.html").decode()
+        assert word in archive.read("a.html").decode()
+
+
 def test_only_what_was_chosen_is_in_it(desk):
     export = desk.plan(["b", "nobody", "../a", "b"], ["csv"])
     assert export["slides"] == 1
@@ -133,6 +141,8 @@ def test_it_is_fetched_once_and_by_its_owner_alone(desk):
 def test_what_is_no_request_is_refused(desk):
     assert desk.plan(leave="0" * 32)[0] == 403
     assert desk.plan(formats=["doc"])[0] == 422 and desk.plan([])[0] == 422
+    foreign = json.dumps({"ids": ["a"], "formats": ["json"], "language": "tlh"}).encode()
+    assert desk.ask("POST", body=foreign)[0] == 422
     for body in (b"", b"[]", b'{"ids": 3, "formats": []}', b"x" * (5 << 20)):
         assert desk.ask("POST", body=body)[0] == 400
 

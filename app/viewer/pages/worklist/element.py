@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
+from app.presentation.language.forms import FORMS
 from app.viewer.exports.route import EXPORT_ROUTE
 from app.viewer.pages import parts, people
 from app.viewer.pages.assets import asset, slide_addresses
@@ -46,6 +47,7 @@ FORMATS = (
     ("fhir", "FHIR"),
     *([("dicom", "DICOM")] if find_spec("highdicom") else []),
     ("parquet", "Parquet"),
+    ("qupath", "QuPath project"),
 )
 # What of the list stands in its address.
 VIEW = ("find", "status", "sort")
@@ -83,6 +85,7 @@ def show_list(site: Site, empty: str) -> None:
         "empty": empty,
         "exports": f"{MOUNT}{EXPORT_ROUTE}/{site.exports.leave(people.asking())}",
         "formats": [{"name": name, "title": title} for name, title in FORMATS],
+        "languages": [{"name": name, "title": form.title} for name, form in FORMS.items()],
         "ahead": [f"{MOUNT}{address}" for address in slide_addresses()],
     }
     # `renew` has no value that counts: the page is drawn again, and that gives new leave.
