@@ -32,7 +32,9 @@ def repeated_slide(path: Path, size_px: tuple[int, int]) -> Path:
         start = len(data)
         data += tile + bytes(-len(tile) % 8)
         size = (size_px[0] // downsample, size_px[1] // downsample)
-        directory, at = _directory(len(data), size, start, len(tile), size_px if downsample == 1 else None)
+        count = -(-size[0] // _TILE_PX) * -(-size[1] // _TILE_PX)
+        described = size_px if downsample == 1 else None
+        directory, at = directory_of(len(data), size, [start] * count, [len(tile)] * count, described)
         data += directory
         struct.pack_into("<Q", data, link, at)
         link = len(data) - 8
@@ -40,11 +42,10 @@ def repeated_slide(path: Path, size_px: tuple[int, int]) -> Path:
     return path
 
 
-def _directory(
-    base: int, size_px: tuple[int, int], offset: int, length: int, described: tuple[int, int] | None
+def directory_of(
+    base: int, size_px: tuple[int, int], offsets: list[int], lengths: list[int], described: tuple[int, int] | None
 ) -> tuple[bytes, int]:
     """One BigTIFF directory to lie at `base`, its long values before it, and where its table begins."""
-    tiles = -(-size_px[0] // _TILE_PX) * -(-size_px[1] // _TILE_PX)
     values: dict[int, tuple[str, list[int] | bytes]] = {
         256: ("I", [size_px[0]]),
         257: ("I", [size_px[1]]),
@@ -55,8 +56,8 @@ def _directory(
         284: ("H", [1]),
         322: ("H", [_TILE_PX]),
         323: ("H", [_TILE_PX]),
-        324: ("Q", [offset] * tiles),
-        325: ("Q", [length] * tiles),
+        324: ("Q", offsets),
+        325: ("Q", lengths),
         530: ("H", [1, 1]),
     }
     if described:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tiler.bands import sample
 from tiler.glass import Glass
 
 _LARGEST_SAMPLE = 1 << 16
@@ -29,8 +30,7 @@ def stain_look(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], glass: Glass |
     to measure it against."""
     if glass is None or glass.mistake or glass.dark or np.count_nonzero(tissue) < _LEAST_TISSUE_PX:
         return None
-    stained = rgb[tissue]
-    stained = stained[:: 1 + len(stained) // _LARGEST_SAMPLE].astype(np.float64)
+    stained = sample(rgb, tissue, _LARGEST_SAMPLE).astype(np.float64)
     light = np.maximum(np.asarray(glass.colour, np.float64), _LEAST_LIGHT)
     density = np.log(light / np.maximum(stained, _LEAST_LIGHT)).mean(axis=0)
     return StainLook(_three(light), _three(density))

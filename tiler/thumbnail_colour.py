@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tiler.bands import row_bands
 from tiler.false_colours.tell import Mistake
-from tiler.glass import Glass, find_glass, local_range
+from tiler.glass import Glass, extremes, find_glass, local_range
 
 Plane = NDArray[np.uint8]
 
@@ -133,9 +133,8 @@ def stain_planes(rgb: NDArray[np.uint8]) -> StainPlanes:
 
 def _is_without_colour(rgb: NDArray[np.uint8]) -> bool:
     """Whether all three channels are the same, as those of a grey picture are."""
-    coloured = sum(
-        int(np.count_nonzero(np.ptp(rgb[rows], axis=2) > _ONE_CHANNEL)) for rows in row_bands(rgb.shape, _BAND_PIXELS)
-    )
+    planes = (extremes(rgb[rows]) for rows in row_bands(rgb.shape, _BAND_PIXELS))
+    coloured = sum(int(np.count_nonzero(greatest - least > _ONE_CHANNEL)) for least, greatest in planes)
     return coloured <= (1 - _ONE_CHANNEL_SHARE) * rgb.shape[0] * rgb.shape[1]
 
 

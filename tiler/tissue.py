@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.bands import row_bands
+from tiler.bands import row_bands, sample
 from tiler.components import touching_edge, without_small
-from tiler.false_colours.tell import Mistake, red_and_blue_exchanged
+from tiler.false_colours.tell import LARGEST_SAMPLE, Mistake, red_and_blue_exchanged
 from tiler.ink import find_pen
 from tiler.stain import StainLook, stain_look
 from tiler.thumbnail_colour import StainPlanes, stain_planes
@@ -140,7 +140,9 @@ def _grey_mm2(planes: StainPlanes, mpp: float) -> float:
 def _exchanged(rgb: NDArray[np.uint8], planes: StainPlanes, tissue: NDArray[np.bool_]) -> Mistake | None:
     """Whether red and blue are exchanged, told where tissue is in the hues of H&E, whichever way round."""
     chosen = tissue & (planes.textured > 0) & (planes.dark == 0)
-    told = planes.glass is not None and red_and_blue_exchanged(rgb[chosen], planes.glass.colour)
+    if planes.glass is None:
+        return None
+    told = red_and_blue_exchanged(sample(rgb, chosen, LARGEST_SAMPLE), planes.glass.colour)
     return Mistake.EXCHANGED if told else None
 
 

@@ -17,6 +17,10 @@ from wsi.errors import ModelError
 from wsi.process.silence import native_stderr_silenced
 
 LITERT_INT8, LITERT_FLOAT32 = "litert-int8", "litert-float32"
+# Tiles that go through the network together. What a few take between two layers stays in a core's cache, that of 32
+# does not (lung-v2: 3.2 and 3.5 ms a tile, and 160 MB less on two threads). In int8 each tile's figures are its own to
+# the last bit, whatever goes with it; in float32 nobody promises that, so there it stays as it was.
+_AT_ONCE = {LITERT_INT8: 4, LITERT_FLOAT32: 32}
 
 
 class LiteRtRuntime:
@@ -29,14 +33,19 @@ class LiteRtRuntime:
         self.name = name
         self._card = card
         self._content = content
+        self._at_once = _AT_ONCE[name]
         self._idle = [_Network(card, content)]
         self._lock = threading.Lock()
 
     def forward(self, stacked: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """As `Runtime.forward`: logits (b, c) and features (b, d) of stacked fields (b, side, side, 3 * fields)."""
+        logits, features = [], []
         with self._network() as network:
-            network.run(stacked)
-            return network.logits(), network.features()
+            for start in range(0, len(stacked), self._at_once):
+                network.run(stacked[start : start + self._at_once])
+                logits.append(network.logits())
+                features.append(network.features())
+        return np.concatenate(logits), np.concatenate(features)
 
     def activation_map(self, stacked: NDArray[np.uint8]) -> Floats:
         """As `Runtime.activation_map`: (b, rows, columns, c) of the same batch."""

@@ -105,3 +105,19 @@ def test_real_tissue_is_sharp_and_a_part_of_a_tile_out_of_focus_is_told(data_dir
 def test_flags_follow_the_shares(tissue, pen, dark, flags):
     found = mask_quality(np.array([tissue]), np.array([pen]), np.array([dark]))
     assert found.tolist() == [int(flags)]
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (192, 192), (256, 128), (101, 230), (3, 3)])
+@pytest.mark.parametrize("sigma", [0, 2, 6])
+def test_detail_is_what_area_averages_of_the_blurs_give(shape, sigma):
+    """To the last bit, whichever way the cells are added up: a tile's flags must not hang on its size."""
+    tile = np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3), np.uint8)
+    tile = blurred(tile, sigma) if sigma else tile
+    grey = cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)
+    soft, softer = cv2.blur(grey, (3, 3)), cv2.blur(grey, (9, 9))
+    fine, coarse = (
+        cv2.resize(cv2.absdiff(*pair).astype(np.float32), (4, 4), interpolation=cv2.INTER_AREA)
+        for pair in ((grey, soft), (soft, softer))
+    )
+    expected = np.where(coarse > 1.0, fine / np.maximum(coarse, 1e-3), np.nan).astype(np.float32).ravel()
+    np.testing.assert_array_equal(detail(tile), expected)

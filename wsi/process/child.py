@@ -35,13 +35,6 @@ class Child:
     process: subprocess.Popen[bytes]
     connection: Connection
 
-    def dismiss(self) -> None:
-        """Ends it politely: what it is at is finished first, for two seconds at most."""
-        self.connection.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(2)
-        self.kill()
-
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()

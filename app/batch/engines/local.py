@@ -122,10 +122,8 @@ class _Worker:
         return SlideFinished(job, row, "ran")
 
     def stop(self) -> None:
-        if self.job is None:
-            self._worker.dismiss()
-        else:
-            self._worker.kill()
+        # One without a job is at nothing: what it did is on the disk, and told.
+        self._worker.kill()
 
     def _begin(self, worker: WorkerProcess) -> None:
         self._worker, self.connection = worker, worker.connection

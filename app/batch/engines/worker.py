@@ -31,7 +31,7 @@ def start_worker() -> WorkerProcess:
 
 @contextlib.contextmanager
 def started_early(wanted: bool) -> Iterator[list[WorkerProcess]]:
-    """A worker that starts now, if `wanted`, for the engine to take from the list; dismissed if none did."""
+    """A worker that starts now, if `wanted`, for the engine to take from the list; ended if none did."""
     workers = [start_worker()] if wanted else []
     try:
         yield workers

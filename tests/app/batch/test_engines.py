@@ -76,8 +76,6 @@ class StrangeWorker:
     def kill(self) -> None:
         self.killed = True
 
-    dismiss = kill
-
 
 @pytest.mark.parametrize("messages", [[(done, 1000) for done in range(40)], []], ids=["reporting", "silent"])
 def test_a_slide_over_its_time_is_given_up_whether_it_reports_or_not(messages, tmp_path, monkeypatch):
