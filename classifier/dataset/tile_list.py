@@ -37,6 +37,7 @@ SOURCE_GROUP, PATIENT, SITE = UNITS = ("source_group", "patient", "site")
 COLUMNS = "file,class[,source_group][,split][,mpp][,patient][,site]"
 # A tile this much smaller than the model's (rounding of mpp) is enlarged; a smaller one is refused.
 SIZE_TOLERANCE = 0.02
+MOST_PARTS = 4  # a side, of one labelled tile: more of the same field tell little more
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,22 @@ def read_tile(record: TileRecord, spec: TileSpec, *, whole: bool = False) -> NDA
         return pixels
     top, left = (height - spec.size_px) // 2, (width - spec.size_px) // 2
     return np.ascontiguousarray(pixels[top : top + spec.size_px, left : left + spec.size_px])
+
+
+def read_parts(record: TileRecord, spec: TileSpec) -> NDArray[np.uint8]:
+    """A tile as a slide's tiles would show it, (k, size, size, 3) RGB at the model's mpp: its centre, or where it is
+    larger as many parts as come nearest to its size, spread evenly over it, so that what its label says of the whole is
+    not asked of its middle alone. Raises DatasetError, as `read_tile`.
+    """
+    pixels, size = read_tile(record, spec, whole=True), spec.size_px
+    rows, columns = (_spread(side, size) for side in pixels.shape[:2])
+    return np.stack([pixels[y : y + size, x : x + size] for y in rows for x in columns])
+
+
+def _spread(side_px: int, size_px: int) -> list[int]:
+    """Where the parts of a side begin."""
+    count, room = min(round(side_px / size_px), MOST_PARTS), side_px - size_px
+    return [room // 2] if count < 2 else [round(room * i / (count - 1)) for i in range(count)]
 
 
 def read_pixels(record: TileRecord) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.dataset.leaks import leak_warning
-from classifier.dataset.predict import as_shown, forward_tiles, told_as
+from classifier.dataset.predict import as_shown, judge_tiles, told_as
 from classifier.dataset.split import TEST, TRAIN, VALIDATION
 from classifier.dataset.tile_list import PATIENT, SOURCE_GROUP, UNITS, TileSet, read_tile_set
 from classifier.evaluation.baseline import FURTHER_BASELINES, baseline
@@ -76,7 +76,7 @@ def evaluate(
         raise DatasetError(f"{model.card.name} knows no familiarity to measure", hint="leave --foreign out")
 
     shown = as_shown(model, chosen)
-    predictions = told_as(model, chosen, model.predictions_of(*forward_tiles(model, shown, progress=progress)))
+    predictions = told_as(model, chosen, judge_tiles(model, shown, progress=progress))
     evaluation = evaluate_predictions(model, listed, chosen, split, predictions, interval_over=plan.interval_over)
     if leaks := leak_warning(listed, split, model.card.tile):
         evaluation = replace(evaluation, warnings=(*evaluation.warnings, leaks))

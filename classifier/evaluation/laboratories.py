@@ -8,7 +8,6 @@ model and card. Where a model wants a slide's white set, it is set after the lab
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 
 from classifier.colour.stain import STAIN_VECTORS, shift_stains
 from classifier.colour.white import set_white, white_point
-from classifier.dataset.predict import told_as
-from classifier.dataset.tile_list import TileSet, read_tile
+from classifier.dataset.predict import mean_of_parts, told_as
+from classifier.dataset.tile_list import TileSet, read_parts
 from classifier.evaluation.intervals import difference, share_with_interval
 from classifier.evaluation.shifts import Pixels, ShiftResult, blur, recompress, rescale
 from classifier.familiarity import not_turned_away
@@ -97,14 +96,14 @@ def laboratory_battery(
     part = np.unique(np.linspace(0, len(tiles) - 1, min(MAX_TILES, len(tiles))).round().astype(int))
     records = tuple(tiles.records[i] for i in part)
     judged = TileSet(records, tiles.classes)
-    pixels = [read_tile(record, model.card.tile) for record in records]
-    plainly = _predictions(model, judged, pixels)
+    parts = [read_parts(record, model.card.tile) for record in records]
+    plainly = _predictions(model, judged, parts)
     plainly_right = plainly.probabilities.argmax(axis=1) == judged.labels
     results = []
     chosen = laboratories() if chosen is None else chosen
     for number, laboratory in enumerate(chosen):
         progress(Progress(f"laboratory {number + 1} of {len(chosen)}", number / len(chosen)))
-        predictions = _predictions(model, judged, [laboratory.view(one) for one in pixels])
+        predictions = _predictions(model, judged, [_seen_in(laboratory, shown) for shown in parts])
         right = predictions.probabilities.argmax(axis=1) == judged.labels
         told = model.card.knows_familiarity
         known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold) & told
@@ -127,15 +126,18 @@ def by_kind(results: Sequence[ShiftResult]) -> dict[str, list[ShiftResult]]:
     return {kind: members for kind, members in kinds.items() if members}
 
 
-def _predictions(model: TileModel, tiles: TileSet, pixels: Sequence[Pixels]) -> TilePredictions:
-    shown = np.stack(pixels)
+def _seen_in(laboratory: Laboratory, parts: Pixels) -> Pixels:
+    return np.stack([laboratory.view(one) for one in parts])
+
+
+def _predictions(model: TileModel, tiles: TileSet, parts: Sequence[Pixels]) -> TilePredictions:
+    shown, counts = np.concatenate(parts), [len(one) for one in parts]
     if model.card.white:
-        members: dict[str, list[int]] = defaultdict(list)
-        for index, record in enumerate(tiles.records):
-            members[record.group].append(index)
-        for places in members.values():
+        groups = np.repeat(tiles.groups, counts)
+        for group in np.unique(groups):
+            places = groups == group
             shown[places] = set_white(shown[places], white_point(shown[places]), model.card.white)
-    return told_as(model, tiles, model.predict(shown))
+    return told_as(model, tiles, mean_of_parts(model.predict(shown), counts))
 
 
 def _drawn(rng: np.random.Generator, how: Strength, number: int) -> Laboratory:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.colour.stain import shift_stains
-from classifier.dataset.predict import forward_tiles, told_as
+from classifier.dataset.predict import judge_tiles, told_as
 from classifier.dataset.tile_list import TileSet
 from classifier.evaluation.intervals import Figure, Groups, difference, share_with_interval
 from classifier.familiarity import not_turned_away
@@ -145,14 +145,14 @@ def shift_battery(
     else source groups. Raises DatasetError.
     """
     if unshifted is None:
-        unshifted = told_as(model, tiles, model.predictions_of(*forward_tiles(model, tiles)))
+        unshifted = told_as(model, tiles, judge_tiles(model, tiles))
     groups = tiles.groups if units is None else units
     plainly_right = unshifted.probabilities.argmax(axis=1) == tiles.labels
     results = []
     for number, shift in enumerate(shifts):
         shown = _part_of(progress, number, len(shifts), shift.title)
-        forward = forward_tiles(model, tiles, view=_without_index(shift.view), progress=shown)
-        predictions = told_as(model, tiles, model.predictions_of(*forward))
+        judged = judge_tiles(model, tiles, view=_without_index(shift.view), progress=shown)
+        predictions = told_as(model, tiles, judged)
         right = predictions.probabilities.argmax(axis=1) == tiles.labels
         told = model.card.knows_familiarity
         known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold) & told

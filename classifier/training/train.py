@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.dataset.leaks import without_leaks
-from classifier.dataset.predict import as_shown, forward_tiles
+from classifier.dataset.predict import as_shown, judge_tiles
 from classifier.dataset.split import TRAIN, VALIDATION, hold_out_groups
 from classifier.dataset.tile_list import TileSet, fill_splits, read_tile_set
 from classifier.dataset.whites import with_whites
@@ -157,7 +157,7 @@ def _with_validation(packaged: Packaged, listed: TileSet, progress: ProgressCall
         return card
     model, groups = packaged.model, validation.groups
     shown = as_shown(model, validation)
-    predictions = model.predictions_of(*forward_tiles(model, shown))
+    predictions = judge_tiles(model, shown)
     evaluation = evaluate_predictions(model, listed, validation, VALIDATION, predictions)
     known = in_distribution(shown, card.tile, predictions.familiarity, groups)
     evaluation = replace(

@@ -48,25 +48,34 @@ class SlideNetwork(Protocol):
 
 
 @dataclass(frozen=True)
-class GatedAttention:
-    """Attention of tanh and sigmoid gates over instances, one for all classes (Ilse et al. 2018, arXiv:1802.04712)."""
+class _Gated:
+    """Instances by one dense layer of `width`, and attention of tanh and sigmoid gates over them."""
 
-    name: ClassVar[str] = "gated-attention"
     attends: ClassVar[bool] = True
     width: int = 128
     gate: int = 64
 
-    def shapes(self, dimension: int, outputs: int) -> Shapes:
+    def embed(self, ops: Any, weights: Weights, features: Any) -> Any:
+        return _dense_relu(ops, weights, features)
+
+    def _shapes(self, dimension: int, outputs: int, *, branches: int, classify: tuple[int, int]) -> Shapes:
         return {
             "embed": (dimension, self.width),
             "embed_bias": (self.width,),
-            **_gates(self.width, self.gate, 1),
-            "classify": (self.width, outputs),
+            **_gates(self.width, self.gate, branches),
+            "classify": classify,
             "classify_bias": (outputs,),
         }
 
-    def embed(self, ops: Any, weights: Weights, features: Any) -> Any:
-        return _dense_relu(ops, weights, features)
+
+@dataclass(frozen=True)
+class GatedAttention(_Gated):
+    """One attention for all classes (Ilse et al. 2018, arXiv:1802.04712)."""
+
+    name: ClassVar[str] = "gated-attention"
+
+    def shapes(self, dimension: int, outputs: int) -> Shapes:
+        return self._shapes(dimension, outputs, branches=1, classify=(self.width, outputs))
 
     def pool(self, ops: Any, weights: Weights, embedded: Any, there: Any, drop: Dropping = keep) -> tuple[Any, Any]:
         attention = _attention(ops, weights, embedded, there)
@@ -75,28 +84,16 @@ class GatedAttention:
 
 
 @dataclass(frozen=True)
-class ClassBranches:
+class ClassBranches(_Gated):
     """An attention of its own for each class, as CLAM's multi-branch model has (Lu et al. 2021, arXiv:2004.09666).
 
     CLAM's second loss, which clusters instances by pseudo-labels of the attention, is left out.
     """
 
     name: ClassVar[str] = "class-branches"
-    attends: ClassVar[bool] = True
-    width: int = 128
-    gate: int = 64
 
     def shapes(self, dimension: int, outputs: int) -> Shapes:
-        return {
-            "embed": (dimension, self.width),
-            "embed_bias": (self.width,),
-            **_gates(self.width, self.gate, outputs),
-            "classify": (outputs, self.width),
-            "classify_bias": (outputs,),
-        }
-
-    def embed(self, ops: Any, weights: Weights, features: Any) -> Any:
-        return _dense_relu(ops, weights, features)
+        return self._shapes(dimension, outputs, branches=outputs, classify=(outputs, self.width))
 
     def pool(self, ops: Any, weights: Weights, embedded: Any, there: Any, drop: Dropping = keep) -> tuple[Any, Any]:
         attention = _attention(ops, weights, embedded, there)

@@ -33,11 +33,9 @@ _FOOT_NAME = 44
 Story = Callable[[Writer, float], "list[Flowable]"]
 
 
-class Footed(Protocol):
-    """What the foot of a page tells."""
+class Named(Protocol):
+    """What every page tells: of what and of when it is, and that it is for research use."""
 
-    @property
-    def language(self) -> str: ...
     @property
     def slide_id(self) -> str: ...
     @property
@@ -46,6 +44,13 @@ class Footed(Protocol):
     def written(self) -> str: ...
     @property
     def research_use(self) -> str: ...
+
+
+class Footed(Named, Protocol):
+    """What the foot of a page tells."""
+
+    @property
+    def language(self) -> str: ...
 
 
 def build_pdf(story: Story, content: Footed, options: ReportOptions, *, title: str = "") -> bytes:

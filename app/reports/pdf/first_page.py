@@ -9,7 +9,7 @@ from app.presentation.colours import INK
 from app.presentation.language import tell
 from app.reports.content.reviewed import ReviewContent
 from app.reports.content.slide import ReportContent
-from app.reports.pdf.document import WIDTH
+from app.reports.pdf.document import WIDTH, Named
 from app.reports.pdf.flowables import ScaleBar
 from app.reports.pdf.parts import (
     ACCENT,
@@ -43,19 +43,11 @@ _BADGE = "#6B4700"
 _LONG_NAME = 40
 
 
-class Headed(Protocol):
+class Headed(Named, Protocol):
     """What the head of a report tells."""
 
     @property
-    def slide_id(self) -> str: ...
-    @property
-    def case(self) -> str: ...
-    @property
-    def written(self) -> str: ...
-    @property
     def synthetic(self) -> str: ...
-    @property
-    def research_use(self) -> str: ...
 
 
 def masthead(writer: Writer, content: Headed, title: str) -> list[Flowable]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ class _Grid(Table):
             super()._drawLines()
 
 
-class Drawing(Flowable):
+class Drawing(Flowable, ABC):
     """Something of a known size, pt, that is drawn as one figure; without a node it is an artifact."""
 
     def __init__(self, node: Node | None, width: float, height: float) -> None:
@@ -60,8 +61,9 @@ class Drawing(Flowable):
         with marked_as(self.canv, self.node):
             self.paint()
 
+    @abstractmethod
     def paint(self) -> None:
-        raise NotImplementedError
+        """Draws it from (0, 0) to its size."""
 
 
 class Picture(Drawing):

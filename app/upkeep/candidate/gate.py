@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.review.canonical import digest
-from classifier.dataset.predict import as_shown, forward_tiles, told_as
+from classifier.dataset.predict import as_shown, judge_tiles, told_as
 from classifier.dataset.tile_list import TileSet
 from classifier.evaluation.intervals import Figure, difference
 from classifier.evaluation.laboratories import by_kind, laboratory_battery
@@ -212,7 +212,7 @@ class _Judged:
 
 def _right(model: TileModel, tiles: TileSet) -> _Judged:
     ordered = _in_order(model, tiles)
-    predictions = model.predictions_of(*forward_tiles(model, as_shown(model, ordered)))
+    predictions = judge_tiles(model, as_shown(model, ordered))
     told = told_as(model, ordered, predictions)
     known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold)
     return _Judged(told.probabilities.argmax(axis=1) == ordered.labels, np.asarray(known, np.bool_))

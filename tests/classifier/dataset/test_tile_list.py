@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from classifier.dataset.split import hold_out_groups
-from classifier.dataset.tile_list import TileRecord, fill_splits, read_tile, read_tile_set
+from classifier.dataset.tile_list import TileRecord, fill_splits, read_parts, read_tile, read_tile_set
 from tests.classifier.tiles import CLASSES, write_csv, write_tiles
 from tiler.spec import TileSpec
 from wsi.errors import DatasetError
@@ -239,3 +239,28 @@ def test_hidden_folders_hold_no_class_and_no_tile(tmp_path):
     (tmp_path / "_notes").mkdir()
     tiles = read_tile_set(tmp_path)
     assert tiles.classes == ("x", "y") and [record.file for record in tiles.records] == ["x/1.png", "y/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("side", "corners"),
+    [
+        (64, [0]),
+        (80, [8]),
+        (95, [15]),
+        (97, [0, 33]),
+        (150, [0, 86]),
+        (250, [0, 62, 124, 186]),
+        (900, [0, 279, 557, 836]),
+    ],
+)
+def test_a_larger_tile_is_read_in_parts_that_come_nearest_to_its_size(tmp_path, side, corners):
+    pixels = np.random.default_rng(side).integers(0, 256, (side, 64, 3), dtype=np.uint8)
+    parts = read_parts(save(tmp_path, pixels, mpp=1.0), SPEC)
+    np.testing.assert_array_equal(parts, [pixels[y : y + 64] for y in corners])
+    wide = read_parts(save(tmp_path, np.ascontiguousarray(pixels.transpose(1, 0, 2)), mpp=1.0), SPEC)
+    np.testing.assert_array_equal(wide, parts.transpose(0, 2, 1, 3))
+
+
+def test_a_tile_of_about_the_right_size_has_its_centre_for_its_part(tmp_path):
+    record = save(tmp_path, np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8), mpp=1.0)
+    np.testing.assert_array_equal(read_parts(record, SPEC), read_tile(record, SPEC)[None])
