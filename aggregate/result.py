@@ -144,7 +144,7 @@ class SlideOpinion:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any], attention: NDArray[np.float32] | None) -> SlideOpinion:
-        """Reads what `to_dict` gives, once `aggregate.stored_attributes` has checked it; `attention` is (n,)."""
+        """Reads what `to_dict` gives, once `aggregate.layout.attributes` has checked it; `attention` is (n,)."""
         given = (told["probabilities"][name] for name in told["classes"])
         return cls(
             **{name: told[name] for name in ("name", "version", "sha256", "call", "outcome")},

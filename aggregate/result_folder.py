@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aggregate import commit
-from aggregate.stored_attributes import check_attributes, is_slide_id
+from aggregate.layout import commit
+from aggregate.layout.attributes import check_attributes, is_slide_id
 from wsi.errors import StoreError
 from wsi.files.reading import is_folder, parse_json, read_regular
 from wsi.text import visible

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate import commit
+from aggregate.layout import commit
 from aggregate.layout.array_bounds import check_array
 from aggregate.layout.ome import image_attributes, label_attributes, label_pyramid, pyramid
 from aggregate.provenance import Provenance

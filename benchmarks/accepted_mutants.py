@@ -99,7 +99,7 @@ ACCEPTED: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("for down in range(-reach, reach + 1):", "2", "a step beyond the reach is not nearer than the radius"),
         ("for right in range(-reach, reach + 1):", "2", "a step beyond the reach is not nearer than the radius"),
     ),
-    "aggregate/commit.py": (
+    "aggregate/layout/commit.py": (
         ("_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025", "41", _PAUSE),
         ("_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025", "0.0475", _PAUSE),
     ),

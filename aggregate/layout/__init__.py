@@ -1,1 +1,1 @@
-"""What the arrays of a stored result look like: as OME-Zarr tells them, and as they must be before one is read."""
+"""What a stored result looks like: its folder as a whole, its JSON, its arrays, and these as OME-Zarr tells them."""

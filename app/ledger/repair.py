@@ -7,10 +7,10 @@ import os
 import secrets
 from pathlib import Path
 
+from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideStatus
 from aggregate.result_folder import SUFFIX, clear_staging, load_summary, result_path, staged_folders
 from aggregate.store import verify
-from aggregate.stored_attributes import is_slide_id
 from app.ledger.aside import set_aside
 from app.ledger.audit import AuditLog, current_user
 from app.ledger.locks import try_lock

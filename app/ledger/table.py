@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideStatus
 from aggregate.result_folder import load_summary, result_path, stored_results
-from aggregate.stored_attributes import is_slide_id
 from app.ledger.aside import set_aside
 from app.ledger.lines import append_line
 from app.ledger.locks import lock

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideStatus
 from aggregate.result_folder import SUFFIX, committed_digests, load_summary, result_path
 from aggregate.store import verify
-from aggregate.stored_attributes import is_slide_id
 from app.ledger.audit import AUDIT, Chain, Vouched, audit_key, check_chain
 from app.ledger.records import SLIDES_CSV, SlideRow
 from app.ledger.slide_ids import read_slide_ids

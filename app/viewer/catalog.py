@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from aggregate import store
+from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideResult, SlideStatus
-from aggregate.stored_attributes import is_slide_id
 from app.ledger.records import SLIDES_CSV, SlideRow, readable_rows
 from app.viewer.uploads.stored import upload_folders
 from wsi.errors import StoreError

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import zarr
 
-from aggregate import commit, store
+from aggregate import store
+from aggregate.layout import commit
 from tests.results import make_result
 from wsi.errors import OutputUnwritableError, StoreError
 

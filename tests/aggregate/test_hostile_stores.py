@@ -11,7 +11,8 @@ import pytest
 import zarr
 from zarr.codecs import ZstdCodec
 
-from aggregate import commit, store
+from aggregate import store
+from aggregate.layout import commit
 from tests.results import make_result
 from wsi.errors import StoreError
 

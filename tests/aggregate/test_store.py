@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import zarr
 
-from aggregate import commit, result_folder, store
+from aggregate import result_folder, store
+from aggregate.layout import commit
 from tests.results import CLASSES, make_result
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
 

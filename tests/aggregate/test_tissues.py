@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from aggregate.heatmap import likeliest
+from aggregate.layout.attributes import check_attributes
 from aggregate.provenance import Provenance
 from aggregate.result import SlideRecord
 from aggregate.result_folder import load_summary, result_path
 from aggregate.store import load, result_digest, save
-from aggregate.stored_attributes import check_attributes
 from aggregate.summary import TileReadings, summarise
 from aggregate.thresholds import DecisionRules
 from classifier.model import TilePredictions, fold_tissues, load_model

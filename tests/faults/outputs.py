@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aggregate import commit
+from aggregate.layout import commit
 from app.batch.engines.task import ModelCache
 from app.config import RunConfig
 from app.ledger.audit import AUDIT

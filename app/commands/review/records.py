@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aggregate.layout.attributes import is_slide_id
 from aggregate.result_folder import committed_digests, is_complete, result_path
 from aggregate.store import load
-from aggregate.stored_attributes import is_slide_id
 from app.presentation.figures import moment
 from app.reports.content.reviewed import review_facts
 from app.reports.geojson_report import render_geojson, scanned_part

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from aggregate.layout.attributes import is_slide_id
 from aggregate.provenance import Provenance
-from aggregate.stored_attributes import is_slide_id
 
 Summary = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aggregate.stored_attributes import is_slide_id
+from aggregate.layout.attributes import is_slide_id
 from app.review.canonical import canonical
 from app.review.records import Rings
 from classifier.dataset.split import TEST, TRAIN

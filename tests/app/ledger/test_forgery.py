@@ -10,7 +10,8 @@ import time
 import pytest
 import zarr
 
-from aggregate import commit, store
+from aggregate import store
+from aggregate.layout import commit
 from app.ledger.audit import AUDIT, KEY_VARIABLE, AuditLog, audit_key, check_chain
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow
