@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.result import Heatmap
+from aggregate.result import Heatmap, SlideResult
 from tiler.spec import Grid
+
+_ROUNDING = 0.02  # of a cell: a tile's place is whole px of a reduced level
 
 
 def build_heatmap(
@@ -61,3 +63,12 @@ def likeliest(
     shown = np.where(tumour, probabilities, -1.0)
     of_tissue = np.where(~tumour, probabilities, -1.0).argmax(axis=1)
     return np.where(shown.max(axis=1) > without, shown.argmax(axis=1), of_tissue)
+
+
+def tile_cells(result: SlideResult) -> NDArray[np.int64]:
+    """(n, 2): row and column of each tile's first cell. The last tile of a row or column was read inwards, by less than
+    a cell: it is of the cell that its place lies before."""
+    start = (result.tiles.xy - np.array(result.heatmap.origin_px)) / result.heatmap.cell_px
+    near = np.round(start)
+    cells = np.where(np.abs(start - near) <= _ROUNDING, near, np.ceil(start))
+    return cells.astype(np.int64)[:, ::-1]

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aggregate.measures import Measures, measure
 from aggregate.result import SlideResult, SlideStatus
 from aggregate.result_folder import committed_digests
 from aggregate.store import load
 from app.exchange.fhir import VERSIONS
 from app.ledger.records import SlideRow
+from app.presentation.language import speaking
 from app.reports import (
     FAILURE_FORMATS,
     FORMATS,
@@ -23,6 +25,7 @@ from app.reports import (
     render,
     render_failure,
 )
+from app.reports.cohort import measures
 from app.reports.names import report_stem
 from app.review.people import Person
 from app.review.records import ReviewState, SlideRecord
@@ -92,6 +95,7 @@ class Export:
     hide: bool = False
     _states: dict[str, ReviewState] | None = None
     _project: QuPathProject | None = None
+    _measures: dict[str, Measures | None] = field(default_factory=dict)
 
     def slide(self, result: SlideResult, path: Path) -> Iterator[File]:
         """The files of one result that is stored at `path`, as its formats ask.
@@ -102,6 +106,8 @@ class Export:
         stem, wanted = report_stem(result.slide_id), self.wanted
         row = self.rows.setdefault(result.slide_id, SlideRow.of_result(result))
         options = self._options(row, result, path)
+        if "csv" in wanted.pages:
+            self._measures[result.slide_id] = measure(result)
         for name in wanted.pages:
             yield f"{stem}.{name}", render(result, name, record, options)
         yield from exchange_files(result, wanted, record, Path(unescape(row.file)))
@@ -124,9 +130,13 @@ class Export:
                     )
 
     def tables(self) -> Iterator[File]:
-        """The tables of all rows: of a cohort, and as Parquet where that is asked for. Raises ReviewError."""
+        """The tables of all rows: of a cohort, as Parquet and of measures where these are asked for. Raises
+        ReviewError."""
         yield from cohort_files(self.rows.values(), self.wanted.pages, self.states, self.wanted.asked.language)
         yield from table_files(self.rows.values(), self.wanted.formats)
+        if "csv" in self.wanted.pages:
+            with speaking(self.wanted.asked.language):
+                yield measures.FILE, measures.measures_bytes(self._measures)
 
     def project(self) -> Iterator[File]:
         """What a project of all slides has besides the slides' own, where one is asked for."""

@@ -13,11 +13,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregate.heatmap import tile_cells
 from aggregate.result import SlideResult
 from tiler.spec import TileQuality
 
 Mask = NDArray[np.bool_]
-_ROUNDING = 0.02  # of a cell: a tile's place is whole px of a reduced level
 
 # A probability of 1, of 16 bits; the value above says that there is none.
 SCALE, ABSENT = 65534, 65535
@@ -54,15 +54,6 @@ def covered(result: SlideResult, tiles: Mask) -> Mask:
             inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
             mask[row[inside], column[inside]] = True
     return mask
-
-
-def tile_cells(result: SlideResult) -> NDArray[np.int64]:
-    """(n, 2): row and column of each tile's first cell. The last tile of a row or column was read inwards, by less than
-    a cell: it is of the cell that its place lies before."""
-    start = (result.tiles.xy - np.array(result.heatmap.origin_px)) / result.heatmap.cell_px
-    near = np.round(start)
-    cells = np.where(np.abs(start - near) <= _ROUNDING, near, np.ceil(start))
-    return cells.astype(np.int64)[:, ::-1]
 
 
 def silences(result: SlideResult) -> NDArray[np.uint8]:

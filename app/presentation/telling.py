@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregate.heatmap import tile_cells
 from aggregate.pool import outvoted
 from aggregate.result import OTHER_TUMOUR, UNDETERMINED, SlideResult
 from aggregate.thresholds import DecisionRules
-from app.presentation.cells import FLAWS, Mask, Silence, covered, silences, tile_cells
+from app.presentation.cells import FLAWS, Mask, Silence, covered, silences
 from tiler.spec import TileQuality
 
 FEWEST, MOST = 5, 10

@@ -9,6 +9,7 @@ from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
 from app.presentation import charts, figures
 from app.presentation.language import tell
+from app.presentation.measured import MEASURES_NOTE, MEASURES_TITLE
 from app.reports.content.failed import describe_failure
 from app.reports.content.options import ReportOptions
 from app.reports.content.slide import ReportContent, describe
@@ -40,6 +41,8 @@ def render_html(result: SlideResult, record: SlideRecord | None = None, options:
         bar_length=figures.length(picture.bar_um),
         pie_svg=markupsafe.Markup(_pie(content, result)),
         kinds=tuple(zip(content.tissue, content.tissue_areas, strict=True)),
+        measures_title=tell(MEASURES_TITLE),
+        measures_note=tell(MEASURES_NOTE),
         overview=_jpeg(tissue.overview),
         absence=tissue.absence or tell("The slide holds no small picture of itself that could be shown here."),
         fields={place: _jpeg(picture) for place, picture in tissue.fields.items()},

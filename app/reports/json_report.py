@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from aggregate.measures import measure
 from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
 from app.presentation import words
 from app.presentation.language import tell
+from app.presentation.measured import MEASURES_NOTE, Measured
+from app.reports.cohort.measures import figures_of
 from app.reports.content.failed import describe_failure, file_name
 from app.reports.content.options import ReportOptions
 from app.reports.content.places import ReasonTold, RegionTold
@@ -91,6 +94,7 @@ def _document(result: SlideResult, content: ReportContent) -> dict[str, Any]:
             {"title": one.title, "fraction": one.fraction, "tiles": one.tiles, "area": area}
             for one, area in zip(content.tissue, content.tissue_areas, strict=True)
         ],
+        "measures": _measures(result, content.measures),
         "qc": dict(result.qc),
         "slide": {
             "file": slide.file,
@@ -123,6 +127,18 @@ def _reason(told: ReasonTold) -> dict[str, Any]:
         "explanation": told.explanation,
         "what_to_do": told.what_to_do,
         "places_px": told.places,
+    }
+
+
+def _measures(result: SlideResult, told: tuple[Measured, ...]) -> dict[str, Any] | None:
+    """Figures by their codes, and in words; null where there is no call."""
+    found = measure(result)
+    if found is None:
+        return None
+    return {
+        **figures_of(found),
+        "note": tell(MEASURES_NOTE),
+        "in_words": [{"code": one.code, "title": one.title, "value": one.value, "is_not": one.is_not} for one in told],
     }
 
 

@@ -8,7 +8,7 @@ from wsi.errors import StoreError
 from wsi.text import plain
 
 # Tables of a run and of a cohort, which may lie in the same folder; in any case, since some file systems know none.
-_TAKEN = re.compile(r"(?:cohort|slides)(?:\.slide)*", re.IGNORECASE)
+_TAKEN = re.compile(r"(?:cases|cohort|measures|slides)(?:\.slide)*", re.IGNORECASE)
 
 
 def report_stem(slide_id: str) -> str:

@@ -160,6 +160,7 @@ def test_run_report_and_verify_agree(ready_slide, tmp_path):
     assert {f"ready.{fmt}" for fmt in ("html", "json", "csv", "geojson", "pdf")} | {
         "cohort.csv",
         "cohort.html",
+        "measures.csv",
     } == names
     told = json.loads((reports / "ready.json").read_text())
     assert told["decision"]["call"] == row["call"] if "decision" in told else row["call"] in json.dumps(told)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aggregate.measures import measure
 from app.config import RunConfig
 from app.pipeline import run_slide
 from classifier.model import load_model
 from classifier.model_folder.find import DEMO_MODEL
 from wsi import open_slide
 from wsi.synthetic.marks import PenStroke
-from wsi.synthetic.shapes import Rectangle
+from wsi.synthetic.shapes import Ellipse, Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
 
@@ -33,6 +34,24 @@ def test_a_pen_ring_on_the_tissue_is_told_however_small(tmp_path, rgb):
     result = run_slide(ringed(tmp_path / "a.svs", rgb), "a", model, RunConfig(out=tmp_path, model=DEMO_MODEL))
     assert 0.0 < result.qc["share_pen"] < 0.02
     assert "pen" in result.decision.review_reasons
+
+
+def test_measures_of_a_slide_of_known_geometry(tmp_path):
+    """Of 28 mm2: an ellipse of 3.2 by 2.4 mm, 0.4 mm from the edge, and a rectangle of 1.2 by 1.0 mm."""
+    path = tmp_path / "known.svs"
+    regions = (
+        SyntheticRegion(Rectangle((300.0, 300.0), (6400.0, 4400.0)), "normal"),
+        SyntheticRegion(Ellipse((2300.0, 2400.0), (1600.0, 1200.0)), "adenocarcinoma"),
+        SyntheticRegion(Rectangle((4700.0, 2900.0), (1200.0, 1000.0)), "squamous_cell_carcinoma"),
+    )
+    write_synthetic_slide(path, regions=regions, mpp=1.0, size_um=(7000, 5000), seed=3)
+    found = measure(run_slide(path, "a", load_model(DEMO_MODEL), RunConfig(out=tmp_path, model=DEMO_MODEL)))
+    assert found.error_mm == pytest.approx(0.128)
+    assert found.tumour_mm2 == pytest.approx(math.pi * 1.6 * 1.2 + 1.2, rel=0.03)
+    assert found.judged_mm2 == pytest.approx(6.4 * 4.4, rel=0.03)
+    assert (found.foci, found.spots) == (2, 0)
+    assert found.extent_mm == pytest.approx(3.2, abs=found.error_mm)
+    assert found.edge_mm == pytest.approx(0.4, abs=found.error_mm)
 
 
 def photographed(path, glass):

@@ -14,6 +14,7 @@ from aggregate.result import UNDETERMINED, SlideResult
 from app.presentation import figures, words
 from app.presentation.colours import class_colours
 from app.presentation.language import forms, said, tell
+from app.presentation.measured import Measured, measured
 from app.presentation.tissue import TissueShare, tissue_shares
 from app.presentation.words import ConfidenceLevel
 from app.reports.content.model import Section, listed, model_section, text, validation_section
@@ -60,6 +61,7 @@ class ReportContent:
     regions: tuple[RegionTold, ...]
     tissue: tuple[TissueShare, ...]
     tissue_areas: tuple[str, ...]
+    measures: tuple[Measured, ...]
     sections: tuple[Section, ...]
     digests: Section
     limits: tuple[str, ...]
@@ -105,6 +107,7 @@ def describe(
         regions=regions_told(result),
         tissue=shares,
         tissue_areas=tuple(figures.area(one.fraction * result.qc.get("tissue_mm2", math.nan)) for one in shares),
+        measures=measured(result),
         sections=tuple(section for section in sections if section.rows),
         digests=_digests(result),
         limits=listed(model.limits),

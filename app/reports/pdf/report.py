@@ -15,6 +15,7 @@ from app.reports.pdf.details import details
 from app.reports.pdf.document import WIDTH, build_pdf
 from app.reports.pdf.evidence import reason_notes, region_cards
 from app.reports.pdf.first_page import call_block, decisions, masthead, overview, tissue_and_signing
+from app.reports.pdf.measures import measures
 from app.reports.pdf.parts import MM, Writer
 from app.reports.pictures.heatmap import draw_heatmap
 from app.reports.pictures.slide import TissuePictures, take_pictures
@@ -55,5 +56,6 @@ def _story(
         *decisions(writer, content.review),
         *reason_notes(writer, content, pictures, WIDTH, scale),
         *region_cards(writer, content, pictures, WIDTH, scale),
+        *measures(writer, content, WIDTH, scale),
         *details(writer, content, WIDTH, scale),
     ]

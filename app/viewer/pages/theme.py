@@ -108,6 +108,7 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-facts { width: 100%; border-collapse: collapse; font-size: .9rem; }
 .ps-facts td, .ps-facts th { padding: .3rem .2rem; border: 0; border-bottom: 1px solid var(--ps-line); text-align: left;
   vertical-align: top; font-weight: 400; }
+.ps-measures small { display: block; color: var(--ps-faint); }
 .ps-facts th { width: 38%; color: var(--ps-faint); }
 .ps-slide { margin: .5rem 0 .1rem; color: var(--ps-faint); font-size: .95rem; font-weight: 600;
   overflow-wrap: anywhere; }

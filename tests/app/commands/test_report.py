@@ -29,12 +29,15 @@ def folder_of(tmp_path, *ids):
 
 
 def test_reports_beside_the_results_leave_the_table_of_the_run_alone(tmp_path):
-    out = folder_of(tmp_path, "cohort", "slides", "plain")
+    out = folder_of(tmp_path, "cohort", "slides", "measures", "plain")
     table = (out / "slides.csv").read_bytes()
     written, problems = write_reports(out, out, ("csv",))
     assert problems == [] and (out / "slides.csv").read_bytes() == table
-    assert len(set(written)) == 5 and len(read_rows(out / "cohort.csv")) == 3
-    assert all("side_px" in (out / f"{stem}.csv").read_text() for stem in ("cohort.slide", "slides.slide", "plain"))
+    assert len(set(written)) == 7 and len(read_rows(out / "cohort.csv")) == 4
+    assert all(
+        "side_px" in (out / f"{stem}.csv").read_text()
+        for stem in ("cohort.slide", "slides.slide", "measures.slide", "plain")
+    )
 
 
 def test_a_copied_result_is_a_line_and_does_not_write_over_the_first(tmp_path):

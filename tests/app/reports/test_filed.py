@@ -22,6 +22,7 @@ from app.ledger.records import SlideRow
 from app.presentation import figures, language, words
 from app.presentation.colours import class_colours, rgb
 from app.presentation.language import speaking
+from app.presentation.measured import MEASURES_NOTE
 from app.reports import ReportOptions
 from app.reports.content.places import MOST_REGIONS, regions_told
 from app.reports.content.slide import describe
@@ -186,10 +187,14 @@ def test_all_forms_tell_the_same_figures(scanned):
     told += [text for one in content.reasons for text in (one.title, one.explanation, one.what_to_do)]
     told += [figures.share(one.fraction) for one in content.tissue if one.fraction] + list(content.tissue_areas[:3])
     told += [text for section in content.sections for row in section.rows for text in row]
+    told += [text for one in content.measures for text in (one.title, one.value, one.is_not)] + [MEASURES_NOTE]
     told += list(content.limits) + [value for _, value in content.digests.rows]
     for text in told:
         assert " ".join(text.split()) in html, text
         assert re.sub(r"\s", "", text) in re.sub(r"\s", "", pdf), text
+    assert content.measures and [one["title"] for one in facts["measures"]["in_words"]] == [
+        one.title for one in content.measures
+    ]
     tables = {(row["name"], row["value"]) for section in facts["in_words"] for row in section["rows"]}
     wanted = [row for section in content.sections for row in section.rows]
     assert tables == set(wanted)

@@ -117,7 +117,7 @@ def test_only_what_was_chosen_is_in_it(desk):
     export = desk.plan(["b", "nobody", "../a", "b"], ["csv"])
     assert export["slides"] == 1
     with opened(desk.ask("GET", f"/{export['export']}.zip")[1]) as archive:
-        assert set(archive.namelist()) == {"b.csv", "cohort.csv", "cohort.html"}
+        assert set(archive.namelist()) == {"b.csv", "cohort.csv", "cohort.html", "measures.csv"}
         assert "\na," not in archive.read("cohort.csv").decode()
 
 

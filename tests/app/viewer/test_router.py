@@ -16,6 +16,7 @@ from app.batch.run_log import RunLog
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow, write_rows
 from app.presentation import words
+from app.presentation.measured import MEASURES_NOTE, measured
 from app.viewer import site as viewer_site
 from app.viewer.gate.visitors import THE_ONE
 from app.viewer.pages.slide.findings import key_figures
@@ -189,8 +190,16 @@ def test_a_forged_click_harms_nothing(results, spot):
 def test_key_figures_are_the_results_own():
     figures = dict(key_figures(make_result(qc={"tissue_mm2": 1.234})))
     assert figures["Tissue"] == "1.23 mm²" and figures["Slide size"] == "5,388 by 2,694 px"
-    assert "Called tumour" not in figures
     assert dict(key_figures(make_result(qc={}, provenance={})))["Model"] == "unknown"
+
+
+def test_each_measure_is_told_with_what_it_is_not(results):
+    text = html.unescape(said(page(slide="called")))
+    told = measured(store.load(results / "called.zarr"))
+    assert [one.code for one in told] == ["tumour_mm2", "tumour_share", "foci", "extent_mm", "edge_mm"]
+    assert all(sentence in text for one in told for sentence in (one.title, one.value, one.is_not))
+    assert MEASURES_NOTE in text
+    assert MEASURES_NOTE not in html.unescape(said(page(slide="unknown")))  # no call: nothing to lean on
 
 
 def test_streamlit_is_kept_private_and_local():

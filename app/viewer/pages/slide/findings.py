@@ -15,6 +15,7 @@ from aggregate.result import UNDETERMINED, SlideResult
 from app.ledger.records import SlideRow
 from app.presentation import charts, colours, figures, words
 from app.presentation.cells import silences
+from app.presentation.measured import MEASURES_NOTE, MEASURES_TITLE, measured
 from app.presentation.telling import reason_cells
 from app.review.records import SlideRecord
 from app.viewer.pages import parts
@@ -46,6 +47,7 @@ def show_details(result: SlideResult, remembered: Remembered = lambda: None, fil
     when it is made, and takes its pictures from the slide's `file`."""
     _show_reasons(result)
     _show_figures(result)
+    _show_measures(result)
     _show_downloads(result, remembered, file)
 
 
@@ -62,8 +64,6 @@ def key_figures(result: SlideResult) -> list[tuple[str, str]]:
         ("pulmoscope", plain(result.provenance.pulmoscope or "unknown")),
     ]
     told += words.places_in_words(result)
-    if "tumour_mm2" in qc:
-        told.insert(1, ("Called tumour", figures.area(qc["tumour_mm2"])))
     return told
 
 
@@ -118,6 +118,22 @@ def _show_figures(result: SlideResult) -> None:
         f"<tr><th>{parts.safe(name)}</th><td>{parts.safe(value)}</td></tr>" for name, value in key_figures(result)
     )
     st.html(f'{parts.section("Key figures")}<table class="ps-facts">{rows}</table>')
+
+
+def _show_measures(result: SlideResult) -> None:
+    """What is measured of called tumour; below each figure what it is not."""
+    told = measured(result)
+    if not told:
+        return
+    rows = "".join(
+        f'<tr data-measure="{one.code}"><th>{parts.safe(one.title)}</th><td><b>{parts.safe(one.value)}</b>'
+        f"<small>{parts.safe(one.is_not)}</small></td></tr>"
+        for one in told
+    )
+    st.html(
+        f'{parts.section(MEASURES_TITLE)}<table class="ps-facts ps-measures" data-testid="measures">{rows}</table>'
+        f'<p class="ps-confidence">{parts.safe(MEASURES_NOTE)}</p>'
+    )
 
 
 def _show_downloads(result: SlideResult, remembered: Remembered, file: Path | None) -> None:
