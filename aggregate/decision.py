@@ -18,7 +18,8 @@ from aggregate.thresholds import DecisionRules
 class TissueShares:
     """Where the tissue went: areas in mm2 and shares of the tissue area (a tile may be counted in several).
 
-    `unfamiliar` is NaN where the model cannot know it; `by_site` took part thanks to a site profile alone."""
+    `unfamiliar` is NaN where the model cannot know it; `by_site` took part thanks to a site profile alone; `set_aside`
+    is what is blurred, under pen, dark or at an edge, each tile once."""
 
     tissue_mm2: float
     voting: float
@@ -28,6 +29,7 @@ class TissueShares:
     dark: float
     edge: float
     by_site: float = 0.0
+    set_aside: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def decide(
         "familiarity-unknown": math.isnan(shares.unfamiliar),
         "known-by-site": shares.by_site > rules.by_site_share * shares.voting,
         "unjudged-area": doubts.unjudged.tiles >= rules.unjudged_tiles,
+        "mostly-set-aside": shares.set_aside > rules.set_aside_share,
         "partial-negative": negative and shares.voting < rules.negative_voting_share,
         "tumour-like-tiles": negative and doubts.tumour_like.tiles > 0,
         "low-margin": margin < rules.low_margin,

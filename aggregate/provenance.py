@@ -135,9 +135,11 @@ class Provenance(_Record):
 
 
 def settings_digest(config: Mapping[str, Any], reader: str) -> str:
-    """Short digest of all that changes results, beside slide and model: of `config` without the slide's own pixel size,
-    and of the reader asked for. Results of one table should share it."""
+    """Short digest of all that changes results, beside slide and model: of `config` without the slide's own pixel size
+    and mask (but that there is one), and of the reader asked for. Results of one table should share it."""
     settings = {**config, "mpp": None, "reader": reader or "auto"}
+    if "tissue_mask" in settings:
+        settings["tissue_mask"] = "given"
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

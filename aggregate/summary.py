@@ -83,6 +83,7 @@ def summarise(
         decision,
         {
             **_quality_figures(survey, shares, pooled, int(votes.sum()), slide.mpp),
+            **_given(survey),
             **_look(survey),
             "detail": readings.detail,
             "unlike_slide": readings.unlike_slide,
@@ -126,6 +127,7 @@ def _quality_figures(
         "share_voting": shares.voting,
         "share_unfamiliar": shares.unfamiliar,
         "share_known_by_site": shares.by_site,
+        "share_set_aside": shares.set_aside,
         "share_blur": shares.blur,
         "share_pen": shares.pen,
         "share_dark": shares.dark,
@@ -136,6 +138,19 @@ def _quality_figures(
         "scatter": pooled.scatter,
         "second_type_share": pooled.second_type_share,
         "entropy": pooled.entropy,
+    }
+
+
+def _given(survey: Survey) -> dict[str, float]:
+    """What a person's mask came to; nothing of it where there was none."""
+    given = survey.given
+    if given is None:
+        return {}
+    return {
+        "mask_regions": float(given.regions),
+        "mask_repaired": float(given.repaired),
+        "mask_passed_over": float(given.passed_over),
+        "mask_left_out_mm2": given.left_out_mm2,
     }
 
 
@@ -205,4 +220,5 @@ def _tissue_shares(
         pen=share(flagged(TileQuality.PEN)),
         dark=share(flagged(TileQuality.DARK)),
         edge=share(flagged(TileQuality.EDGE)),
+        set_aside=share(quality != TileQuality.GOOD),
     )

@@ -44,6 +44,8 @@ class DecisionRules:
     undetermined_voting_share: float = 0.25
     # Of what took part, what only a site profile makes known: it was made without labels.
     by_site_share: float = 0.20
+    # Of the tissue, what the filters of quality take away whatever their kind.
+    set_aside_share: float = 0.50
     blur_share: float = 0.10
     pen_share: float = 0.0
     dark_share: float = 0.05

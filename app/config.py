@@ -21,14 +21,14 @@ from app.ledger.audit import current_user
 CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256", "slide_model_sha256")
 ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
 ONLY_THIS_RUN = (
-    *("out", "overwrite", "require_deidentified", "model_sha256", "site", "slide_model"),
+    *("out", "overwrite", "require_deidentified", "model_sha256", "site", "slide_model", "tissue_mask"),
     *("dossier_sha256", "who", "run_id"),
 )
 
 # What this program does with a slide, by number. Raised by whoever changes what comes out of the same slide, model and
 # options: which pixels are read, what is tissue and a usable tile, how a call is reached. Stored results of other
 # numbers are done anew (`tests/app/test_methods.py` notices a change without one).
-METHODS = {"reading": 5, "tissue": 1, "call": 1}
+METHODS = {"reading": 5, "tissue": 1, "call": 2}
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class RunConfig:
     """`model_sha256`, where given, is the digest that the model must have wherever it is loaded: on another machine the
     same name may stand for another model. `site` is the folder of a site profile, and `site_sha256` its
     digest: wherever it lies, it must be that one; likewise `slide_model`. `dossier_sha256` is of the dossier that
-    covers the run. `who` and `run_id` are what the audit log says of this run.
+    covers the run. `tissue_mask` is a folder of people's masks: which one is a slide's, and its digest, is in the job.
+    `who` and `run_id` are what the audit log says of this run.
     """
 
     out: Path
@@ -57,16 +58,18 @@ class RunConfig:
     dossier_sha256: str = ""
     slide_model: str | None = None
     slide_model_sha256: str = ""
+    tissue_mask: str | None = None
     who: str = field(default_factory=current_user)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
 
-    def scientific(self, mpp: float | None) -> dict[str, Any]:
-        """What the result depends on, besides the slide and the model; `mpp` is what was given for this slide.
+    def scientific(self, mpp: float | None, mask_sha256: str = "") -> dict[str, Any]:
+        """What the result depends on, besides the slide and the model; `mpp` and the mask are what was given for this
+        slide.
 
-        A site profile and a slide model are told where there is one: the digests of results without stay what they
-        were.
+        A site profile, a slide model and a mask are told where there is one: the digests of results without stay what
+        they were.
         """
-        optional = {"site": self.site_sha256, "slide_model": self.slide_model_sha256}
+        optional = {"site": self.site_sha256, "slide_model": self.slide_model_sha256, "tissue_mask": mask_sha256}
         return {
             "mpp": mpp,
             "overlap": self.overlap,
@@ -80,15 +83,17 @@ class RunConfig:
     @property
     def settings(self) -> str:
         """As tables tell it: see `aggregate.provenance.settings_digest`."""
-        return settings_digest(self.scientific(None), self.reader)
+        return settings_digest(self.scientific(None, "given" if self.tissue_mask else ""), self.reader)
 
-    def sha256(self, mpp: float | None) -> str:
-        return _digest(self.scientific(mpp))
+    def sha256(self, mpp: float | None, mask_sha256: str = "") -> str:
+        return _digest(self.scientific(mpp, mask_sha256))
 
-    def differs_in(self, mpp: float | None, stored: Mapping[str, Any], sha256: str) -> tuple[str, ...]:
+    def differs_in(
+        self, mpp: float | None, stored: Mapping[str, Any], sha256: str, mask_sha256: str = ""
+    ) -> tuple[str, ...]:
         """What of `program` and `configuration` is another thing than in a result of the configuration `stored`, whose
         digest is `sha256`. Results of before METHODS tell none."""
-        now = self.scientific(mpp)
+        now = self.scientific(mpp, mask_sha256)
         then = {**now, "methods": stored["methods"]} if "methods" in stored else _without(now, "methods")
         program = ("program",) if then != now else ()
         return program if sha256 == _digest(then) else (*program, "configuration")

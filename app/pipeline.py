@@ -20,6 +20,7 @@ from classifier.colour.white import WHITE_TILES, White, white_point
 from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileQuality, TileSpec, map_tiles, survey_slide
 from tiler.false_colours.righted_slide import in_right_colours
+from tiler.given.mask import GivenMask
 from tiler.quality import out_of_focus, usual_detail
 from tiler.stream import read_tiles
 from wsi import Slide, __version__, open_slide
@@ -43,11 +44,14 @@ def run_slide(
     *,
     mpp: float | None = None,
     label: str = "",
+    given: GivenMask | None = None,
     progress: Progress | None = None,
 ) -> SlideResult:
-    """Reads, predicts and sums up one slide. `mpp` is what was given for it. Raises Slide-, Model- and SiteError."""
+    """Reads, predicts and sums up one slide. `mpp` and the tissue mask `given` are what a person gave for it. Raises
+    Slide-, Model- and SiteError."""
     if model.site_sha256 != config.site_sha256:
         raise SiteError("the model is not under the site profile that the result would name")
+    mask = given.sha256 if given else ""
     started, clock = datetime.now(UTC), time.perf_counter()
     spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
     with (
@@ -55,7 +59,7 @@ def run_slide(
         slide.files.unchanged(),
         fingerprint_meanwhile(path) as sha256,
     ):
-        survey = survey_slide(slide, spec)
+        survey = survey_slide(slide, spec, given)
         with in_right_colours(slide, survey.areas.righted) as seen:
             white = slide_white(seen, survey.grid) if model.sets_white else None
             shown = model if white is None else model.under_white(white)
@@ -64,8 +68,8 @@ def run_slide(
     provenance = Provenance(
         pulmoscope=__version__,
         model=_describe_model(model),
-        config=config.scientific(mpp),
-        config_sha256=config.sha256(mpp),
+        config=config.scientific(mpp, mask),
+        config_sha256=config.sha256(mpp, mask),
         label=public_label(label, model.card.classes),
         dossier=config.dossier_sha256,
         reader=config.reader,

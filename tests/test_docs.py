@@ -84,7 +84,9 @@ def test_every_reason_that_a_decision_gives_has_words():
     worst = decided(
         doubts=Doubts(unjudged=Place(9.0, 0.0, 0.0), tumour_like=Place(1.0, 0.0, 0.0)),
         pooled=replace(CLEAR, scatter=1.0, disagreeing_tiles=99.0, second_type_share=0.5),
-        shares=replace(CLEAN, unfamiliar=0.9, voting=0.0, by_site=1.0, blur=1.0, pen=1.0, dark=1.0, tissue_mm2=0.0),
+        shares=replace(
+            CLEAN, unfamiliar=0.9, voting=0.0, by_site=1.0, blur=1.0, pen=1.0, dark=1.0, set_aside=1.0, tissue_mm2=0.0
+        ),
         scan=ScanFacts(*[True] * len(fields(ScanFacts))),
         low_margin=1.1,
     )

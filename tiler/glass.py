@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.bands import row_bands
 from tiler.false_colours.tell import Mistake, mistake_of_glass
+from tiler.planes.bands import row_bands
 
 Plane = NDArray[np.uint8]
 

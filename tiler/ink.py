@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.components import without_small
+from tiler.planes.components import without_small
 from tiler.thumbnail_colour import StainPlanes
 from wsi.spacing import area_mm2
 

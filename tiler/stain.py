@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.bands import sample
+from tiler.planes.bands import sample
 from tiler.glass import Glass
 
 _LARGEST_SAMPLE = 1 << 16

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from tiler.false_colours.righted_slide import can_be_righted, in_right_colours
 from tiler.false_colours.undo import way_to_right
+from tiler.given.mask import GivenFacts, GivenMask, lay_over
 from tiler.grid import lay_grid
 from tiler.spec import Grid, TileSpec
 from tiler.tissue import TissueAreas, TissueMask, find_tissue
@@ -18,16 +19,21 @@ class Survey:
 
     areas: TissueAreas
     grid: Grid
+    given: GivenFacts | None = None  # of a person's mask, where there is one
 
 
-def survey_slide(slide: Slide, spec: TileSpec) -> Survey:
-    """Finds the tissue and lays the grid; no later step needs so much memory again. Raises as `lay_grid` does.
+def survey_slide(slide: Slide, spec: TileSpec, given: GivenMask | None = None) -> Survey:
+    """Finds the tissue and lays the grid; no later step needs so much memory again. Raises as `lay_grid` does, and as
+    `lay_over` where a person's mask was `given`.
 
     False colours are put right first, where their mistake can be undone and what comes out looks like H&E.
     """
     tissue = find_tissue(slide)
     right, righting = _righted(slide, tissue)
-    return Survey(replace(right.areas, righted=righting), lay_grid(right, spec, slide))
+    facts = None
+    if given is not None:
+        right, facts = lay_over(given, right, slide)
+    return Survey(replace(right.areas, righted=righting), lay_grid(right, spec, slide), facts)
 
 
 def _righted(slide: Slide, tissue: TissueMask) -> tuple[TissueMask, str]:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.bands import row_bands
 from tiler.false_colours.tell import Mistake
 from tiler.glass import Glass, extremes, find_glass, local_range
+from tiler.planes.bands import row_bands
 
 Plane = NDArray[np.uint8]
 

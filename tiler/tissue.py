@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.bands import row_bands, sample
-from tiler.components import touching_edge, without_small
 from tiler.false_colours.tell import LARGEST_SAMPLE, Mistake, red_and_blue_exchanged
 from tiler.ink import find_pen
+from tiler.planes.bands import row_bands, sample
+from tiler.planes.components import touching_edge, without_small
 from tiler.stain import StainLook, stain_look
 from tiler.thumbnail_colour import StainPlanes, stain_planes
 from wsi.slide import Slide

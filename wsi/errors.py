@@ -16,6 +16,8 @@
     |   |-- MppImplausibleError    mpp-implausible
     |   |-- MppTooCoarseError      mpp-too-coarse
     |   |-- NoTissueError          no-tissue
+    |   |-- MaskMissingError       mask-missing          (own masks are given, and none is this slide's)
+    |   |-- BadMaskError           bad-mask              (a person's mask that is none, or of another slide)
     |   |-- NoColourError          no-colour             (a grey picture)
     |   |-- IdentifyingMetadataError  identifying-metadata  (a field may tell who the patient is)
     |   |-- SlideCrashedError      crashed               (the reading process died)
@@ -129,6 +131,14 @@ class MppTooCoarseError(SlideError):
 
 class NoTissueError(SlideError):
     code = "no-tissue"
+
+
+class MaskMissingError(SlideError):
+    code = "mask-missing"
+
+
+class BadMaskError(SlideError):
+    code = "bad-mask"
 
 
 class NoColourError(SlideError):

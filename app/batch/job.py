@@ -11,7 +11,8 @@ from pathlib import Path
 class SlideJob:
     """One slide to do. `file` is the path as it is told to people, by `wsi.text.escape`.
 
-    `problem` is set where it can't even be tried. `pseudonymous`: nothing of `path` may be told, in no message either.
+    `mask` is a person's tissue mask of it, `mask_sha256` its digest once it was read. `problem` is set where it can't
+    even be tried. `pseudonymous`: nothing of `path` may be told, in no message either.
     """
 
     path: Path
@@ -19,6 +20,8 @@ class SlideJob:
     slide_id: str = ""
     mpp: float | None = None
     label: str = ""
+    mask: Path | None = None
+    mask_sha256: str = ""
     problem: str = ""
     pseudonymous: bool = False
 

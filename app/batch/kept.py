@@ -35,7 +35,7 @@ def what_changed(target: Path, job: SlideJob, config: RunConfig, model: TileMode
         return ("damage",)
     summary = store.load_summary(target)
     provenance = Provenance.from_dict(summary["provenance"])
-    differs = config.differs_in(job.mpp, provenance.config, provenance.config_sha256)
+    differs = config.differs_in(job.mpp, provenance.config, provenance.config_sha256, job.mask_sha256)
     same = {
         "slide": summary["slide"]["sha256"] == fingerprint(job.path),
         "model": provenance.model.sha256 == model.card.digest,

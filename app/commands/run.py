@@ -17,6 +17,7 @@ from app.batch.engines.worker import WorkerProcess
 from app.batch.ids import settle_ids
 from app.batch.inputs import collect_jobs, shard
 from app.batch.job import SlideJob
+from app.batch.masks import with_masks
 from app.batch.mixture import one_origin
 from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 class Selection:
     """What to run: slides, folders and patterns, or a manifest; the part `shard` of them ("i/n").
 
-    `mpp` is for slides that state none, `mpp_override` for all; a manifest's goes before both for its slide.
+    `tissue_mask` is a folder of people's masks. `mpp` is for slides that state none, `mpp_override` for all; a
+    manifest's goes before both for its slide.
     """
 
     inputs: tuple[Path, ...]
@@ -47,6 +49,7 @@ class Selection:
     mpp_override: float | None = None
     shard: str | None = None
     key_file: Path | None = None
+    tissue_mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class RunRequest:
             return {field.name: options.pop(field.name) for field in fields(group) if field.name in options}
 
         what, engine = Selection(inputs, **taken(Selection)), EngineOptions(**taken(EngineOptions))
-        config = RunConfig(**taken(RunConfig))
+        masks = str(what.tissue_mask.absolute()) if what.tissue_mask else None
+        config = RunConfig(**taken(RunConfig), tissue_mask=masks)
         # A worker on another machine stands in another folder.
         threads = threads_within(engine.workers, config.memory_gb)
         how = replace(config, out=config.out.absolute(), threads=threads)
@@ -211,9 +215,14 @@ def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:
         from app.batch.pseudonyms import pseudonymize
 
         tally.passed_over = passed.in_words(names=False)
-        return pseudonymize(shard(jobs, what.shard), what.key_file, out)
+        return pseudonymize(shard(_masked(jobs, what), what.shard), what.key_file, out)
     tally.passed_over = passed.in_words()
-    return shard(settle_ids(jobs, out), what.shard)
+    return shard(_masked(settle_ids(jobs, out), what), what.shard)
+
+
+def _masked(jobs: list[SlideJob], what: Selection) -> list[SlideJob]:
+    """The jobs with people's masks, where there is a folder of them."""
+    return with_masks(jobs, what.tissue_mask.absolute()) if what.tissue_mask else jobs
 
 
 def _engine(options: EngineOptions, early: list[WorkerProcess]) -> Engine:

@@ -64,6 +64,7 @@ def _places(result: SlideResult, silence: NDArray[np.uint8]) -> Iterator[tuple[s
     unfamiliar = covered(result, ~tiles.votes & (tiles.quality == 0))
     yield "unfamiliar-tissue", unfamiliar
     yield "unfamiliar-slide", unfamiliar
+    yield "mostly-set-aside", covered(result, tiles.quality > 0)
     for code in (UNDETERMINED, "partial-negative"):
         yield code, silence > 0
     for code, flaws in (("blur", [Silence.BLUR]), ("pen", [Silence.PEN]), ("artefact", [Silence.DARK, Silence.EDGE])):

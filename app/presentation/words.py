@@ -86,6 +86,12 @@ REASONS: dict[str, Reason] = {
         "quality. A tumour that the model does not recognise would lie in such an area.",
         "Look at the area yourself, first of all where the call is that nothing was found; its place is told.",
     ),
+    "mostly-set-aside": Reason(
+        "Most of the tissue was set aside",
+        "More than half of the tissue is out of focus, under pen, dark, or at an edge, and took no part in the call. "
+        "Each kind is told in mm².",
+        "Look at the slide without the model; scan it again, or give a mask of your own if the tissue is good.",
+    ),
     "partial-negative": Reason(
         "Only part of the tissue was found free of tumour",
         "The call says that no tumour was found, but it holds for the tissue that could be judged, and that is not "

@@ -39,6 +39,7 @@ def test_a_clear_slide_has_a_call_and_no_reason():
         ({"shares": replace(CLEAN, unfamiliar=0.3, voting=0.7)}, "unfamiliar-tissue"),
         ({"shares": replace(CLEAN, unfamiliar=float("nan"))}, "familiarity-unknown"),
         ({"shares": replace(CLEAN, by_site=0.2)}, "known-by-site"),
+        ({"shares": replace(CLEAN, set_aside=0.6)}, "mostly-set-aside"),
         ({"shares": replace(CLEAN, blur=0.2)}, "blur"),
         ({"shares": replace(CLEAN, pen=0.05)}, "pen"),
         ({"shares": replace(CLEAN, dark=0.1)}, "artefact"),

@@ -121,6 +121,7 @@ def test_shares_are_of_the_tissue_and_a_flawed_tile_is_not_unfamiliar_too():
     expected = {
         "share_voting": 0.5,
         "share_unfamiliar": 0.2,
+        "share_set_aside": 0.3,
         "share_blur": 0.15,
         "share_pen": 0.1,
         "share_dark": 0.1,

@@ -47,6 +47,7 @@ EDGES = [
     (lambda v: tissue(unfamiliar=v), 0.20, "unfamiliar-tissue", "more"),
     (lambda v: tissue(unfamiliar=v), 0.50, "undetermined", "more"),
     (lambda v: tissue(voting=v), 0.25, "undetermined", "less"),
+    (lambda v: tissue(set_aside=v), 0.50, "mostly-set-aside", "more"),
     (lambda v: tissue(blur=v), 0.10, "blur", "more"),
     (lambda v: (NEGATIVE, replace(SHARES, voting=v)), 0.90, "partial-negative", "less"),
     (unjudged, 4.0, "unjudged-area", "from"),

@@ -59,7 +59,7 @@ def test_the_tissue_of_today_has_its_number(result):
 
 def test_the_call_of_today_has_its_number(result):
     told = result.decision
-    assert METHODS["call"] == 1 and (told.call, told.review_reasons) == ("adenocarcinoma", ("unjudged-area", "pen"))
+    assert METHODS["call"] == 2 and (told.call, told.review_reasons) == ("adenocarcinoma", ("unjudged-area", "pen"))
     figures = [*told.probabilities, told.confidence, result.qc["tumour_mm2"]]
     assert np.round(figures, 2).tolist() == [1.0, 0.0, 0.0, 0.97, 1.0]
 

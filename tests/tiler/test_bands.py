@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tiler.bands import row_bands, sample
+from tiler.planes.bands import row_bands, sample
 from tiler.glass import extremes
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.slides import ArraySlide, stained
-from tiler.components import without_small
 from tiler.ink import find_pen
+from tiler.planes.components import without_small
 from tiler.thumbnail_colour import stain_planes
 from tiler.tissue import MASK_MPP, find_tissue, segment
 

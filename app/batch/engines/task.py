@@ -19,8 +19,10 @@ from app.ledger.locks import try_lock
 from app.ledger.records import SlideRow
 from app.pipeline import Progress, run_slide
 from classifier.model import TileModel, load_model
+from tiler.given.mask import GivenMask, read_given
 from wsi.errors import (
     IdentifyingMetadataError,
+    MaskMissingError,
     ModelDigestError,
     ModelError,
     NotAFileError,
@@ -28,6 +30,7 @@ from wsi.errors import (
     PulmoscopeError,
     SiteError,
 )
+from wsi.text import plain
 
 
 def process_slide(
@@ -111,12 +114,16 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
         from wsi.deidentify.formats import refuse_identifying  # most runs do not ask
 
         refuse_identifying(job.path, Path(job.file).name)
+    given = given_mask(job) if config.tissue_mask else None
+    job = replace(job, mask_sha256=given.sha256) if given else job
     target = store.result_path(config.out, job.slide_id)
     store.clear_staging(config.out, job.slide_id)
     changed = ("overwrite",) if config.overwrite and target.exists() else what_changed(target, job, config, model)
     if changed == ():
         return _kept(target, job, tell_anew(target, job, config, model))
-    result = run_slide(job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, progress=progress)
+    result = run_slide(
+        job.path, job.slide_id, model, config, mpp=job.mpp, label=job.label, given=given, progress=progress
+    )
     result = replace(result, slide=replace(result.slide, file=Path(job.file).name))
     if config.slide_model:
         from app.batch.engines.opinion import with_slide_model  # most runs have none
@@ -127,6 +134,16 @@ def _process(job: SlideJob, config: RunConfig, model: TileModel, progress: Progr
     return SlideOutcome(SlideRow.of_summary(job.file, summary), "ran", changed or (), _digests(target, summary))
 
 
+def given_mask(job: SlideJob) -> GivenMask:
+    """A person's tissue mask of this slide. Raises MaskMissingError, BadMaskError."""
+    if job.mask is None:
+        raise MaskMissingError(
+            f"no mask is this slide's ({plain(job.slide_id)})",
+            hint=f"name one {plain(job.slide_id)}.geojson or .png, or run the slide without --tissue-mask",
+        )
+    return read_given(job.mask)
+
+
 def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> SlideOutcome | None:
     """The end of a slide that another run holds, where its result is there already: that run only looks at it too.
 
@@ -134,6 +151,8 @@ def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> S
     """
     target = store.result_path(config.out, job.slide_id)
     with contextlib.suppress(PulmoscopeError, OSError):
+        if config.tissue_mask:
+            job = replace(job, mask_sha256=given_mask(job).sha256)
         if not config.overwrite and what_changed(target, job, config, model) == ():
             # Where it tells what holds no longer, that run's lock must fall first.
             return None if told_otherwise(target, job, config, model) else _kept(target, job)

@@ -30,6 +30,7 @@ def demo(out: Path, as_json: bool) -> None:
 @MODEL
 @click.option("--site", type=WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
 @click.option("--slide-model", type=WORD, metavar="DIR", help="What `pulmoscope train-slides` wrote, beside the rule.")
+@click.option("--tissue-mask", type=PATH, metavar="DIR", help="Your own masks: GeoJSON, PNG or TIFF by slide.")
 @click.option("--mpp", type=Number(), help="um per px of level 0, for slides that state none.")
 @click.option("--mpp-override", type=Number(), help="um per px of level 0, whatever slides state.")
 @click.option("--overlap", type=Number(), default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")

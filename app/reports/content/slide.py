@@ -32,6 +32,8 @@ _METADATA = (said("Vendor"), said("Objective power"))
 _NOT_FOR_PEOPLE = ("synthetic", "mpp", "level", "tile")
 _HASH_CHARACTERS = 64
 MAX_CASE = 64
+# Of the settings, what is a digest of a file and told apart.
+_DIGESTS = ("site", "tissue_mask")
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,15 @@ _QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("share_unfamiliar", said("Tissue not recognised"), figures.share),
     ("share_known_by_site", said("Tissue recognised by the site profile alone"), figures.share),
     ("unlike_slide", said("Unlike the slides learned from (1: the limit)"), figures.index),
+    ("share_set_aside", said("Tissue set aside by the filters"), figures.share),
     ("share_blur", said("Tissue out of focus"), figures.share),
     ("share_pen", said("Tissue under pen"), figures.share),
     ("share_dark", said("Tissue under dark artefacts"), figures.share),
     ("share_edge", said("Tissue at scan borders"), figures.share),
+    ("mask_left_out_mm2", said("Left out by the mask that was given"), figures.area),
+    ("mask_regions", said("Regions of the mask that was given"), figures.count),
+    ("mask_repaired", said("Of them cross themselves, and were filled by the even-odd rule"), figures.count),
+    ("mask_passed_over", said("Passed over in the mask, of another class or no area"), figures.count),
     ("pen_mm2_on_slide", said("Pen marks on the slide"), figures.area),
     ("hotspot", said("Tumour score of the hottest neighbourhood"), figures.percent),
     ("scatter", said("Tiles in or by tumour that differ from their neighbours"), figures.share),
@@ -161,12 +168,23 @@ _QC: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 )
 
 
+_TAKEN = ("share_unfamiliar", "share_set_aside", "share_blur", "share_pen", "share_dark", "share_edge")
+
+
 def _tissue_and_tiles(result: SlideResult) -> Section:
-    known = ((title, result.qc.get(key), written) for key, title, written in _QC)
+    known = ((key, title, result.qc.get(key), written) for key, title, written in _QC)
     rows = [
-        (tell(title), written(value)) for title, value, written in known if value is not None and math.isfinite(value)
+        (tell(title), written(value) + _in_mm2(result, key, value))
+        for key, title, value, written in known
+        if value is not None and math.isfinite(value)
     ]
     return Section(tell("Tissue and tiles"), (*rows, *words.places_in_words(result)))
+
+
+def _in_mm2(result: SlideResult, key: str, share: float) -> str:
+    """Behind what did not take part, how much tissue that is: ``, 1.20 mm²``."""
+    tissue = result.qc.get("tissue_mm2", math.nan)
+    return f", {figures.area(share * tissue)}" if key in _TAKEN and share > 0 and math.isfinite(tissue) else ""
 
 
 def _slide(result: SlideResult) -> Section:
@@ -211,10 +229,13 @@ def _digests(result: SlideResult) -> Section:
         (tell("Model"), provenance.model.sha256),
         (tell("Training data"), provenance.model.training.get("data_sha256")),
         (tell("Settings"), provenance.config_sha256),
+        (tell("Tissue mask"), provenance.config.get("tissue_mask")),
     )
     return Section("SHA-256", tuple((of, plain(digest, _HASH_CHARACTERS)) for of, digest in digests if digest))
 
 
 def _pairs(values: Mapping[str, Any], between: str) -> str:
-    simple = {key: value for key, value in values.items() if isinstance(value, str | int | float) and key != "site"}
+    simple = {
+        key: value for key, value in values.items() if isinstance(value, str | int | float) and key not in _DIGESTS
+    }
     return text(", ".join(f"{plain(key)}{between}{plain(value)}" for key, value in simple.items()))

@@ -26,6 +26,7 @@ REASON_CODES = [
     "mixed-types",
     "low-resolution",
     "unjudged-area",
+    "mostly-set-aside",
     "partial-negative",
     "tumour-like-tiles",
     "several-images",

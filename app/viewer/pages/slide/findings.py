@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -63,8 +63,25 @@ def key_figures(result: SlideResult) -> list[tuple[str, str]]:
         ("Model", f"{plain(model.name or 'unknown')} {plain(model.version)}".strip()),
         ("pulmoscope", plain(result.provenance.pulmoscope or "unknown")),
     ]
+    if (taken := qc.get("share_set_aside", 0.0)) > 0:
+        told.insert(
+            1,
+            (
+                "Set aside",
+                f"{figures.area(taken * qc.get('tissue_mm2', math.nan))}, {figures.share(taken)}: {_by_kind(qc)}",
+            ),
+        )
     told += words.places_in_words(result)
     return told
+
+
+_KINDS = {"share_blur": "out of focus", "share_pen": "under pen", "share_dark": "dark", "share_edge": "at an edge"}
+
+
+def _by_kind(qc: Mapping[str, float]) -> str:
+    """``out of focus 1.20 mm², at an edge 0.31 mm²``; a tile may be of several kinds."""
+    tissue = qc.get("tissue_mm2", math.nan)
+    return ", ".join(f"{kind} {figures.area(qc[key] * tissue)}" for key, kind in _KINDS.items() if qc.get(key, 0.0) > 0)
 
 
 def _show_call(result: SlideResult) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.bands import row_bands
+from tiler.planes.bands import row_bands
 
 Mask = NDArray[np.uint8]
 

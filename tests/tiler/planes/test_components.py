@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiler.components import touching_edge, without_small
+from tiler.planes.components import touching_edge, without_small
 
 
 def whole_parts(mask):
