@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiler.planes.bands import sample
 from tiler.glass import Glass
+from tiler.planes.bands import sample
 
 _LARGEST_SAMPLE = 1 << 16
 _LEAST_TISSUE_PX = 50

@@ -54,7 +54,8 @@ def _edges(rings: Sequence[Ring]) -> tuple[Ring, Ring]:
 def _portions(count: NDArray[np.int64]) -> list[slice]:
     """Runs of edges with few enough crossings to be held at once; an edge crosses no more rows than there are."""
     ends = np.cumsum(count)
-    cuts = np.searchsorted(ends, np.arange(_AT_A_TIME, int(ends[-1]) + _AT_A_TIME, _AT_A_TIME)) if len(ends) else []
+    steps = np.arange(_AT_A_TIME, int(ends[-1]) + _AT_A_TIME, _AT_A_TIME)
+    cuts = np.searchsorted(ends, steps)
     bounds = [0, *(int(cut) + 1 for cut in cuts)]
     return [slice(a, b) for a, b in pairwise(bounds) if a < b]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tiler.planes.bands import row_bands, sample
 from tiler.glass import extremes
+from tiler.planes.bands import row_bands, sample
 
 
 @pytest.mark.parametrize(("rows", "pixels"), [(1, 10), (7, 10), (100, 1), (100, 1000), (33, 70)])
