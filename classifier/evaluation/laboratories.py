@@ -19,9 +19,7 @@ from classifier.colour.stain import STAIN_VECTORS, shift_stains
 from classifier.colour.white import set_white, white_point
 from classifier.dataset.predict import mean_of_parts, told_as
 from classifier.dataset.tile_list import TileSet, read_parts
-from classifier.evaluation.intervals import difference, share_with_interval
-from classifier.evaluation.shifts import Pixels, ShiftResult, blur, recompress, rescale
-from classifier.familiarity import not_turned_away
+from classifier.evaluation.shifts import Pixels, ShiftResult, blur, recompress, rescale, shift_result
 from classifier.model import TileModel, TilePredictions
 from classifier.progress import Progress, ProgressCallback, quiet
 
@@ -104,19 +102,7 @@ def laboratory_battery(
     for number, laboratory in enumerate(chosen):
         progress(Progress(f"laboratory {number + 1} of {len(chosen)}", number / len(chosen)))
         predictions = _predictions(model, judged, [_seen_in(laboratory, shown) for shown in parts])
-        right = predictions.probabilities.argmax(axis=1) == judged.labels
-        told = model.card.knows_familiarity
-        known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold) & told
-        results.append(
-            ShiftResult(
-                name=laboratory.name,
-                title=laboratory.title,
-                accuracy=share_with_interval(right, judged.groups),
-                difference=difference(right, plainly_right, judged.groups),
-                not_recognised=float((~known).mean()) if told else math.nan,
-                recognised_accuracy=share_with_interval(right, judged.groups, known),
-            )
-        )
+        results.append(shift_result(laboratory, model.card, predictions, judged.labels, plainly_right, judged.groups))
     return tuple(results)
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from classifier.dataset.tile_list import TileSet
 from classifier.evaluation.intervals import Figure, Groups, difference, share_with_interval
 from classifier.familiarity import not_turned_away
 from classifier.model import TileModel, TilePredictions
+from classifier.model_folder.card import ModelCard
 from classifier.progress import Progress, ProgressCallback, quiet
 
 # Six laboratories staining the same tissue had ratios of haematoxylin to eosin of 0.57 to 0.89, a factor of 1.56 (Gray
@@ -153,20 +155,39 @@ def shift_battery(
         shown = _part_of(progress, number, len(shifts), shift.title)
         judged = judge_tiles(model, tiles, view=_without_index(shift.view), progress=shown)
         predictions = told_as(model, tiles, judged)
-        right = predictions.probabilities.argmax(axis=1) == tiles.labels
-        told = model.card.knows_familiarity
-        known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold) & told
-        results.append(
-            ShiftResult(
-                name=shift.name,
-                title=shift.title,
-                accuracy=share_with_interval(right, groups),
-                difference=difference(right, plainly_right, groups),
-                not_recognised=float((~known).mean()) if told else math.nan,
-                recognised_accuracy=share_with_interval(right, groups, known),
-            )
-        )
+        results.append(shift_result(shift, model.card, predictions, tiles.labels, plainly_right, groups))
     return tuple(results)
+
+
+class Titled(Protocol):
+    """What was done to the tiles."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+
+
+def shift_result(
+    shift: Titled,
+    card: ModelCard,
+    predictions: TilePredictions,
+    labels: NDArray[np.integer],
+    plainly_right: NDArray[np.bool_],
+    groups: Groups,
+) -> ShiftResult:
+    """The figures of (n,) tiles under `shift`; `plainly_right` tells which were right without it."""
+    right = predictions.probabilities.argmax(axis=1) == labels
+    told = card.knows_familiarity
+    known = not_turned_away(predictions.familiarity, card.familiarity_threshold) & told
+    return ShiftResult(
+        name=shift.name,
+        title=shift.title,
+        accuracy=share_with_interval(right, groups),
+        difference=difference(right, plainly_right, groups),
+        not_recognised=float((~known).mean()) if told else math.nan,
+        recognised_accuracy=share_with_interval(right, groups, known),
+    )
 
 
 def worst_shift(results: Sequence[ShiftResult]) -> ShiftResult | None:

@@ -6,6 +6,7 @@ The demonstration draws pen; the other three are the known truth of the tests of
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,12 +34,11 @@ class Mark(Protocol):
 
 
 @dataclass(frozen=True)
-class PenStroke:
-    """A felt pen's line through `points_um` (x, y): ink that lets some light through."""
+class _Line(ABC):
+    """A line `width_um` wide through `points_um` (x, y), laid over what is there."""
 
     points_um: Points
     width_um: float
-    rgb: tuple[int, int, int] = (20, 60, 160)
 
     def touches(self, first: int, last: int, mpp: float) -> bool:
         return _line_touches(self.points_um, self.width_um, first, last, mpp)
@@ -51,9 +51,22 @@ class PenStroke:
         columns = _line_window(self.points_um, self.width_um, size_px[0], mpp)
         window = pixels[:, columns]
         cover = _line_cover(window.shape, self.points_um, self.width_um, (columns.start, first), mpp)
-        ink = window * (np.array(self.rgb, np.float32) / 255.0)
-        pixels[:, columns] = _blend(window, ink, cover)
+        pixels[:, columns] = _blend(window, self._over(window, mpp), cover)
         return pixels
+
+    @abstractmethod
+    def _over(self, window: NDArray[np.uint8], mpp: float) -> NDArray[np.float32]:
+        """(rows, columns, 3) of 0 to 255: `window` as it looks under the line."""
+
+
+@dataclass(frozen=True)
+class PenStroke(_Line):
+    """A felt pen's line: ink that lets some light through."""
+
+    rgb: tuple[int, int, int] = (20, 60, 160)
+
+    def _over(self, window: NDArray[np.uint8], mpp: float) -> NDArray[np.float32]:
+        return np.asarray(window * (np.array(self.rgb, np.float32) / 255.0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -99,27 +112,13 @@ class BlurPatch:
 
 
 @dataclass(frozen=True)
-class Fold:
-    """A fold `width_um` wide through `points_um`: tissue lies on tissue, so light passes both."""
+class Fold(_Line):
+    """A fold: tissue lies on tissue, so light passes both."""
 
-    points_um: Points
-    width_um: float
-
-    def touches(self, first: int, last: int, mpp: float) -> bool:
-        return _line_touches(self.points_um, self.width_um, first, last, mpp)
-
-    def reach_px(self, mpp: float) -> int:
-        return 0
-
-    def draw(self, pixels: NDArray[np.uint8], first: int, size_px: tuple[int, int], mpp: float) -> NDArray[np.uint8]:
-        """(rows, width, 3): see `Mark.draw`."""
-        columns = _line_window(self.points_um, self.width_um, size_px[0], mpp)
-        window = pixels[:, columns]
-        cover = _line_cover(window.shape, self.points_um, self.width_um, (columns.start, first), mpp)
+    def _over(self, window: NDArray[np.uint8], mpp: float) -> NDArray[np.float32]:
         light = window.astype(np.float32) / 255.0
         beneath = np.roll(light, round(self.width_um / mpp), axis=1)
-        pixels[:, columns] = _blend(window, light * beneath * np.minimum(light, beneath) * 255.0, cover)
-        return pixels
+        return np.asarray(light * beneath * np.minimum(light, beneath) * 255.0, np.float32)
 
 
 def _line_touches(points_um: Points, width_um: float, first: int, last: int, mpp: float) -> bool:

@@ -15,19 +15,7 @@ from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from app.ledger.repair import repair_results
 from app.ledger.table import merge_rows
 from app.ledger.verify import Verification, verify_results
-from tests.app.ledger.test_forgery import fill
 from tests.results import CLASSES
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    return fill(tmp_path_factory.mktemp("filled") / "out")
-
-
-@pytest.fixture
-def out(filled, tmp_path):
-    shutil.copytree(filled, tmp_path / "out")
-    return tmp_path / "out"
 
 
 def found(*names):

@@ -11,20 +11,8 @@ from app.ledger.records import SlideRow
 from app.ledger.slide_ids import add_slide_ids
 from app.ledger.table import JOURNAL, merge_rows
 from app.ledger.verify import Verification, disagreements, report_of, verify_results
-from tests.app.ledger.test_forgery import fill
 from tests.results import CLASSES, make_result
 from wsi.errors import UsageError
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    return fill(tmp_path_factory.mktemp("filled") / "out")
-
-
-@pytest.fixture
-def out(filled, tmp_path):
-    shutil.copytree(filled, tmp_path / "out")
-    return tmp_path / "out"
 
 
 def test_an_output_is_whole_where_nothing_is_found_and_notes_are_no_fault():
