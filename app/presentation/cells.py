@@ -65,13 +65,24 @@ def silences(result: SlideResult) -> NDArray[np.uint8]:
     return found
 
 
-def packed(result: SlideResult, silence: NDArray[np.uint8], marks: Mapping[str, Mask]) -> str:
-    """Deflated, in base64: probabilities (outputs, rows, columns) as uint16, little-endian; then calls, silences
-    (rows, columns), tissue and each mark as uint8."""
+def packed(
+    result: SlideResult,
+    silence: NDArray[np.uint8],
+    marks: Mapping[str, Mask],
+    attention: NDArray[np.floating] | None = None,
+) -> str:
+    """Deflated, in base64: probabilities (outputs, rows, columns) and, where there is one, the shade of the attention
+    (rows, columns; 0 to 1, NaN: none) as uint16, little-endian; then calls, silences (rows, columns), tissue and each
+    mark as uint8."""
     heatmap = result.heatmap
-    known = np.isfinite(heatmap.probabilities)
-    scaled = np.round(np.where(known, heatmap.probabilities, 0.0) * SCALE)
-    planes = np.where(known, scaled, ABSENT).astype("<u2").tobytes()
+    planes = _scaled(heatmap.probabilities)
+    if attention is not None:
+        planes += _scaled(attention)
     for plane in (heatmap.call, silence, heatmap.tissue, *marks.values()):
         planes += np.ascontiguousarray(plane, np.uint8).tobytes()
     return base64.b64encode(zlib.compress(planes)).decode()
+
+
+def _scaled(shares: NDArray[np.floating]) -> bytes:
+    known = np.isfinite(shares)
+    return np.where(known, np.round(np.where(known, shares, 0.0) * SCALE), ABSENT).astype("<u2").tobytes()

@@ -19,6 +19,7 @@ _TISSUES = ("#CDB79E", "#8FA3D1", "#E8DFA0", "#B88A8A", "#A5D3DA", "#77706A", "#
 
 NOT_RECOGNISED = "#8A8F98"
 POOR_QUALITY = "#C9CDD3"
+ATTENTION = "#4B2E9E"  # of a slide model: stands for no class
 INK, FAINT, GRID = "#1D2733", "#566070", "#E3E7ED"  # text and axes; lesser text and lines; the grid of a chart
 
 # Of curves, which stand for no class: darkest first; dashes tell them apart in print.

@@ -58,6 +58,8 @@ class Site:
     database: str | None = None
     """Address of the PostgreSQL that holds what people decide; None: a file beside the results."""
     second_reading: bool = False
+    coverage: bool = True
+    """Whether what of the tissue was on the screen is kept with a signature."""
     login: LoginSettings | None = None
     """Who may come in, where names come from a login; None: whoever holds the key of the launch."""
 

@@ -21,6 +21,7 @@ from wsi.errors import UsageError
 @click.option("--max-upload", "max_upload_gb", type=Number(0.001), default=20.0, help="GB of one upload.")
 @DATABASE
 @click.option("--second-reading", is_flag=True, help="Two people read each slide, the second blind to the first.")
+@click.option("--coverage/--no-coverage", default=True, help="Keep what was on the screen before a signature, or not.")
 @click.option("--login", "login_file", type=PATH, help="A file that sets up a login by OpenID Connect: docs/login.md.")
 def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_gb: float, **more: Any) -> None:
     """Browse results: the heatmap over the slide, next to the pie chart. Listens on this machine only."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMPONENT_DIR = Path(__file__).parent.parent / "component"
 ASSETS = "/assets"
 LIBRARY = "openseadragon.min.js"
-_ROOMS = ("slide", "drawing")
+_ROOMS = ("slide", "drawing", "seen")
 
 
 @lru_cache

@@ -33,6 +33,8 @@ class Reading:
     familiarity: float | None
     flaws: tuple[str, ...]
     tile: int | None
+    attention: float | None = None
+    """Of a slide model, as times an even share; None where it did not look, or there is none."""
 
 
 def read_spot(result: SlideResult, x: float, y: float) -> Reading | None:
@@ -54,6 +56,7 @@ def read_spot(result: SlideResult, x: float, y: float) -> Reading | None:
         familiarity=None if tile is None else float(result.tiles.familiarity[tile]),
         flaws=() if tile is None else _flaws(int(result.tiles.quality[tile])),
         tile=tile,
+        attention=None if tile is None else _attention(result, tile),
     )
 
 
@@ -74,6 +77,13 @@ def _tile_around(result: SlideResult, cell: Placement) -> int | None:
     distance_px = np.abs(result.tiles.xy + side_px / 2 - centre).max(axis=1)
     nearest = int(np.argmin(distance_px))
     return nearest if distance_px[nearest] < side_px / 2 else None
+
+
+def _attention(result: SlideResult, tile: int) -> float | None:
+    attention = result.tiles.attention
+    if attention is None or not np.isfinite(attention[tile]):
+        return None
+    return float(attention[tile]) * int(np.isfinite(attention).sum())
 
 
 def _flaws(flags: int) -> tuple[str, ...]:

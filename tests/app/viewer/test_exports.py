@@ -16,7 +16,7 @@ from app.review.people import Person, Role
 from app.review.records import Case, Verdict
 from app.viewer.exports.route import MAX_RUNNING, BrokenOffError
 from app.viewer.gate.visitors import THE_ONE, Visitor, note_visitor
-from app.viewer.pages.slide.findings import for_other_programs
+from app.viewer.pages.slide.downloads import for_other_programs
 from app.viewer.site import Site
 from tests.app.viewer.apart import run_apart
 from tests.app.viewer.browser import CHROMIUM

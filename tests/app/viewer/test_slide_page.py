@@ -194,6 +194,18 @@ def test_a_picture_that_stays_incomplete_is_told(page, status, told):
     forgive_refusals(page)
 
 
+def test_a_report_is_downloaded_in_the_language_that_was_chosen(page):
+    page.set_default_timeout(60_000)
+    page.goto("/?slide=marked")
+    page.locator(".st-key-report-language").get_by_role("combobox").click()
+    page.get_by_role("option", name="Deutsch").click()
+    page.locator('.st-key-report-language input[value="Deutsch"]').wait_for()
+    page.wait_for_timeout(1000)  # the page is drawn anew, and its buttons are of that language
+    with page.expect_download() as download:
+        page.locator(".st-key-download-html button").click()
+    assert '<html lang="de"' in download.value.path().read_text(encoding="utf-8")
+
+
 def test_a_report_is_downloaded(page):
     open_slide_page(page, "marked")
     with page.expect_download() as download:

@@ -60,6 +60,7 @@ function acts(view) {
     panel: () => view.fold(),
     keys: () => view.keys.toggle(),
     link: () => view.copyLink(),
+    coverage: () => view.coverage.toggle(),
     ruler: () => {
       view.drawing.finish();
       view.ruler.toggle();

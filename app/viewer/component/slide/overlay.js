@@ -86,7 +86,9 @@ export class Overlay {
   cells(pen) {
     pen.save();
     this.clip(pen);
-    if (this.outlined) {
+    if (this.view.layer === "seen") {
+      this.seen(pen);
+    } else if (this.outlined) {
       this.edges(pen, (cell) => this.view.planes.kind(this.view.layer, this.view.threshold, cell), 2);
     } else {
       pen.globalAlpha = this.view.opacity;
@@ -95,6 +97,26 @@ export class Overlay {
     pen.restore();
     const mark = this.view.planes.marks[this.view.regions.reason];
     if (mark) this.marked(pen, mark);
+  }
+
+  // Cells of its own, from the slide's corner on. As above, only what is in sight is drawn.
+  seen(pen) {
+    const { coverage } = this.view;
+    if (!coverage.shown) return;
+    const { rows, columns, cell_px } = coverage.grid;
+    const corners = this.view.corners();
+    const [xs, ys] = ["x", "y"].map((axis) => corners.map((corner) => corner[axis] / cell_px));
+    const [left, top] = [xs, ys].map((places) => Math.max(0, Math.floor(Math.min(...places))));
+    const width = Math.min(columns, Math.ceil(Math.max(...xs))) - left;
+    const height = Math.min(rows, Math.ceil(Math.max(...ys))) - top;
+    if (width <= 0 || height <= 0) return;
+    const at = (column, row) => this.view.onScreen(column * cell_px, row * cell_px);
+    const [origin, across, down] = [at(left, top), at(left + 1, top), at(left, top + 1)];
+    const sides = [across.x - origin.x, across.y - origin.y, down.x - origin.x, down.y - origin.y];
+    pen.setTransform(...[...sides, origin.x, origin.y].map((value) => value * this.ratio));
+    pen.imageSmoothingEnabled = false;
+    pen.globalAlpha = this.view.opacity;
+    pen.drawImage(coverage.picture(), left, top, width, height, 0, 0, width, height);
   }
 
   // The cells at the edges reach beyond the slide; there is nothing there to speak of.
@@ -120,7 +142,7 @@ export class Overlay {
         part.setTransform(1, 0, 0, 1, 0, 0);
         part.globalCompositeOperation = "source-over";
         part.clearRect(0, 0, part.canvas.width, part.canvas.height);
-        this.paint(part, this.picture(`silent ${code}`, () => planes.silent(code)));
+        this.paint(part, this.picture(`silent ${code} ${layer === "attention"}`, () => planes.silent(layer, code)));
         part.setTransform(1, 0, 0, 1, 0, 0);
         part.globalCompositeOperation = "source-in";
         part.fillStyle = pattern(part, look, this.ratio);
@@ -230,6 +252,7 @@ export class Overlay {
 
   edgeColour(kind) {
     if (kind > 100) return SILENT_COLOUR;
+    if (this.view.layer === "attention") return this.view.planes.attention.colour;
     return this.view.layer === "tissue" ? "#3b6fb6" : this.view.planes.outputs[kind - 1].colour;
   }
 

@@ -2,23 +2,28 @@
 
 import { rgb, shade } from "./looks.js";
 
-const SCALE = 65534; // a probability of 1; 65535 says that there is none
+const [SCALE, ABSENT] = [65534, 65535]; // a probability of 1, and that there is none
 const TISSUE_COLOUR = "#3b6fb6";
 
 export class Planes {
-  // `packed`: deflated, in base64; probabilities (uint16), then calls, silences, tissue and marks (uint8).
-  static async read({ packed, rows, columns, outputs, marks }) {
+  // `packed`: deflated, in base64; probabilities and, where there is one, attention (uint16), then calls, silences,
+  // tissue and marks (uint8).
+  static async read({ packed, rows, columns, outputs, marks, attention }) {
     const deflated = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
     const stream = new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Planes(await new Response(stream).arrayBuffer(), rows, columns, outputs, marks);
+    return new Planes(await new Response(stream).arrayBuffer(), rows, columns, outputs, marks, attention);
   }
 
-  constructor(bytes, rows, columns, outputs, marks) {
+  constructor(bytes, rows, columns, outputs, marks, attention) {
     const cells = rows * columns;
     Object.assign(this, { rows, columns });
-    this.probabilities = outputs.map((_, i) => new Uint16Array(bytes, 2 * cells * i, cells));
+    const shares = Array.from(
+      { length: outputs.length + (attention ? 1 : 0) }, (_, i) => new Uint16Array(bytes, 2 * cells * i, cells),
+    );
+    this.probabilities = shares.slice(0, outputs.length);
+    this.attention = attention ? { ...attention, shares: shares.at(-1) } : null;
     const [call, silence, tissue, ...marked] = Array.from(
-      { length: 3 + marks.length }, (_, i) => new Uint8Array(bytes, cells * (2 * outputs.length + i), cells),
+      { length: 3 + marks.length }, (_, i) => new Uint8Array(bytes, cells * (2 * shares.length + i), cells),
     );
     Object.assign(this, { call, silence, tissue });
     this.outputs = outputs;
@@ -31,18 +36,25 @@ export class Planes {
     const called = this.call[cell];
     if (layer === "none") return 0;
     if (layer === "tissue") return this.tissue[cell] ? 1 : 0;
+    // A slide model looks at tissue that the tile model does not know, too.
+    if (layer === "attention" && this.attended(cell)) return this.attention.shares[cell] >= least ? 1 : 0;
     if (this.silence[cell]) return 100 + this.silence[cell];
-    if (!called) return 0;
+    if (!called || layer === "attention") return 0;
     if (layer.startsWith("class-")) {
       const index = +layer.slice(6);
-      const probability = this.probabilities[index]?.[cell] ?? 65535;
-      return probability !== 65535 && probability >= least ? index + 1 : 0;
+      const probability = this.probabilities[index]?.[cell] ?? ABSENT;
+      return probability !== ABSENT && probability >= least ? index + 1 : 0;
     }
     if (layer === "kinds" && this.outputs[called - 1].kind !== "tissue") return 0;
     return this.probabilities[called - 1][cell] >= least ? called : 0;
   }
 
+  attended(cell) {
+    return (this.attention?.shares[cell] ?? ABSENT) !== ABSENT;
+  }
+
   colour(layer, map, kind, cell) {
+    if (layer === "attention") return shade(map, this.attention.colour, this.attention.shares[cell] / SCALE);
     if (layer === "tissue") return [...rgb(TISSUE_COLOUR), 255];
     const { colour } = this.outputs[kind - 1];
     if (layer.startsWith("class-")) return shade(map, colour, this.probabilities[kind - 1][cell] / SCALE);
@@ -58,8 +70,9 @@ export class Planes {
   }
 
   // The cells that are silent for one reason.
-  silent(code) {
-    return this.paint((cell) => (this.silence[cell] === code ? [0, 0, 0, 255] : null));
+  silent(layer, code) {
+    const speaks = (cell) => layer === "attention" && this.attended(cell);
+    return this.paint((cell) => (this.silence[cell] === code && !speaks(cell) ? [0, 0, 0, 255] : null));
   }
 
   // Cells that hang over the edge of the tissue, and those without a call.

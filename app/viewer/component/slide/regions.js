@@ -60,7 +60,8 @@ export class Regions {
     return button;
   }
 
-  words({ title, score, area, spot, spots }) {
+  words({ title, score, area, spot, spots, words }) {
+    if (words) return words;
     return `${title}; score ${score}; ${area}${spots > 1 ? `, spot ${spot} of ${spots} in this region` : ""}`;
   }
 

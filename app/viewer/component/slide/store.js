@@ -3,7 +3,7 @@
 const NAME = "pulmoscope-reading";
 const FIRST = {
   opacity: 40, threshold: 0, map: "class", slideFirst: false, panel: true, regions: true,
-  overview: "bottomright", outlines: "auto", keys: {},
+  overview: "bottomright", outlines: "auto", coverage: true, keys: {},
 };
 
 // A browser may forbid its storage: preferences then last as long as the page.

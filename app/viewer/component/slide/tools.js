@@ -106,6 +106,8 @@ export class Tools {
     const entries = {
       call: () => [...solid(called), ...silent],
       kinds: () => [...solid(called.filter(({ kind }) => kind === "tissue")), ...silent],
+      attention: () => [this.attention(data.attention), ...silent],
+      seen: () => this.view.coverage.legend().map(({ title, colour }) => this.entry(title, this.swatch(colour))),
       tissue: () => [this.entry("Tissue", this.swatch("#3b6fb6"))],
       none: () => [],
     };
@@ -124,11 +126,15 @@ export class Tools {
     return swatch;
   }
 
-  ramp({ title, colour }) {
+  ramp({ title, colour }, from = "probability 0 to 1") {
     const swatch = this.swatch(colour);
     swatch.className = "ramp";
     swatch.style.background = gradient(this.view.preferences.map, colour);
-    return this.entry(`${title}, probability 0 to 1`, swatch);
+    return this.entry(`${title}, ${from}`, swatch);
+  }
+
+  attention({ colour, top }) {
+    return this.ramp({ title: "Attention", colour }, `an even share to ${top} times as much`);
   }
 
   patch(look) {

@@ -4,6 +4,7 @@
 import { press } from "./acts.js";
 import { Drawing } from "../drawing/drawing.js";
 import { Drawn } from "../drawing/drawn.js";
+import { Coverage } from "../seen/coverage.js";
 import { Keys } from "./keys.js";
 import { Mender } from "./mend.js";
 import { Overlay } from "./overlay.js";
@@ -56,6 +57,7 @@ export class SlideView {
     this.regions = new Regions(this, find(".rail"), find(".telling"), find(".tour"));
     this.drawn = new Drawn(this, find(".drawn"));
     this.drawing = new Drawing(this, this.drawn, find(".region-card"), find(".hint"));
+    this.coverage = new Coverage(this, find(".seen"));
     this.mender = new Mender(this, find(".notice"));
     this.keys = new Keys(this, find(".shortcuts"));
     this.fold(this.preferences.panel);
@@ -66,6 +68,7 @@ export class SlideView {
     this.regions.leave();
     this.drawn.leave();
     this.drawing.leaveView();
+    this.coverage.leave();
     this.viewer?.destroy();
   }
 
@@ -104,6 +107,7 @@ export class SlideView {
     }
     this.drawn.sync(data.drawing);
     await this.readCells();
+    this.coverage.sync();
     this.draw();
   }
 
@@ -117,7 +121,7 @@ export class SlideView {
     const { cells } = this.data;
     if (this.packed === cells.packed) return;
     this.packed = cells.packed;
-    const planes = await Planes.read({ ...cells, outputs: this.data.outputs });
+    const planes = await Planes.read({ ...cells, outputs: this.data.outputs, attention: this.data.attention });
     // A later run may have given another slide while these were unpacked.
     if (this.packed !== cells.packed) return;
     this.planes = planes;
@@ -151,6 +155,7 @@ export class SlideView {
     viewer.addHandler("canvas-key", (event) => (event.preventDefaultAction = true));
     this.ruler.watch(viewer);
     this.drawing.watch(viewer);
+    this.coverage.watch(viewer);
     viewer.addHandler("canvas-click", (event) => this.click(event));
     viewer.addHandler("tile-load-failed", ({ tile }) => this.mender.mend(`/${tile.level}/${tile.x}_${tile.y}.jpg`));
     for (const name of ["canvas-drag", "canvas-scroll", "canvas-double-click", "canvas-pinch"]) {
@@ -179,6 +184,7 @@ export class SlideView {
     // What a link tells holds for the page; it does not become what the person prefers.
     for (const name of ["opacity", "threshold"]) if (place?.[name] !== undefined) this.preferences[name] = place[name];
     this.tools.show();
+    this.coverage.sync();
     this.offerLayers(place?.layer);
     this.tools.overview();
     this.regions.open();
@@ -227,6 +233,8 @@ export class SlideView {
     const titles = { call: "Call map" };
     outputs.forEach(({ title, kind }, i) => kind === "class" && (titles[`class-${i}`] = title));
     if (outputs.some(({ kind, shown }) => kind === "tissue" && shown)) titles.kinds = "Other tissue";
+    if (this.data.attention) titles.attention = "Attention";
+    if (this.coverage.shown) titles.seen = "Seen";
     Object.assign(titles, { tissue: "Tissue", none: "Slide only" });
     this.titles = titles;
     this.layer = Object.hasOwn(titles, wanted ?? "") ? wanted : this.preferences.slideFirst ? "none" : "call";

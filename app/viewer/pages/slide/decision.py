@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from aggregate.result import UNDETERMINED
+from aggregate.result import UNDETERMINED, SlideResult
 from aggregate.result_folder import committed_digests
-from app.review import words
+from app.review import coverage, words
 from app.review.canonical import MAX_COMMENT
 from app.review.people import Person, Role
 from app.review.records import OTHER, Case, Decision, Reading, ReadingName, SlideRecord, Verdict
@@ -48,15 +48,17 @@ class _Desk:
     record: SlideRecord
     turn: ReadingName | None
     screen: Screen
+    result: SlideResult | None
 
     @property
     def reading(self) -> Reading:
         return self.record.reading(self.turn or ReadingName.FIRST)
 
 
-def show(site: Site, case: Case, screen: Screen | None = None) -> None:
-    """Draws the panel. Without a `screen`, a signature keeps what the address tells."""
-    _panel(site.reviews, case, screen or _screen)
+def show(site: Site, case: Case, result: SlideResult | None = None) -> None:
+    """Draws the panel. A signature keeps what the address tells of the view and, with the `result`, what of its tissue
+    was on the screen before, where the browser tells that and the viewer keeps it."""
+    _panel(site.reviews, case, result, partial(_screen, result if site.coverage else None))
 
 
 def remembered(site: Site, entry: Entry) -> Callable[[], SlideRecord | None]:
@@ -72,7 +74,7 @@ def remembered(site: Site, entry: Entry) -> Callable[[], SlideRecord | None]:
 
 
 @st.fragment
-def _panel(reviews: Reviews, case: Case, screen: Screen) -> None:
+def _panel(reviews: Reviews, case: Case, result: SlideResult | None, screen: Screen) -> None:
     st.html(parts.section("Decision"))
     who = people.show()
     _keep_pending(case, who)
@@ -85,13 +87,13 @@ def _panel(reviews: Reviews, case: Case, screen: Screen) -> None:
         return
     # Who has no name yet sees the buttons of whoever comes; what they press waits for the name.
     turn = reviews.turn(kept, who or _ANYBODY)
-    desk = _Desk(reviews, case, who, reviews.seen_by(kept, who), turn, screen)
+    desk = _Desk(reviews, case, who, reviews.seen_by(kept, who), turn, screen, result)
     if trouble := st.session_state.pop(_TROUBLE, ""):
         parts.show_error(trouble)
     if desk.turn is not None:
         _show_choice(desk)
     _show_signature(desk)
-    show_readings(desk.record, desk.case)
+    show_readings(desk.record, desk.result)
     if desk.who is not None and desk.who.role is not Role.READER and _has_signed(desk):
         _show_addendum_form(desk)
 
@@ -274,11 +276,15 @@ def _comment_key(case: Case) -> str:
     return f"comment-{case.slide_id}"
 
 
-def _screen() -> dict[str, Any]:
-    """What the page's address told of the view when the button was pressed: place, magnification, layer, opacity."""
+def _screen(result: SlideResult | None = None) -> dict[str, Any]:
+    """What the page's address told of the view when the button was pressed: place, magnification, layer, opacity; and
+    what of the `result` had been on the screen."""
     told = dict(st.session_state.get(_ADDRESS) or {}).get("screen")
-    words = parse_qsl(str(told or "").lstrip("?")[:_MAX_ADDRESS]) or list(st.query_params.items())
-    return {name: value for name, value in words if name not in ("slide", "token")}
+    told = told if isinstance(told, Mapping) else {}
+    words = parse_qsl(str(told.get("address") or "").lstrip("?")[:_MAX_ADDRESS]) or list(st.query_params.items())
+    screen: dict[str, Any] = {name: value for name, value in words if name not in ("slide", "token", coverage.KEY)}
+    seen = coverage.taken_in(told.get("coverage"), result) if result else None
+    return screen if seen is None else {**screen, coverage.KEY: seen}
 
 
 @lru_cache

@@ -15,6 +15,7 @@ import streamlit as st
 
 from aggregate.result import SlideResult
 from app.presentation import colours, figures, words
+from app.presentation.attention import Attended, attended_regions, attention_cells, shades, top_of
 from app.presentation.cells import Silence, packed, silences
 from app.presentation.telling import Telling, reason_cells, telling_regions
 from app.slides.files import SlideFile
@@ -79,6 +80,7 @@ def show_slide(
         "max_level": pyramid.max_level,
         "around": asdict(around),
         "spot": asdict(spot) if spot else None,
+        "coverage": board.coverage_facts(),
         "drawing": board.facts(_state(result.slide_id).get("drawn")),
         **drawn(_Same(result)),
     }
@@ -123,17 +125,28 @@ def drawn(same: _Same) -> Mapping[str, Any]:
     result = same.result
     silence = silences(result)
     marks = reason_cells(result, silence)
+    times = attention_cells(result)
+    shade = None if times is None else shades(times)
     rows, columns = result.heatmap.call.shape
     return {
         "placement": asdict(placement(result.heatmap)),
-        "cells": {"packed": packed(result, silence, marks), "rows": rows, "columns": columns, "marks": list(marks)},
+        "cells": {
+            "packed": packed(result, silence, marks, shade),
+            "rows": rows,
+            "columns": columns,
+            "marks": list(marks),
+        },
+        "attention": None if times is None else {"colour": colours.ATTENTION, "top": f"{top_of(times):.0f}"},
         "outputs": _outputs(result),
         "silences": [
             {"code": int(code), "title": title, "look": look}
             for code, (title, look) in _SILENCES.items()
             if (silence == code).any()
         ],
-        "regions": [_region(result, region) for region in telling_regions(result)],
+        "regions": [
+            *(_region(result, region) for region in telling_regions(result)),
+            *(_attended(region) for region in attended_regions(result)),
+        ],
         "reasons": {code: words.reason(code).title for code in marks},
         "told": _told(result),
     }
@@ -168,6 +181,21 @@ def _region(result: SlideResult, region: Telling) -> dict[str, Any]:
         "spot": region.spot,
         "spots": region.spots,
         "colour": palette.get(region.name, colours.NOT_RECOGNISED),
+    }
+
+
+def _attended(region: Attended) -> dict[str, Any]:
+    share = figures.percent(region.share)
+    return {
+        "x": region.x,
+        "y": region.y,
+        "title": "Attention",
+        "score": share,
+        "area": figures.area(region.area_mm2),
+        "spot": 1,
+        "spots": 1,
+        "colour": colours.ATTENTION,
+        "words": f"Attention: {share} of all that the slide model paid; {figures.area(region.area_mm2)}",
     }
 
 

@@ -6,10 +6,11 @@ it draws with is `component/drawing/`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from aggregate.result_folder import committed_digests
 from app.presentation import colours
 from app.presentation.figures import moment
 from app.review import words
+from app.review.coverage import FIGURE_STEP, STEPS, grid_of, replayed, runs_of, stored
 from app.review.geojson import parse_drawn, take_in
 from app.review.people import Person
 from app.review.records import Case, ReadingName, Region, Shape, SlideRecord
@@ -53,6 +55,8 @@ class Board:
     result: SlideResult
     who: Person | None
     """For whom the page was drawn."""
+    coverage: bool = True
+    """Whether what was on the screen is kept with a signature."""
 
     def keep(self, told: object) -> None:
         """Keeps what `told` (the element's own state) holds and was not answered yet; waits for who has no name."""
@@ -87,6 +91,28 @@ class Board:
         why = "" if turn else _LOCKED if kept.final and kept.final.signature else _LOOKS_ONLY
         regions = list(_regions(self.reviews.seen_by(kept, who), turn))
         return {**facts, "may": turn is not None, "why": why, "regions": regions}
+
+    def coverage_facts(self) -> Mapping[str, Any] | None:
+        """What the browser is told of the cells that it counts what was on the screen in, and what was signed of it;
+        None where nothing is counted: switched off, or not theirs to sign."""
+        grid = grid_of(self.result) if self.coverage else None
+        try:
+            kept = self.reviews.record(self.case.slide_id, self.case.result_sha256)
+        except PulmoscopeError:
+            return None
+        turn, final = self.reviews.turn(kept, self.who or _ANYBODY), self.reviews.seen_by(kept, self.who).final
+        told = stored(final.signature.screen) if turn is None and final and final.signature else None
+        signed = replayed(told, self.result) if told else None
+        if grid is None or (turn is None and signed is None):
+            return None
+        return {
+            **asdict(grid),
+            "steps": STEPS,
+            "figure": FIGURE_STEP,
+            "of": self.case.result_sha256[:16],
+            "reader": hashlib.sha256(repr(self.who.key).encode()).hexdigest()[:16] if self.who else "",
+            "signed": {"runs": runs_of(signed.seen)} if signed else None,
+        }
 
     def _kept(self, act: Mapping[str, Any], who: Person) -> str:
         """Empty, or why it was not kept."""

@@ -1,33 +1,26 @@
-"""The right-hand side of a slide page: call, pie chart, reasons to look again, key figures, downloads."""
+"""The right-hand side of a slide page: call, pie chart, reasons to look again, slide model, key figures."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideResult
-from app.ledger.records import SlideRow
 from app.presentation import charts, colours, figures, words
 from app.presentation.cells import silences
 from app.presentation.measured import MEASURES_NOTE, MEASURES_TITLE, measured
 from app.presentation.telling import reason_cells
-from app.review.records import SlideRecord
 from app.viewer.pages import parts
-from wsi.errors import PulmoscopeError
+from app.viewer.pages.slide import downloads
+from app.viewer.pages.slide.downloads import Remembered
 from wsi.text import plain
 
 # The pie with a hair of air. Its legend is text of the page, beside it or below as the column's width allows: a chart's
 # own legend is drawn over the pie where both do not fit.
 _PIE_SIZE_PX = charts.PIE_PX + 12
-
-Remembered = Callable[[], SlideRecord | None]
-"""Tells what people decided on the result, as who asks may see it."""
 
 
 def show_call(result: SlideResult) -> None:
@@ -43,12 +36,13 @@ def show_call(result: SlideResult) -> None:
 
 
 def show_details(result: SlideResult, remembered: Remembered = lambda: None, file: Path | None = None) -> None:
-    """Draws what follows the call: reasons to look again, key figures, downloads. A report asks for what people decided
-    when it is made, and takes its pictures from the slide's `file`."""
+    """Draws what follows the call: reasons to look again, what a slide model says, key figures, downloads. A report
+    asks for what people decided when it is made, and takes its pictures from the slide's `file`."""
     _show_reasons(result)
+    _show_opinion(result)
     _show_figures(result)
     _show_measures(result)
-    _show_downloads(result, remembered, file)
+    downloads.show(result, remembered, file)
 
 
 def key_figures(result: SlideResult) -> list[tuple[str, str]]:
@@ -130,6 +124,17 @@ def _way_to(code: str, placed: Collection[str]) -> str:
     return f'<button type="button" class="ps-tiles" data-ps-reason="{parts.safe(code)}">Show these tiles</button>'
 
 
+def _show_opinion(result: SlideResult) -> None:
+    """What a slide model says, in the words of the reports; nothing where none was asked."""
+    if result.opinion is None:
+        return
+    from app.reports.content.opinion import opinion_section
+
+    section = opinion_section(result)
+    rows = "".join(f"<tr><th>{parts.safe(name)}</th><td>{parts.safe(told)}</td></tr>" for name, told in section.rows)
+    st.html(f'{parts.section(section.title)}<table class="ps-facts" data-testid="slide-model">{rows}</table>')
+
+
 def _show_figures(result: SlideResult) -> None:
     rows = "".join(
         f"<tr><th>{parts.safe(name)}</th><td>{parts.safe(value)}</td></tr>" for name, value in key_figures(result)
@@ -151,77 +156,3 @@ def _show_measures(result: SlideResult) -> None:
         f'{parts.section(MEASURES_TITLE)}<table class="ps-facts ps-measures" data-testid="measures">{rows}</table>'
         f'<p class="ps-confidence">{parts.safe(MEASURES_NOTE)}</p>'
     )
-
-
-def _show_downloads(result: SlideResult, remembered: Remembered, file: Path | None) -> None:
-    from app import reports
-
-    st.html(parts.section("Reports"))
-    buttons = st.columns(len(reports.FORMATS))
-    for button, report_format in zip(buttons, reports.FORMATS, strict=True):
-        button.download_button(
-            report_format.upper(),
-            _renderer(result, report_format, remembered, file),
-            file_name=f"{result.slide_id}.{report_format}",
-            mime=reports.MEDIA_TYPES[report_format],
-            on_click="ignore",
-            width="stretch",
-            key=f"download-{report_format}",
-        )
-    st.download_button(
-        "For other programs: FHIR, DICOM, Parquet (ZIP)",
-        partial(for_other_programs, result, remembered, file),
-        file_name=f"{result.slide_id}.zip",
-        mime="application/zip",
-        on_click="ignore",
-        width="stretch",
-        key="download-zip",
-    )
-
-
-def show_failure_downloads(row: SlideRow) -> None:
-    """Draws the downloads of a slide that failed: its report says that there is no result, and why."""
-    from app import reports
-
-    for report_format in reports.FAILURE_FORMATS:
-        st.download_button(
-            report_format.upper(),
-            partial(reports.render_failure, row, report_format, reports.ReportOptions(written=datetime.now(UTC))),
-            file_name=f"{row.slide_id}.{report_format}",
-            mime=reports.MEDIA_TYPES[report_format],
-            on_click="ignore",
-            key=f"download-{report_format}",
-        )
-
-
-def _renderer(
-    result: SlideResult, report_format: str, remembered: Remembered, file: Path | None
-) -> Callable[[], bytes]:
-    """Renders when the button is pressed, so that a page does not wait for reports that nobody asked for."""
-
-    def render() -> bytes:
-        from app import reports
-
-        try:
-            options = reports.ReportOptions(written=datetime.now(UTC), slide_file=file)
-            return reports.render(result, report_format, remembered(), options)
-        except PulmoscopeError as error:
-            return str(error).encode()
-
-    return render
-
-
-def for_other_programs(result: SlideResult, remembered: Remembered, file: Path | None) -> bytes:
-    """What `app.exchange` makes of a slide, as a ZIP; what could not be made is told inside."""
-    from app.exchange.archive import Archive
-    from app.exchange.export import EXCHANGE_FORMATS, Wanted, exchange_files
-
-    content = io.BytesIO()
-    with Archive(content) as archive:
-        for name in EXCHANGE_FORMATS:
-            try:
-                for one in exchange_files(result, Wanted((name,)), remembered(), file):
-                    archive.add(*one)
-            except PulmoscopeError as error:
-                archive.add(f"{name}-not-exported.txt", f"{error}\n".encode("utf-8", "backslashreplace"))
-    return content.getvalue()

@@ -14,7 +14,7 @@ from app.presentation import colours, figures, words
 from app.slides.files import SlideFile
 from app.viewer.catalog import Entry, load_result
 from app.viewer.pages import parts, people
-from app.viewer.pages.slide import decision, deep_zoom, evidence, findings, own, upload
+from app.viewer.pages.slide import decision, deep_zoom, downloads, evidence, findings, own, upload
 from app.viewer.pages.slide.ahead import shared_reader
 from app.viewer.pages.slide.around import Around, neighbours
 from app.viewer.pages.slide.drawing import Board, case_of
@@ -53,7 +53,7 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
     with st.container(horizontal=True, gap=None, key="slide-row"):
         stage = st.container(key="stage")
         panel = st.container(width=PANEL_PX, key="panel")
-    board = Board(site.reviews, case_of(result, entry.result_path), result, people.current())
+    board = Board(site.reviews, case_of(result, entry.result_path), result, people.current(), site.coverage)
     own.drawn_anew()
     with stage:
         tiles_path = site.tiles_path(result.slide_id, file) if file else None
@@ -73,7 +73,7 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
         if file is None:
             _show_absence(site.slide_trouble(entry, result))
         findings.show_call(result)
-        decision.show(site, board.case)
+        decision.show(site, board.case, result)
         findings.show_details(result, decision.remembered(site, entry), file.path if file else None)
         if entry.folder.name == result.slide_id and entry.uploaded:
             upload.show(site, entry)
@@ -130,7 +130,7 @@ def _show_failure(entry: Entry, around: Around) -> None:
     st.html(f'<div class="ps-slide">{parts.safe(entry.row.slide_id)}</div>')
     if entry.row.status is SlideStatus.FAILED:
         parts.show_error(f"{entry.row.error_code}: {entry.row.message}")
-        findings.show_failure_downloads(entry.row)
+        downloads.show_failure(entry.row)
     else:
         parts.show_error("The stored result of this slide is not in the results folder", "run the slide again")
     with st.container(horizontal=True, key="around"):
@@ -163,6 +163,8 @@ def _show_reading(result: SlideResult, reading: Reading) -> None:
             for name, p in _told(result, reading.probabilities)
         ]
     told.append(f"<span>{parts.safe(_remark(reading))}</span>")
+    if reading.attention is not None:
+        told.append(f"<span>Attention: {reading.attention:.1f} times an even share.</span>")
     st.html(f'<div class="ps-spot" role="status">{"".join(told)}</div>')
 
 
