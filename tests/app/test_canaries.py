@@ -42,7 +42,7 @@ from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
 SIDES = (512, 384)
-FORMATS = "html,pdf,json,csv,geojson,fhir,dicom,parquet"
+FORMATS = "html,pdf,json,csv,geojson,fhir,dicom,parquet,qupath"
 # Ways that a canary goes through unseen: base 64 at any of three shifts, and its own letters in hexadecimal.
 _SHIFTED = [b64encode(b" " * shift + CANARY.encode())[4 * bool(shift) :][:12] for shift in range(3)]
 OTHERWISE = (*_SHIFTED, CANARY.encode().hex().encode())
