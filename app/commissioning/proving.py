@@ -3,6 +3,7 @@ figures made and judged, the dossier written and sealed. How slides are run and 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,9 +21,10 @@ from app.commissioning.given.criteria import read_criteria
 from app.commissioning.given.labels import Label, match, read_labels
 from app.commissioning.outcomes import Outcome, outcome_of, patients
 from app.commissioning.pages.dossier_pdf import render_pdf
+from app.commissioning.pages.instructions import render_instructions
 from app.commissioning.plan import RESULTS, Plan, order_of, settle
 from app.commissioning.readers import ReadingsFile, Ways, beside_model, compare_ways, read_readings
-from app.commissioning.seal import CRITERIA, DOSSIER_JSON, DOSSIER_PDF, SEAL, seal_files
+from app.commissioning.seal import CRITERIA, DOSSIER_JSON, DOSSIER_PDF, INSTRUCTIONS, SEAL, seal_files
 from app.config import RunConfig
 from app.ledger.audit import AUDIT, AuditLog, audit_key, check_chain
 from app.ledger.records import SlideRow
@@ -97,7 +99,12 @@ def prove(plan: Plan, request: Request, run: RunSlides) -> Made | None:
     proof = _proof(plan, outcomes, sealed=key is not None)
     document = document_of(proof)
     content = to_json(document)
-    contents = {DOSSIER_JSON: content, DOSSIER_PDF: render_pdf(document), CRITERIA: plan.criteria.content}
+    contents = {
+        DOSSIER_JSON: content,
+        DOSSIER_PDF: render_pdf(document),
+        CRITERIA: plan.criteria.content,
+        INSTRUCTIONS: render_instructions(document, plan.card, hashlib.sha256(content).hexdigest()),
+    }
     digest = seal_files(request.out, contents, key)
     AuditLog(plan.config.out, plan.config.who, plan.config.run_id).record(
         "dossier", "", {"dossier_sha256": digest}, durable=True

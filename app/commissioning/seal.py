@@ -17,9 +17,11 @@ from wsi.files.reading import parse_json, read_regular
 from wsi.files.writing import write_out
 
 DOSSIER_JSON, DOSSIER_PDF, CRITERIA, SEAL = "dossier.json", "dossier.pdf", "criteria.toml", "seal.json"
-SEALED = (DOSSIER_JSON, DOSSIER_PDF, CRITERIA)
+INSTRUCTIONS = "instructions.html"
 SCHEMA, SCHEMA_VERSION = "pulmoscope-dossier", 1
-_FORMAT = 1
+# What a seal of each format covers: the first knew no instructions.
+_SEALED = {1: (DOSSIER_JSON, DOSSIER_PDF, CRITERIA), 2: (DOSSIER_JSON, DOSSIER_PDF, CRITERIA, INSTRUCTIONS)}
+_FORMAT = 2
 _MAX_BYTES = 64 << 20
 _AGAIN = "take it from where it is kept safe, or make it again with `pulmoscope commission`"
 
@@ -29,10 +31,10 @@ def seal_files(folder: Path, contents: Mapping[str, bytes], key: bytes | None) -
 
     Raises OutputUnwritableError.
     """
-    for name in SEALED:
+    for name in _SEALED[_FORMAT]:
         write_out(folder / name, contents[name])
-    files = {name: hashlib.sha256(contents[name]).hexdigest() for name in SEALED}
-    hmac_of = {} if key is None else {"hmac": _mac(files, key)}
+    files = {name: hashlib.sha256(contents[name]).hexdigest() for name in _SEALED[_FORMAT]}
+    hmac_of = {} if key is None else {"hmac": _mac(files, key, _FORMAT)}
     text = json.dumps({"format": _FORMAT, "files": files, **hmac_of}, indent=2, sort_keys=True) + "\n"
     write_out(folder / SEAL, text.encode("ascii"))
     return files[DOSSIER_JSON]
@@ -45,28 +47,28 @@ def read_sealed(folder: Path, key: bytes | None) -> tuple[Mapping[str, Any], str
     """
     if not (folder / SEAL).exists():
         raise DossierError(f"{folder} holds no sealed dossier", hint="give the --out of `pulmoscope commission`")
-    files, seal = _seal(folder)
-    contents = {name: _read(folder, name) for name in SEALED}
+    files, seal, kind = _seal(folder)
+    contents = {name: _read(folder, name) for name in files}
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != files[name]:
             raise DossierAlteredError(f"{name} is not as it was sealed", hint=_AGAIN)
-    if key is not None and not hmac.compare_digest(seal, _mac(files, key)):
+    if key is not None and not hmac.compare_digest(seal, _mac(files, key, kind)):
         what = "sealed with another key" if seal else "not sealed with a key"
         raise DossierAlteredError(f"the dossier is {what}", hint="give the --audit-key of its laboratory, or none")
     return _document(contents[DOSSIER_JSON]), files[DOSSIER_JSON]
 
 
-def _seal(folder: Path) -> tuple[Mapping[str, str], str]:
-    """The digests by file, and the HMAC or ""."""
+def _seal(folder: Path) -> tuple[Mapping[str, str], str, int]:
+    """The digests by file, the HMAC or "", and the seal's format."""
     try:
         told = parse_json(_read(folder, SEAL))
-        files, seal = told["files"], told.get("hmac", "")
-        sound = told["format"] == _FORMAT and set(files) == set(SEALED) and isinstance(seal, str) and seal.isascii()
+        files, seal, kind = told["files"], told.get("hmac", ""), told["format"]
+        sound = type(kind) is int and set(files) == set(_SEALED[kind]) and isinstance(seal, str) and seal.isascii()
     except (ValueError, KeyError, TypeError, AttributeError):
         sound = False
     if not sound or not all(isinstance(digest, str) for digest in files.values()):
         raise DossierAlteredError(f"{SEAL} is no seal of a dossier", hint=_AGAIN)
-    return files, seal
+    return files, seal, kind
 
 
 def _document(content: bytes) -> Mapping[str, Any]:
@@ -86,6 +88,6 @@ def _read(folder: Path, name: str) -> bytes:
         raise DossierAlteredError(f"{name} is missing, a link, too large or not a regular file", hint=_AGAIN) from error
 
 
-def _mac(files: Mapping[str, str], key: bytes) -> str:
-    body = json.dumps({"format": _FORMAT, "files": dict(files)}, sort_keys=True).encode()
+def _mac(files: Mapping[str, str], key: bytes, kind: int) -> str:
+    body = json.dumps({"format": kind, "files": dict(files)}, sort_keys=True).encode()
     return hmac.new(key, b"pulmoscope dossier\n" + body, hashlib.sha256).hexdigest()

@@ -1,9 +1,11 @@
 """A proof from slides to a sealed dossier, as a laboratory makes it, and runs that are held to it."""
 
+import hashlib
 import json
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 import jsonschema
@@ -11,7 +13,9 @@ import pytest
 
 from aggregate.result_folder import load_summary, stored_results
 from app.commissioning.pages.dossier_pdf import render_pdf
+from app.commissioning.pages.instructions import render_instructions
 from app.ledger.audit import AUDIT
+from classifier.model_folder.files import read_card
 from classifier.model_folder.find import DEMO_MODEL, find_model
 from tests.app.commissioning.drawn import CRITERIA, KINDS, PATIENT, draw_slides, write_criteria
 from tests.app.test_cli import is_one_clear_line, pulmoscope
@@ -107,6 +111,20 @@ def test_the_pages_say_what_the_document_says(laboratory):
     for digest in (document["covers"]["model"]["sha256"], document["pinned"]["criteria_sha256"]):
         assert digest in text
     assert all(slide["sha256"][:12] in text for slide in document["slides"])
+
+
+def test_the_instructions_for_use_are_of_this_model_and_this_dossier(laboratory):
+    document, card = laboratory.document, read_card(find_model(DEMO_MODEL))
+    text = (laboratory.dossier / "instructions.html").read_text(encoding="utf-8")
+    digest = hashlib.sha256((laboratory.dossier / "dossier.json").read_bytes()).hexdigest()
+    told = (f"{card.name} {card.version}", card.digest, digest, document["valid_until"], "For research use only")
+    shown = (*told, escape(card.intended_use), *map(escape, (*card.limits, *card.never_shown, *document["notes"])))
+    assert [words for words in shown if words not in text] == []
+    assert "Sensitivity: at least 50.0%" in text and "no interval: only 2 patients" in text
+    assert "SYNTHETIC" in text and "<script" not in text and "http" not in text
+    hostile = {**document, "title": "<b>x", "notes": ["<script>"]}
+    made = render_instructions(hostile, replace(card, intended_use="<i>all</i>"), digest).decode()
+    assert "<b>x" not in made and "<script" not in made and "<i>all" not in made
 
 
 def test_hostile_names_are_text_on_the_pages(laboratory):

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from app.commissioning.cover import covering_dossier, covers_of
-from app.commissioning.seal import CRITERIA, DOSSIER_JSON, DOSSIER_PDF, SEAL, read_sealed, seal_files
+from app.commissioning.seal import CRITERIA, DOSSIER_JSON, DOSSIER_PDF, INSTRUCTIONS, SEAL, read_sealed, seal_files
 from app.config import RunConfig
 from app.ledger.audit import KEY_VARIABLE
 from tests.test_architecture import modules_after
@@ -37,6 +37,7 @@ def sealed(tmp_path, config):
             **otherwise,
         }
         contents = {DOSSIER_JSON: json.dumps(told).encode(), DOSSIER_PDF: b"%PDF", CRITERIA: b"format = 1"}
+        contents[INSTRUCTIONS] = b"<p>look</p>"
         seal_files(tmp_path / "dossier", contents, key)
         return tmp_path / "dossier"
 
@@ -85,7 +86,7 @@ def test_a_failed_and_a_lapsed_one_are_refused(sealed, config):
         covering_dossier(folder, config, last + timedelta(days=1))
 
 
-@pytest.mark.parametrize("name", [DOSSIER_JSON, DOSSIER_PDF, CRITERIA])
+@pytest.mark.parametrize("name", [DOSSIER_JSON, DOSSIER_PDF, CRITERIA, INSTRUCTIONS])
 def test_each_altered_or_missing_file_is_found(sealed, config, name):
     folder = sealed()
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
@@ -93,6 +94,19 @@ def test_each_altered_or_missing_file_is_found(sealed, config, name):
         covering_dossier(folder, config, TODAY)
     (folder / name).unlink()
     with pytest.raises(DossierAlteredError, match=f"{name} is missing"):
+        covering_dossier(folder, config, TODAY)
+
+
+def test_a_dossier_that_was_sealed_before_there_were_instructions_still_counts(sealed, config):
+    folder = sealed()
+    files = json.loads((folder / SEAL).read_text())["files"]
+    del files[INSTRUCTIONS]
+    (folder / INSTRUCTIONS).unlink()
+    (folder / SEAL).write_text(json.dumps({"format": 1, "files": files}))
+    assert covering_dossier(folder, config, TODAY)
+    # What is left out of a seal of today is no such dossier.
+    (folder / SEAL).write_text(json.dumps({"format": 2, "files": files}))
+    with pytest.raises(DossierAlteredError, match="is no seal"):
         covering_dossier(folder, config, TODAY)
 
 
