@@ -11,8 +11,9 @@ from pathlib import Path
 class SlideJob:
     """One slide to do. `file` is the path as it is told to people, by `wsi.text.escape`.
 
-    `mask` is a person's tissue mask of it, `mask_sha256` its digest once it was read. `problem` is set where it can't
-    even be tried. `pseudonymous`: nothing of `path` may be told, in no message either.
+    `case` and `block` are the manifest's, `case` None where it has no such column. `mask` is a person's tissue mask of
+    it, `mask_sha256` its digest once it was read. `problem` is set where it can't even be tried. `pseudonymous`:
+    nothing of `path` may be told, in no message either.
     """
 
     path: Path
@@ -20,6 +21,8 @@ class SlideJob:
     slide_id: str = ""
     mpp: float | None = None
     label: str = ""
+    case: str | None = None
+    block: str = ""
     mask: Path | None = None
     mask_sha256: str = ""
     problem: str = ""

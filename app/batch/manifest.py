@@ -1,4 +1,4 @@
-"""A manifest: `slide[,mpp,label,case]`, a slide a line, paths relative to it. A wrong one is told with its line."""
+"""A manifest: `slide[,mpp,label,case,block]`, a slide a line, paths relative to it; what is wrong has its line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from app.batch.job import SlideJob, absolute
 from app.batch.search import make_job
 from wsi.errors import UsageError
 from wsi.metadata import number
-from wsi.text import unescape
+from wsi.text import plain, unescape
 
-_COLUMNS = ("slide", "mpp", "label", "case")
-_HINT = "it needs slide[,mpp,label,case], comma-separated, in UTF-8"
+_COLUMNS = ("slide", "mpp", "label", "case", "block")
+_HINT = "it needs slide[,mpp,label,case,block], comma-separated, in UTF-8"
 _MAX_BYTES = 256 << 20
 _MAX_MPP = 1000.0
+_MAX_CASE = 64
 
 
 def read_manifest(manifest: Path) -> list[SlideJob]:
@@ -38,7 +39,7 @@ def read_manifest(manifest: Path) -> list[SlideJob]:
 
 def read_cases(manifest: Path) -> dict[str, str]:
     """The case or accession number of each slide that has one, by its path as `slides.csv` tells it, and by what stands
-    in the manifest. A run passes the column over: no result holds it.
+    in the manifest. No result holds it.
 
     Raises UsageError as `read_manifest` does, and where two lines give one slide two cases.
     """
@@ -113,9 +114,14 @@ def _job(manifest: Path, line: int, cells: Mapping[str, str]) -> SlideJob:
     slide = cells.get("slide", "")
     if not slide or "\0" in slide:
         raise UsageError(f"manifest {manifest}, line {line}: not a slide's name", hint=_HINT)
-    return make_job(
+    job = make_job(
         _path(manifest.parent, slide), mpp=_mpp(manifest, line, cells.get("mpp", "")), label=cells.get("label", "")
     )
+    case, block = cells.get("case"), cells.get("block", "")
+    for name, text in (("case", case or ""), ("block", block)):
+        if len(text) > _MAX_CASE:
+            raise UsageError(f"manifest {manifest}, line {line}: not a {name}", hint=f"{_MAX_CASE} characters at most")
+    return replace(job, case=None if case is None else plain(case), block=plain(block) if case else "")
 
 
 def _path(folder: Path, slide: str) -> Path:
@@ -142,11 +148,12 @@ def _mpp(manifest: Path, line: int, text: str) -> float | None:
 def _merged(manifest: Path, earlier: tuple[int, SlideJob], later: tuple[int, SlideJob]) -> SlideJob:
     """One job of two lines for one slide. A cell that is empty contradicts none."""
     (first_line, first), (line, second) = earlier, later
-    for name in ("mpp", "label"):
+    for name in ("mpp", "label", "case", "block"):
         one, other = getattr(first, name), getattr(second, name)
         if one and other and one != other:
             raise UsageError(
                 f"manifest {manifest}, lines {first_line} and {line}: two {name}s for one slide",
                 hint="keep one of them",
             )
-    return replace(first, mpp=first.mpp or second.mpp, label=first.label or second.label)
+    told = {name: getattr(first, name) or getattr(second, name) for name in ("mpp", "label", "case", "block")}
+    return replace(first, **told)

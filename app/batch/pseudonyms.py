@@ -1,4 +1,4 @@
-"""Names of slides that tell nothing: a keyed HMAC in their place, and a map back that is kept apart from the results.
+"""Names of slides and cases that tell nothing: a keyed HMAC in their place. A map back is kept apart from the results.
 
 Without the key nobody can test a guessed name against a pseudonym. What a slide shows, its label text burnt into the
 pixels for one, is not touched; and its SHA-256 in the results still recognises a slide that one already holds.
@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import stat
 import time
@@ -30,6 +31,7 @@ _KEY_BYTES = 32
 _HEX_DIGITS = 20
 _HEADER = ("pseudonym", "original")
 _LOOKS = 20
+_PLAIN_BLOCK = re.compile(r"[A-Za-z]?[0-9]{0,2}")
 
 
 def pseudonymize(jobs: Sequence[SlideJob], key_file: Path, out: Path) -> list[SlideJob]:
@@ -46,7 +48,7 @@ def pseudonymize(jobs: Sequence[SlideJob], key_file: Path, out: Path) -> list[Sl
     try:
         with _open_map(path) as file:
             pseudonyms = _Pseudonyms(key, csv.reader(file), jobs, out)
-            hidden = [_hidden(job, pseudonyms.of(job)) for job in jobs]
+            hidden = [_of_case(_hidden(job, pseudonyms.of(job)), key) for job in jobs]
             pseudonyms.write_new(file)
     except OSError as error:
         raise UsageError(f"cannot write the map {path}: {error.strerror}") from error
@@ -118,6 +120,20 @@ def _hidden(job: SlideJob, slide_id: str) -> SlideJob:
     # A name's ending can be anything, a known one tells only the format.
     suffix = job.path.suffix.lower() if job.path.suffix.lower() in SLIDE_SUFFIXES else ""
     return replace(job, slide_id=slide_id, file=f"{slide_id}{suffix}", pseudonymous=True)
+
+
+def _of_case(job: SlideJob, key: bytes) -> SlideJob:
+    """With a pseudonym of its case; a block that is no more than a letter and a number stays."""
+    if not job.case:
+        return job
+    block = job.block if _PLAIN_BLOCK.fullmatch(job.block) else f"block-{_digest(key, job.case, job.block)}"
+    return replace(job, case=f"case-{_digest(key, job.case)}", block=block)
+
+
+def _digest(key: bytes, *told: str) -> str:
+    # A slide may be called like a case: both must not have one digest.
+    text = "\0".join(("case", *told))
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_HEX_DIGITS]
 
 
 def read_key(path: Path) -> bytes:

@@ -20,9 +20,10 @@ from app.batch.manifest import read_cases
 from app.commands.terminal.counter import slides_shown
 from app.exchange.archive import Archive
 from app.exchange.export import Export, Wanted, table_files
+from app.ledger.case_members import read_members
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
-from app.reports import Asked
+from app.reports import Asked, ReportOptions
 from app.review.reviews import open_reviews
 from wsi.errors import StoreError, UsageError
 from wsi.files.writing import replace_file, unwritable, write_out
@@ -80,6 +81,37 @@ def write_reports(
     return written, problems
 
 
+def write_case_reports(
+    results: Path, out: Path | None, formats: Sequence[str], asked: Asked, zip_file: Path | None, database: str | None
+) -> tuple[list[Path], list[str]]:
+    """As `write_reports`, a report a case and `cases.csv`. Raises UsageError besides where no case is known."""
+    from app.ledger.case_rows import case_rows
+    from app.reports.case.content import FORMATS
+    from app.reports.case.render import case_files
+
+    rows = case_rows(results)
+    if not rows:
+        raise UsageError(f"no case is known of {results}", hint="run it again with --manifest, a column `case` in it")
+    if not set(formats) & set(FORMATS):
+        raise UsageError(f"--by-case writes {', '.join(FORMATS)}", hint="give one of them with --format")
+
+    def options(case: str) -> ReportOptions:
+        return ReportOptions(asked.language, case, asked.written)
+
+    def stored(slide_id: str) -> SlideResult:
+        return load(result_path(results, slide_id))
+
+    reviews = open_reviews(results, database)
+    with _place(out, zip_file) as put:
+        return [put(*file) for file in case_files(rows, formats, reviews, stored, options)], []
+
+
+def _told_by_run(results: Path) -> dict[str, str]:
+    """The case of each slide, by id, as the manifest of its run told it."""
+    folder = results.absolute().parent if results.suffix == SUFFIX else results
+    return {slide_id: member.case for slide_id, member in read_members(folder).items()}
+
+
 def report_and_tell(
     results: Path,
     out: Path | None,
@@ -94,9 +126,13 @@ def report_and_tell(
 ) -> bool:
     """As `write_reports`; says what was written and what was not, and gives whether all of it was. `manifest` tells the
     slides' cases. Raises UsageError besides for a manifest that is none."""
-    cases = read_cases(manifest) if manifest else {}
+    by_case = more.pop("by_case", False)
+    cases = read_cases(manifest) if manifest else _told_by_run(results)
     asked = Asked(language, case, cases, slides, datetime.now(UTC))
-    written, problems = write_reports(results, out, formats, asked=asked, progress=slides_shown(), **more)
+    if by_case:
+        written, problems = write_case_reports(results, out, formats, asked, more.get("zip_file"), more.get("database"))
+    else:
+        written, problems = write_reports(results, out, formats, asked=asked, progress=slides_shown(), **more)
     if as_json:
         click.echo(json.dumps({"written": [escape(str(path)) for path in written], "problems": problems}))
         return not problems

@@ -23,6 +23,8 @@ from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
 from app.commands.terminal.reporter import Reporter, reporter
 from app.config import RunConfig
+from app.ledger.case_members import note_members
+from app.ledger.case_rows import write_cases
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import ModelError, UsageError
@@ -106,7 +108,9 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     config = _of_dossier(of_slide_model(config, card), request.commissioned)
     tally, show = Tally(), reporter(request.as_json)
     engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
+    note_members(config.out, {job.slide_id: (job.case, job.block) for job in jobs if job.case is not None})
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
+    write_cases(config.out)
     code, stopped = (exit_codes.STOPPED, "interrupted") if interrupted else (tally.exit_code, "")
     if tally.undone and not interrupted:
         code, stopped = exit_codes.FAILURES, "a slide failed and --fail-fast was given"

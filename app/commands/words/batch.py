@@ -26,7 +26,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("inputs", nargs=-1, type=PATH)
 @click.option("--out", required=True, type=PATH, help="Folder for the results and slides.csv.")
-@click.option("--manifest", type=PATH, help="CSV with the columns slide[,mpp,label,case].")
+@click.option("--manifest", type=PATH, help="CSV with the columns slide[,mpp,label,case,block].")
 @MODEL
 @click.option("--site", type=WORD, metavar="DIR", help="A site profile that `pulmoscope adapt` wrote.")
 @click.option("--slide-model", type=WORD, metavar="DIR", help="What `pulmoscope train-slides` wrote, beside the rule.")

@@ -46,6 +46,9 @@ def app_command(results: Path, slides: tuple[Path, ...], port: int, max_upload_g
 @click.option("--language", type=click.Choice(["en", "de"]), default="en", show_default=True, help="Of the reports.")
 @click.option("--case", type=WORD, default=None, help="Case or accession number, for a single result.")
 @click.option("--manifest", type=PATH, default=None, help="CSV with the columns slide,case: the case of each slide.")
+@click.option(
+    "--by-case", is_flag=True, help="A report a case (html, pdf, json) and cases.csv, in the place of slides'."
+)
 @click.option("--fhir-version", "fhir", type=click.Choice(["R5", "R4"]), default="R5", show_default=True)
 @DATABASE
 @JSON
