@@ -18,8 +18,11 @@ from app.ledger.audit import current_user
 # Every field of RunConfig is in one group. What a result depends on is digested: a stored one stands only for the same.
 # The reader is compared by name, since the digests of older stores must stay. A manifest's mpp is digested too; its
 # label is only told in the result, and told anew where it is another one now (`app.batch.kept`).
-CHANGES_RESULT = ("overlap", "min_tissue", "runtime", "rules", "reader", "model", "site_sha256", "slide_model_sha256")
-ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s")
+CHANGES_RESULT = (
+    *("overlap", "min_tissue", "runtime", "rules", "reader", "icc"),
+    *("model", "site_sha256", "slide_model_sha256"),
+)
+ONLY_HOW_FAST = ("threads", "memory_gb", "slide_timeout_s", "cache")
 ONLY_THIS_RUN = (
     *("out", "overwrite", "require_deidentified", "model_sha256", "site", "slide_model", "tissue_mask"),
     *("dossier_sha256", "who", "run_id"),
@@ -28,7 +31,7 @@ ONLY_THIS_RUN = (
 # What this program does with a slide, by number. Raised by whoever changes what comes out of the same slide, model and
 # options: which pixels are read, what is tissue and a usable tile, how a call is reached. Stored results of other
 # numbers are done anew (`tests/app/test_methods.py` notices a change without one).
-METHODS = {"reading": 5, "tissue": 1, "call": 2}
+METHODS = {"reading": 6, "tissue": 1, "call": 2}
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class RunConfig:
     same name may stand for another model. `site` is the folder of a site profile, and `site_sha256` its
     digest: wherever it lies, it must be that one; likewise `slide_model`. `dossier_sha256` is of the dossier that
     covers the run. `tissue_mask` is a folder of people's masks: which one is a slide's, and its digest, is in the job.
-    `who` and `run_id` are what the audit log says of this run.
+    `icc`: slides' colour profiles are applied. `cache` is where slides are copied to ahead of need. `who` and `run_id`
+    are what the audit log says of this run.
     """
 
     out: Path
@@ -45,6 +49,7 @@ class RunConfig:
     overlap: float = 0.0
     min_tissue: float = 0.0
     reader: str = "auto"
+    icc: bool = False
     runtime: str = "auto"
     rules: DecisionRules = field(default_factory=DecisionRules)
     overwrite: bool = False
@@ -52,6 +57,7 @@ class RunConfig:
     threads: int = 2
     memory_gb: float = 4.0
     slide_timeout_s: float = 3600.0
+    cache: Path | None = None
     model_sha256: str = ""
     site: str | None = None
     site_sha256: str = ""
@@ -66,10 +72,15 @@ class RunConfig:
         """What the result depends on, besides the slide and the model; `mpp` and the mask are what was given for this
         slide.
 
-        A site profile, a slide model and a mask are told where there is one: the digests of results without stay what
-        they were.
+        A site profile, a slide model, a mask and colour profiles are told where they are asked for: the digests of
+        results without stay what they were.
         """
-        optional = {"site": self.site_sha256, "slide_model": self.slide_model_sha256, "tissue_mask": mask_sha256}
+        optional: dict[str, str | bool] = {
+            "site": self.site_sha256,
+            "slide_model": self.slide_model_sha256,
+            "tissue_mask": mask_sha256,
+            "icc": self.icc,
+        }
         return {
             "mpp": mpp,
             "overlap": self.overlap,
@@ -77,7 +88,7 @@ class RunConfig:
             "runtime": self.runtime,
             "rules": self.rules.to_dict(),
             "methods": METHODS,
-            **{name: sha256 for name, sha256 in optional.items() if sha256},
+            **{name: value for name, value in optional.items() if value},
         }
 
     @property

@@ -55,7 +55,7 @@ def run_slide(
     started, clock = datetime.now(UTC), time.perf_counter()
     spec = TileSpec(model.card.tile.size_px, model.card.tile.mpp, config.overlap, config.min_tissue)
     with (
-        open_slide(path, mpp=mpp, reader=config.reader) as slide,
+        open_slide(path, mpp=mpp, reader=config.reader, icc=config.icc) as slide,
         slide.files.unchanged(),
         fingerprint_meanwhile(path) as sha256,
     ):

@@ -22,9 +22,11 @@ from wsi.files.foreign import HEAD_BYTES, is_blank, what_it_is
 from wsi.identity import SlideFiles, open_slide_file
 from wsi.readers import image as image_reader
 from wsi.readers import openslide as openslide_reader
-from wsi.readers import tiled_jpeg as tiff_reader
 from wsi.readers.examine import Advice, examine
-from wsi.readers.tiff_directory import FastPathDoubtError
+from wsi.readers.tiff.directory import FastPathDoubtError
+from wsi.readers.tiled import coded_tiff as coded_reader
+from wsi.readers.tiled import jpeg_tiff as tiff_reader
+from wsi.readers.tiled import ome_zarr as zarr_reader
 from wsi.slide import OTHER_IMAGES, Slide
 
 # What is left of `s3://` and its like in a path.
@@ -42,16 +44,20 @@ class Reader:
 
 
 READERS: tuple[Reader, ...] = (
+    Reader("ome-zarr", zarr_reader.recognises, lambda path, mpp, _: zarr_reader.OmeZarrReader(path, mpp)),
+    Reader("tiff-coded", coded_reader.recognises, lambda path, mpp, _: coded_reader.CodedTiffReader(path, mpp)),
     Reader("tiff-jpeg", tiff_reader.recognises, lambda path, mpp, _: tiff_reader.TiffJpegReader(path, mpp)),
     Reader("openslide", openslide_reader.recognises, openslide_reader.OpenSlideReader),
     Reader("image", image_reader.recognises, lambda path, mpp, _: image_reader.ImageReader(path, mpp)),
 )
 
 
-def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "auto") -> Slide:
+def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "auto", icc: bool = False) -> Slide:
     """The slide at `path` by the first reader that recognises and does not decline it, or by the reader of that name.
 
-    `mpp` (um per px) goes before whatever the file says. Raises NotAFileError, EmptyFileError, UnreadableFileError,
+    `mpp` (um per px) goes before whatever the file says; `icc` applies the slide's colour profile.
+
+    Raises NotAFileError, EmptyFileError, UnreadableFileError,
     UnsupportedSlideError, CorruptSlideError, SlideChangedError, SlideTooLargeError, MppMissingError,
     MppImplausibleError, UsageError.
     """
@@ -60,6 +66,19 @@ def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "aut
         names = ", ".join(known.name for known in READERS)
         raise UsageError(f"no reader is called {reader!r}", hint=f"use auto, or one of {names}")
     check_file(path)
+    slide = _of_folder(path, mpp, reader) if path.is_dir() else _of_file(path, mpp, reader)
+    if not icc:
+        return slide
+    from wsi.readers.icc import in_srgb  # few runs ask for it
+
+    try:
+        return in_srgb(slide)
+    except BaseException:
+        slide.close()
+        raise
+
+
+def _of_file(path: Path, mpp: float | None, reader: str) -> Slide:
     seen = SlideFiles.of((path,))
     advice = examine(path, image_reader.MAX_PIXELS)
     if advice.page is not None and advice.why and reader not in ("auto", "image"):
@@ -69,6 +88,14 @@ def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "aut
     slide = _opened(path, mpp, reader, advice, seen)
     if advice.other_images:
         slide.metadata = MappingProxyType({**slide.metadata, OTHER_IMAGES: advice.other_images})
+    return slide
+
+
+def _of_folder(path: Path, mpp: float | None, reader: str) -> Slide:
+    if reader not in ("auto", zarr_reader.OmeZarrReader.backend):
+        raise UnsupportedSlideError(f"the reader {reader} opens no folder", hint="use --reader auto")
+    slide = zarr_reader.OmeZarrReader(path, mpp)
+    slide.files.check()
     return slide
 
 
@@ -104,7 +131,8 @@ def _foreign(path: Path) -> SlideError:
 
 
 def check_file(path: Path) -> None:
-    """Raises unless `path` is a regular file that is not empty and may be read. Opens no pipe or device."""
+    """Raises unless `path` is a regular file that is not empty and may be read, or an OME-Zarr folder. Opens no pipe or
+    device."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -115,6 +143,8 @@ def check_file(path: Path) -> None:
         raise NotAFileError(f"{path.name} does not exist", hint="check the path") from error
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path.name} cannot be reached ({_reason(error)})") from error
+    if zarr_reader.recognises(path):
+        return
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
         raise NotAFileError(f"{path.name} is {what}, not a slide file")

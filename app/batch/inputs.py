@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from app.batch.ids import first_ids
 from app.batch.job import SlideJob, absolute
 from app.batch.manifest import read_manifest
-from app.batch.search import PassedOver, slides_of_input
+from app.batch.search import PassedOver, make_job, slides_of_input
 from wsi.errors import UsageError
 from wsi.files.kinds import SLIDE_SUFFIXES
 from wsi.files.parts import slides_of
 from wsi.text import escape
+
+# Of an object store. A path has lost one of its slashes.
+_ADDRESS = re.compile(r"(s3|gs):/")
 
 
 def collect_jobs(
@@ -33,7 +36,7 @@ def collect_jobs(
     """
     passed = PassedOver() if passed is None else passed
     jobs: dict[Path, SlideJob] = {}
-    found = [job for path in inputs for job in slides_of_input(path, skip, passed)]
+    found = [job for path in inputs for job in _named_by(path, skip, passed)]
     if manifest is not None:
         found += read_manifest(manifest)
     for job in _whole_slides(found):
@@ -44,9 +47,18 @@ def collect_jobs(
     return first_ids(sorted(jobs.values(), key=lambda job: job.file))
 
 
+def _named_by(path: Path, skip: Path | None, passed: PassedOver) -> Iterable[SlideJob]:
+    if not _ADDRESS.match(str(path)):
+        return slides_of_input(path, skip, passed)
+    from app.batch.engines.staging.remote import remote_jobs  # few slides lie in a store
+
+    jobs = list(remote_jobs(path, passed))
+    return jobs or [make_job(path, problem="holds no slide")]
+
+
 def _whole_slides(jobs: Sequence[SlideJob]) -> Iterator[SlideJob]:
     """The jobs with the file that stands for the slide in the place of each of its parts."""
-    slides = slides_of(job.path for job in jobs if not job.problem)
+    slides = slides_of(job.path for job in jobs if not job.problem and not job.remote)
     for job in jobs:
         slide = slides.get(job.path, job.path)
         yield job if slide == job.path else replace(job, path=slide, file=escape(str(slide)))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class SlideJob:
-    """One slide to do. `file` is the path as it is told to people, by `wsi.text.escape`.
+    """One slide to do. `file` is the path as it is told to people, by `wsi.text.escape`; `remote` the address of a
+    slide in an object store, whose `path` leads nowhere here.
 
     `case` and `block` are the manifest's, `case` None where it has no such column. `mask` is a person's tissue mask of
     it, `mask_sha256` its digest once it was read. `problem` is set where it can't even be tried. `pseudonymous`:
@@ -27,6 +28,7 @@ class SlideJob:
     mask_sha256: str = ""
     problem: str = ""
     pseudonymous: bool = False
+    remote: str = ""
 
 
 def absolute(path: Path) -> Path:

@@ -67,7 +67,7 @@ def is_slide(path: Path) -> bool:
 
 def _from_path(path: Path, skip: Path | None, passed: PassedOver) -> Iterator[SlideJob]:
     # A folder with a slide's name is one job: opening it says not-a-file.
-    if not _is_folder(path) or path.suffix.lower() in SLIDE_SUFFIXES:
+    if not _is_folder(path) or path.suffix.lower() in SLIDE_SUFFIXES or is_slide(path):
         yield make_job(path)
     else:
         yield from _search(path, skip, passed)
@@ -114,7 +114,7 @@ def _search(root: Path, skip: Path | None, passed: PassedOver) -> Iterator[Slide
                 continue
             if entry.is_symlink():
                 yield from _link(entry, real_root, passed)
-            elif not _is_folder(entry) or entry.suffix.lower() in SLIDE_SUFFIXES:
+            elif not _is_folder(entry) or entry.suffix.lower() in SLIDE_SUFFIXES or is_slide(entry):
                 yield from _file(entry, passed)
             elif os.path.realpath(entry) != real_skip and entry.suffix != ".zarr":
                 folders.append(entry)

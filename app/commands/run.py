@@ -56,10 +56,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """By which engine, and over how many slides at a time. All but the first two are Dask's."""
+    """By which engine, and over how many slides at a time. `cache_gb` is the local engine's, what follows Dask's."""
 
     engine: str = "local"
     workers: int = 1
+    cache_gb: float | None = None
     scheduler: str | None = None
     tls_ca: Path | None = None
     tls_cert: Path | None = None
@@ -107,7 +108,9 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     config = of_site(replace(request.how, model_sha256=card.digest), card)
     config = _of_dossier(of_slide_model(config, card), request.commissioned)
     tally, show = Tally(), reporter(request.as_json)
-    engine, jobs = _engine(request.engine, early), _jobs(request.what, config.out, tally)
+    engine, jobs = _engine(request.engine, early, config.cache), _jobs(request.what, config.out, tally)
+    if config.cache is None and any(job.remote for job in jobs):
+        raise UsageError("slides of an object store are copied before they are read", hint="give --cache DIR")
     note_members(config.out, {job.slide_id: (job.case, job.block) for job in jobs if job.case is not None})
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
     write_cases(config.out)
@@ -229,12 +232,14 @@ def _masked(jobs: list[SlideJob], what: Selection) -> list[SlideJob]:
     return with_masks(jobs, what.tissue_mask.absolute()) if what.tissue_mask else jobs
 
 
-def _engine(options: EngineOptions, early: list[WorkerProcess]) -> Engine:
+def _engine(options: EngineOptions, early: list[WorkerProcess], cache: Path | None) -> Engine:
     tls = [options.tls_ca, options.tls_cert, options.tls_key]
     if options.engine == "local":
         if options.scheduler or any(tls) or options.resources:
             raise UsageError("--scheduler, --tls-... and --resource are Dask's", hint="add --engine dask")
-        return LocalEngine(options.workers, early)
+        return LocalEngine(options.workers, early) if cache is None else _with_cache(options, early, cache)
+    if cache is not None:
+        raise UsageError("--cache is the local engine's", hint="leave out --engine dask")
     from app.batch.engines.dask import DaskEngine, TlsFiles
 
     if any(tls) != all(tls):
@@ -242,6 +247,12 @@ def _engine(options: EngineOptions, early: list[WorkerProcess]) -> Engine:
     ca, cert, key = tls
     files = TlsFiles(ca, cert, key) if ca and cert and key else None
     return DaskEngine(options.workers, options.scheduler, files, _amounts(options.resources))
+
+
+def _with_cache(options: EngineOptions, early: list[WorkerProcess], cache: Path) -> Engine:
+    from app.batch.engines.staging.engine import StagedEngine  # few runs ask for it
+
+    return StagedEngine(cache.absolute(), options.cache_gb, options.workers, early)
 
 
 def _amounts(resources: tuple[str, ...]) -> dict[str, float]:

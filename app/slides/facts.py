@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wsi.errors import CorruptSlideError
 from wsi.slide import Slide
 from wsi.spacing import Level
 from wsi.text import escape
@@ -27,7 +28,21 @@ def describe(slide: Slide) -> tuple[dict[str, Any], bytes]:
         ],
         "bounds_px": list(slide.bounds_px),
         "metadata": dict(slide.metadata),
+        "colour_profile": _profile(slide),
     }, b""
+
+
+def _profile(slide: Slide) -> str:
+    from wsi.readers.icc import check_profile, profile_of  # only who asks for a slide's facts
+
+    try:
+        profile = profile_of(slide.path)
+        if not profile:
+            return "none"
+        check_profile(slide.path, profile)
+    except CorruptSlideError:
+        return "damaged, ignored"
+    return "present, ignored (run --icc applies it)"
 
 
 def tell_levels(slide: Slide) -> tuple[list[list[float]], bytes]:

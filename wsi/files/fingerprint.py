@@ -5,33 +5,35 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from wsi.errors import UnreadableFileError
-from wsi.identity import open_slide_file
+from wsi.identity import FileIdentity, open_slide_file
 from wsi.readers.slide_files import slide_files
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _PIECE_BYTES = 1 << 20
+_known: dict[Path, tuple[FileIdentity, str]] = {}
 
 
 def fingerprint(path: Path, stop: Event | None = None) -> str:
     """SHA-256 (64 hex digits) of the slide's file; of several, over their sorted lines ``name  digest``.
 
-    Names are relative to the slide's folder, so a slide that moved as a whole keeps its fingerprint.
-    Raises NotAFileError, UnreadableFileError; the latter also soon after `stop` is set.
+    Names are relative to the slide's folder (an OME-Zarr is a folder itself), so a slide that moved as a whole keeps
+    its fingerprint. Raises NotAFileError, UnreadableFileError; the latter also soon after `stop` is set.
     """
     try:
         files = slide_files(path)
-        if len(files) == 1:
+        if files == (path,):
             return _sha256(path, stop)
-        lines = [f"{file.relative_to(path.parent).as_posix()}  {_sha256(file, stop)}\n" for file in files]
+        base = path if path.is_dir() else path.parent
+        lines = [f"{file.relative_to(base).as_posix()}  {_sha256(file, stop)}\n" for file in files]
     except OSError as error:
         raise UnreadableFileError(f"{path.name} cannot be read to the end ({error.strerror})") from error
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
@@ -50,7 +52,21 @@ def fingerprint_meanwhile(path: Path) -> Iterator[Future[str]]:
             stop.set()
 
 
+@contextmanager
+def digests_known(digests: Mapping[Path, str]) -> Iterator[None]:
+    """Inside, those files are not read for their digest, as long as they stay what they are now: it was taken when they
+    were written here. Raises OSError."""
+    _known.update({path: (FileIdentity.of(path), sha256) for path, sha256 in digests.items()})
+    try:
+        yield
+    finally:
+        for path in digests:
+            _known.pop(path, None)
+
+
 def _sha256(path: Path, stop: Event | None) -> str:
+    if path in _known and FileIdentity.of(path) == _known[path][0]:
+        return _known[path][1]
     digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE_BYTES))
     with open_slide_file(path) as file:
         while count := file.readinto(piece):

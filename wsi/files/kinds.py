@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from wsi.readers.zarr_files.arrays import is_picture_folder
+
 # What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
 SLIDE_SUFFIXES = frozenset(
     (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
@@ -19,8 +21,11 @@ _NO_SLIDES = frozenset(("DICOMDIR",))
 
 
 def starts_like_a_slide(path: Path) -> bool:
-    """Whether it begins as TIFF, BigTIFF, CZI or DICOM do, whatever its name ends in; False where it can't be read."""
+    """Whether it begins as TIFF, BigTIFF, CZI or DICOM do, whatever its name ends in, or is an OME-Zarr folder; False
+    where it can't be read."""
     try:
+        if is_picture_folder(path):
+            return True
         if path.name.upper() in _NO_SLIDES or not stat.S_ISREG(path.stat().st_mode):
             return False
         # Should it become a pipe meanwhile, opening it must not wait.

@@ -1,4 +1,5 @@
-"""The pixel size that a TIFF's ImageDescription states: in OME-XML, or by ImageJ beside the resolution tags.
+"""The pixel size that a TIFF's ImageDescription states: in OME-XML, in PerkinElmer's XML, or by ImageJ beside the
+resolution tags.
 
 Takes text and gives numbers; nothing of the text is passed on.
 """
@@ -55,13 +56,25 @@ def ome_mpp(description: str, size_px: tuple[int, int]) -> Pair | None:
     return None
 
 
+def qpi_mpp(description: str) -> Pair | None:
+    """(x, y) um per px of a QPTIFF, as the profile of its scan has it; None elsewhere.
+
+    Its resolution tags say the same, but a printer's are of the same kind.
+    """
+    if "<PerkinElmer-QPI-ImageDescription" not in description[:_MAX_CHARACTERS]:
+        return None
+    found = re.search(r"<PixelSizeMicrons>([0-9.]{1,20})</PixelSizeMicrons>", description[:_MAX_CHARACTERS])
+    size = number(found[1]) if found else None
+    return _both(size, size)
+
+
 def imagej_mpp(description: str, resolution: tuple[float | None, float | None]) -> Pair | None:
     """(x, y) um per px where ImageJ wrote the file: `resolution` are the tags' pixels per the unit that it names."""
     if not description.startswith("ImageJ="):
         return None
     found: list[tuple[str, str]] = re.findall(r"^(unit|yunit)=(.*?)\s*$", description[:_MAX_CHARACTERS], re.MULTILINE)
     named = dict(found)
-    across, down = (_um_per(named.get(key, named.get("unit", ""))) for key in ("unit", "yunit"))
+    across, down = (um_per_unit(named.get(key, named.get("unit", ""))) for key in ("unit", "yunit"))
     return _both(_quotient(across, resolution[0]), _quotient(down, resolution[1]))
 
 
@@ -79,11 +92,12 @@ def _size(element: ElementTree.Element) -> tuple[int, int] | None:
 def _ome_axis(element: Any, axis: str) -> float | None:
     length = number(element.get(f"PhysicalSize{axis}"))
     named = str(element.get(f"PhysicalSize{axis}Unit", "um"))
-    unit = _um_per(named)
+    unit = um_per_unit(named)
     return None if length is None or unit is None else length * unit
 
 
-def _um_per(unit: str) -> float | None:
+def um_per_unit(unit: str) -> float | None:
+    """um in one of a unit, by its symbol or word; None for what is no length."""
     unit = unit.strip().strip('"')
     return _UM_PER_UNIT.get(unit, _UM_PER_UNIT.get(unit.lower()) if len(unit) > 2 else None)
 

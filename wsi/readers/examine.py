@@ -15,8 +15,10 @@ import openslide
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.identity import open_slide_file
 from wsi.readers import dicom_series, features
-from wsi.readers.tiff_directory import FastPathDoubtError, TruncatedTiffError
-from wsi.readers.tiff_pages import JPEG, TiffPage, looks_like_tiff, read_pages
+from wsi.readers.tiff.coded_tile import lacks_extra
+from wsi.readers.tiff.directory import FastPathDoubtError, TruncatedTiffError
+from wsi.readers.tiff.pages import JPEG, TiffPage, looks_like_tiff, read_pages
+from wsi.readers.tiled.coded_tiff import is_coded
 
 # Endings of formats that are never one plain picture.
 _SLIDES_ONLY = frozenset((".mrxs", ".ndpi", ".vms", ".vmu", ".scn", ".svs", ".svslide", ".bif", ".czi", ".dcm"))
@@ -105,6 +107,9 @@ def _advice(path: Path, vendor: str | None, pages: Sequence[TiffPage], max_image
     main = max(pages, key=lambda page: page.pixels)
     _check_features(path, main)
     _check_places(path, pages, main)
+    if vendor in (None, "generic-tiff") and is_coded(pages):
+        _check_coded(path, main, pages)
+        return Advice(other_images=sum(_is_another(page, main) for page in pages))
     why, others = _what_openslide_misses(vendor, pages, main), 0
     if vendor in (None, "generic-tiff"):
         _check_planes(path, main, pages)
@@ -153,6 +158,17 @@ def _check_features(path: Path, page: TiffPage) -> None:
         raise CorruptSlideError(f"{path.name} is damaged: {page.samples:,} channels", hint="copy or scan it again")
     if page.samples > 4 or (page.samples == 2 and page.extra == 0):
         raise features.unsupported(path.name, f"{page.samples} channels", hint="export its colours as 8-bit RGB")
+
+
+def _check_coded(path: Path, main: TiffPage, pages: Sequence[TiffPage]) -> None:
+    """Of tiles that are decoded here, since OpenSlide does not know their compression."""
+    if lacks_extra(main.compression):
+        raise features.unsupported(path.name, features.compression(main.compression), features.WITH_EXTRA)
+    _check_planes(path, main, pages)
+    if not main.complete:
+        raise _incomplete(path)
+    if 2 <= main.orientation <= 8:
+        raise features.unsupported(path.name, _TURNED)
 
 
 def _check_places(path: Path, pages: Sequence[TiffPage], main: TiffPage) -> None:

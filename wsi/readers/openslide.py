@@ -16,13 +16,13 @@ import openslide
 from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnreadableFileError
 from wsi.identity import SlideFiles
 from wsi.metadata import number, public_metadata
-from wsi.readers.description import imagej_mpp, ome_mpp, tags_mpp
+from wsi.readers.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
 from wsi.readers.dicom_series import alone
 from wsi.readers.features import explained
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.slide_files import slide_files
-from wsi.readers.tiff_directory import FastPathDoubtError
-from wsi.readers.tiff_pages import read_pages
+from wsi.readers.tiff.directory import FastPathDoubtError
+from wsi.readers.tiff.pages import read_pages
 from wsi.region import clip, on_white, overview, shrink_to, white
 from wsi.slide import Pixels
 from wsi.spacing import Spacing, resolve_spacing
@@ -214,7 +214,7 @@ def _spacing(name: str, properties: Mapping[str, str], given: float | None) -> S
     return resolve_spacing(
         name,
         given=given,
-        own=None if generic else stated,
+        own=qpi_mpp(description) if generic else stated,
         ome=ome_mpp(description, (size[0], size[1])),
         imagej=imagej_mpp(description, (across, down)),
         objective_power=number(properties.get("openslide.objective-power")),

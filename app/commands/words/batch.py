@@ -37,6 +37,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option(
     "--reader", type=WORD, default="auto", show_default=True, help="Force a slide reader; see `pulmoscope info`."
 )
+@click.option("--icc", is_flag=True, help="Apply slides' colour profiles; else they are ignored, as in training.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
 @click.option(
     "--scheduler", type=WORD, metavar="ADDRESS", help="Join this Dask cluster: tcp://host:8786 or tls://host:8786."
@@ -57,6 +58,10 @@ def demo(out: Path, as_json: bool) -> None:
     show_default=True,
     help="Seconds a slide.",
 )
+@click.option(
+    "--cache", type=PATH, metavar="DIR", help="Copy the next slides here ahead of need: for slow disks, s3://."
+)
+@click.option("--cache-gb", type=Number(0.001), help="Of copies at a time; default: half of what is free there.")
 @click.option("--shard", type=WORD, metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")

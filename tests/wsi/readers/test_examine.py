@@ -247,8 +247,8 @@ class TestFeatures:
         ("fields", "told"),
         [
             ({"compression": [34925]}, "LZMA"),
-            ({"compression": [50002]}, "JPEG XL"),
-            ({"compression": [34712]}, "JPEG 2000"),
+            ({"compression": [34934]}, "JPEG XR"),
+            ({"compression": [34661]}, "JBIG"),
             ({"compression": [65001]}, "TIFF compression 65001"),
             ({"sample_format": [3, 3, 3]}, "float samples"),
             ({"sample_format": [2, 2, 2]}, "signed whole numbers"),

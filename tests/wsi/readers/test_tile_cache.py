@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from wsi.readers.tile_cache import TileCache
+from wsi.readers.tiled.cache import TileCache
 
 SHAPE = (4, 4, 3)
 

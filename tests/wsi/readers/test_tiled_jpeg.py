@@ -19,7 +19,7 @@ from tests.contracts.reader import ReaderContract
 from tests.tiffs import APERIO, LONG, SHORT, Tags, level_tags, write_slide, write_tiff
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
-from wsi.readers.tiff_directory import FastPathDoubtError, tiled_jpegs
+from wsi.readers.tiff.directory import FastPathDoubtError, tiled_levels
 from wsi.slide import Slide
 
 
@@ -112,7 +112,7 @@ def test_either_byte_order_is_read_alike(tmp_path: Path) -> None:
     found = []
     for order in "<>":
         fd = os.open(write_slide(tmp_path / "order.svs", order=order), os.O_RDONLY)
-        found.append(tiled_jpegs(fd))
+        found.append(tiled_levels(fd))
         os.close(fd)
     little, big = found
     for one, other in zip(little, big, strict=True):
@@ -174,7 +174,7 @@ def test_directories_in_a_circle_end(tmp_path: Path) -> None:
     path = write_slide(tmp_path / "loop.svs", loop=True)
     fd = os.open(path, os.O_RDONLY)
     with pytest.raises(FastPathDoubtError, match="circle"):
-        tiled_jpegs(fd)
+        tiled_levels(fd)
     os.close(fd)
 
 
@@ -189,7 +189,7 @@ def test_damaged_directories_are_doubted_or_bounded(tmp_path: Path, flips: list[
     path.write_bytes(content if cut > 0.3 else content[: int(len(content) * cut)])
     fd = os.open(path, os.O_RDONLY)
     try:
-        for level in tiled_jpegs(fd):
+        for level in tiled_levels(fd):
             assert len(level.offsets) == len(level.lengths) <= 2**24
     except FastPathDoubtError as doubt:
         assert str(doubt)
@@ -200,7 +200,7 @@ def test_damaged_directories_are_doubted_or_bounded(tmp_path: Path, flips: list[
 def test_a_pixel_that_differs_from_openslides_declines_the_file(
     ready_slide: SyntheticSlide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wsi.readers import tiled_jpeg as tiff_reader
+    from wsi.readers.tiled import jpeg_tiff as tiff_reader
 
     def wrong(head: bytes, tile: bytes, into: np.ndarray) -> None:
         into[:] = 200
@@ -216,7 +216,7 @@ def test_a_pixel_that_differs_from_openslides_declines_the_file(
 def test_each_tile_is_decoded_once_by_threads_that_share(
     ready_slide: SyntheticSlide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wsi.readers import tiled_jpeg as tiff_reader
+    from wsi.readers.tiled import jpeg_tiff as tiff_reader
 
     with open_slide(ready_slide.path) as slide:
         expected = slide.read_region((0, 0), 0, slide.size_px)

@@ -1,6 +1,6 @@
 """Every field of every directory of a TIFF, BigTIFF or NDPI file, of whatever type, with its place. Decodes no pixel.
 
-`wsi.readers.tiff_directory` reads what a picture needs; here nothing may be passed over.
+`wsi.readers.tiff.directory` reads what a picture needs; here nothing may be passed over.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from wsi.deidentify.plan import NotUnderstoodError, Span
 from wsi.deidentify.source import Source
-from wsi.readers.tiff_directory import FastPathDoubtError, TiffFile, open_tiff
+from wsi.readers.tiff.directory import FastPathDoubtError, TiffFile, open_tiff
 
 _MAX_DIRECTORIES, _MAX_FIELDS, _MAX_VALUES = 1024, 1024, 1 << 24
 # TIFF 6.0 and BigTIFF: bytes and struct code a value.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsi.identity import open_slide_file
-from wsi.readers.tiff_directory import Entry, TiffFile, open_tiff, read_directories
+from wsi.readers.tiff.directory import Entry, TiffFile, open_tiff, read_directories
 from wsi.region import Pair
 
 JPEG, RGB, YCBCR = 7, 2, 6
@@ -28,13 +28,16 @@ _TAGS = {
     "photometric": 262,
     "orientation": 274,
     "samples": 277,
+    "resolution_unit": 296,
     "rows_a_strip": 278,
     "tile_width": 322,
     "tile_height": 323,
     "extra": 338,
     "sample_format": 339,
 }
-_DESCRIPTION, _X_RESOLUTION = 270, 282
+_DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION = 270, 282, 283
+_PROFILE = 34675
+_INCH = 2
 _PLACES = ((324, 325), (273, 279))  # offsets and lengths of tiles, of strips
 
 
@@ -61,6 +64,9 @@ class TiffPage:
     """Tiles or strips that its directory lists."""
     needed: int
     """Tiles or strips that its size asks for, at least; 0 where it does not tell their size."""
+    resolution: tuple[float | None, float | None]
+    """px per unit, across and down; None where nothing is said."""
+    resolution_unit: int
 
     @property
     def pixels(self) -> int:
@@ -82,6 +88,20 @@ def read_pages(path: Path) -> tuple[TiffPage, ...]:
         file, offset = open_tiff(opened.fileno())
         pages = [_page(file, number, entries) for number, entries in enumerate(read_directories(file, offset))]
         return tuple(page for page in pages if page is not None)
+
+
+def read_profile(path: Path, most_bytes: int) -> bytes:
+    """The colour profile of the first page that has one, at most one byte more than `most_bytes` of it; else b"".
+
+    Raises as `read_pages` does.
+    """
+    with open_slide_file(path) as opened:
+        file, offset = open_tiff(opened.fileno())
+        for entries in read_directories(file, offset):
+            entry = entries.get(_PROFILE)
+            if entry is not None and entry.code == "u1":
+                return file.bytes_at(entry.place, min(entry.count, most_bytes + 1))
+    return b""
 
 
 def looks_like_tiff(path: Path) -> bool:
@@ -110,6 +130,8 @@ def _page(file: TiffFile, number: int, entries: dict[int, Entry]) -> TiffPage | 
         complete=_complete(file, entries),
         listed=max((entries[tag].count for tag, _ in _PLACES if tag in entries), default=0),
         needed=_needed(first),
+        resolution=(_rational(file, entries, _X_RESOLUTION), _rational(file, entries, _Y_RESOLUTION)),
+        resolution_unit=first.get("resolution_unit", _INCH),
     )
 
 
@@ -128,6 +150,14 @@ def _text(file: TiffFile, entries: dict[int, Entry]) -> str:
     if entry is None:
         return ""
     return file.bytes_at(entry.place, min(entry.count, _MAX_DESCRIPTION_BYTES)).decode("utf-8", "replace")
+
+
+def _rational(file: TiffFile, entries: dict[int, Entry], tag: int) -> float | None:
+    entry = entries.get(tag)
+    if entry is None or (entry.code, entry.count) != ("u8", 1):
+        return None
+    above, below = file.unpack("II", entry.place)
+    return above / below if above and below else None
 
 
 def _complete(file: TiffFile, entries: dict[int, Entry]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,10 +31,12 @@ _MAX_SUB_DIRECTORIES = 32
 _SCALARS = frozenset((_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _PLANAR)) | frozenset(
     (_TILE_WIDTH, _TILE_HEIGHT)
 )
-_JPEG = 7
+JPEG = 7
 _PHOTOMETRICS: dict[int | None, Photometric] = {2: "rgb", 6: "ycbcr"}
-# Field type -> numpy code: BYTE, ASCII, SHORT, LONG, UNDEFINED, IFD, LONG8, IFD8. Nothing else can hold what is read.
+# Field type -> numpy code: BYTE, ASCII, SHORT, LONG, UNDEFINED, IFD, LONG8, IFD8. Nothing else can hold what is read,
+# but resolutions, which are pairs of LONG.
 _CODES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 7: "u1", 13: "u4", 16: "u8", 18: "u8"}
+_RATIONAL, _RATIONALS = 5, frozenset((282, 283))
 
 
 class FastPathDoubtError(Exception):
@@ -46,7 +48,7 @@ class TruncatedTiffError(FastPathDoubtError):
 
 
 @dataclass(frozen=True)
-class TiledJpeg:
+class StoredTiles:
     """One stored resolution. Tiles run in reading order; a length of 0 is a tile that was never written."""
 
     size_px: tuple[int, int]
@@ -56,6 +58,8 @@ class TiledJpeg:
     """The shared JPEG tables as the file has them, SOI to EOI; empty where each tile has its own."""
     offsets: NDArray[np.uint64]
     lengths: NDArray[np.uint64]
+    compression: int = JPEG
+    """As TIFF numbers it."""
 
     @property
     def columns(self) -> int:
@@ -97,19 +101,23 @@ class TiffFile:
         return np.frombuffer(data, self.order + entry.code).astype(np.uint64)
 
 
-def tiled_jpegs(fd: int) -> tuple[TiledJpeg, ...]:
+_JPEGS = frozenset((JPEG,))
+Compressions = Collection[int]
+
+
+def tiled_levels(fd: int, compressions: Compressions = _JPEGS) -> tuple[StoredTiles, ...]:
     """The tiled directories of the TIFF open at `fd`, in file order; stripped ones (thumbnail, label) are passed over.
 
     Raises FastPathDoubtError where the file is no TIFF, is damaged, or has a tiled directory in another layout than
-    8-bit interleaved JPEG.
+    8-bit interleaved colours, JPEG or what else is named.
     """
     file, offset = open_tiff(fd)
     tiled = (entries for entries in read_directories(file, offset) if _TILE_OFFSETS in entries)
-    return tuple(_tiled_jpeg(file, entries) for entries in tiled)
+    return tuple(_stored_tiles(file, entries, compressions) for entries in tiled)
 
 
-def sub_jpegs(fd: int, size_px: tuple[int, int]) -> tuple[TiledJpeg, ...]:
-    """The tiled JPEG levels that hang below the first directory of that size (SubIFDs, as OME-TIFF has them).
+def sub_levels(fd: int, size_px: tuple[int, int], compressions: Compressions = _JPEGS) -> tuple[StoredTiles, ...]:
+    """The tiled levels that hang below the first directory of that size (SubIFDs, as OME-TIFF has them).
 
     One in another layout is left out. Raises FastPathDoubtError where the file is damaged before that.
     """
@@ -117,21 +125,25 @@ def sub_jpegs(fd: int, size_px: tuple[int, int]) -> tuple[TiledJpeg, ...]:
     for entries in read_directories(file, offset):
         if _SUB_DIRECTORIES in entries and _size_px(file, entries) == size_px:
             places = file.values(entries[_SUB_DIRECTORIES], most=_MAX_SUB_DIRECTORIES)
-            found = (_readable(file, lambda at=int(place): _entries(file, at)[0]) for place in places)  # type: ignore[misc]
+            directories = (lambda at=int(place): _entries(file, at)[0] for place in places)
+            found = (_readable(file, entries_of, compressions) for entries_of in directories)
             return tuple(level for level in found if level is not None)
     return ()
 
 
-def readable_jpegs(fd: int) -> tuple[TiledJpeg, ...]:
-    """As `tiled_jpegs`, without the directories that are in another layout."""
+def readable_levels(fd: int, compressions: Compressions = _JPEGS) -> tuple[StoredTiles, ...]:
+    """As `tiled_levels`, without the directories that are in another layout."""
     file, offset = open_tiff(fd)
-    found = (_readable(file, lambda of=entries: of) for entries in read_directories(file, offset))  # type: ignore[misc]
+    directories = (lambda of=entries: of for entries in read_directories(file, offset))
+    found = (_readable(file, entries_of, compressions) for entries_of in directories)
     return tuple(level for level in found if level is not None)
 
 
-def _readable(file: TiffFile, entries: Callable[[], Mapping[int, Entry]]) -> TiledJpeg | None:
+def _readable(
+    file: TiffFile, entries: Callable[[], Mapping[int, Entry]], compressions: Compressions
+) -> StoredTiles | None:
     try:
-        return _tiled_jpeg(file, entries())
+        return _stored_tiles(file, entries(), compressions)
     except FastPathDoubtError:
         return None
 
@@ -180,7 +192,7 @@ def _entries(file: TiffFile, offset: int) -> tuple[dict[int, Entry], int]:
     entries = {}
     for at in range(0, len(table), row):
         tag, kind, values = struct.unpack_from(file.order + form, table, at)
-        code = _CODES.get(kind)
+        code = "u8" if kind == _RATIONAL and tag in _RATIONALS else _CODES.get(kind)
         if code is None:
             continue
         place = start + at + row - room
@@ -191,9 +203,10 @@ def _entries(file: TiffFile, offset: int) -> tuple[dict[int, Entry], int]:
     return entries, following
 
 
-def _tiled_jpeg(file: TiffFile, entries: Mapping[int, Entry]) -> TiledJpeg:
+def _stored_tiles(file: TiffFile, entries: Mapping[int, Entry], compressions: Compressions) -> StoredTiles:
     value = {tag: _scalar(file, entries[tag]) for tag in _SCALARS if tag in entries}
-    if value.get(_COMPRESSION) != _JPEG:
+    compression = value.get(_COMPRESSION, 1)
+    if compression not in compressions:
         raise FastPathDoubtError("its tiles are not JPEG")
     photometric = _PHOTOMETRICS.get(value.get(_PHOTOMETRIC))
     bits = _array(file, entries, _BITS, 3)
@@ -210,7 +223,7 @@ def _tiled_jpeg(file: TiffFile, entries: Mapping[int, Entry]) -> TiledJpeg:
     if tiles > _MAX_TILES:
         raise FastPathDoubtError("a level or tile of no sensible size")
     offsets, lengths = (_array(file, entries, tag, tiles) for tag in (_TILE_OFFSETS, _TILE_BYTES))
-    return TiledJpeg(size, tile, photometric, _tables(file, entries), offsets, lengths)
+    return StoredTiles(size, tile, photometric, _tables(file, entries), offsets, lengths, compression)
 
 
 def _scalar(file: TiffFile, entry: Entry) -> int:

@@ -1,4 +1,5 @@
-"""The fast path: tiled JPEG TIFF (Aperio SVS, generic pyramids), each stored tile decoded once and kept for a while.
+"""The fast path: tiled JPEG TIFF (Aperio SVS, in JPEG 2000 too, generic pyramids), each stored tile decoded once and
+kept for a while.
 
 What the slide is (levels, spacing, bounds, metadata) is OpenSlide's word; only pixels are read here, and a few tiles
 are compared with OpenSlide's at opening. On any doubt the file is left to OpenSlide.
@@ -8,40 +9,39 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from operator import sub
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
 
 import numpy as np
 import openslide
 
-from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
+from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.identity import SlideFiles, open_slide_fd
-from wsi.readers.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
 from wsi.readers.level_scale import StoredLevel, scale_levels
-from wsi.readers.openslide import MAX_REGION_PIXELS, OpenSlideReader
-from wsi.readers.tiff_directory import (
+from wsi.readers.openslide import OpenSlideReader
+from wsi.readers.tiff.coded_tile import APERIO_RGB, OddTileError, decode_coded
+from wsi.readers.tiff.directory import (
+    JPEG,
     FastPathDoubtError,
     Photometric,
-    TiledJpeg,
-    readable_jpegs,
-    sub_jpegs,
-    tiled_jpegs,
+    StoredTiles,
+    readable_levels,
+    sub_levels,
+    tiled_levels,
 )
-from wsi.readers.tile_cache import TileCache
-from wsi.region import clip, overview, shrink_to, white
+from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
+from wsi.readers.tiled.slide import TiledSlide
 from wsi.slide import Pixels
 from wsi.spacing import Level, Spacing
 
 # OpenSlide's names of the formats whose levels are plain grids of tiles, without overlap or offset.
 _FORMATS = ("aperio", "generic-tiff")
-# One for all slides of the process, so that a viewer with many open needs no more than a worker with one. Holds two
-# rows of 256 px tiles across the widest slides at their finest level, one and a half hundred thousand px.
-_DECODED = TileCache(256 * 2**20)
+_CODECS = frozenset((JPEG, APERIO_RGB))
+# Two builds of a JPEG 2000 decoder round one px of a hundred thousand apart.
+_MAX_ROUNDING = 1
+_JPEG_2000 = "tiff-jpeg2000"
 # Where OpenSlide blends neighbouring px of a level (its downsample is not whole) tiles are alike, not equal. A wrong
 # colour space gives a mean difference of 50.
 _MAX_BLEND_DIFFERENCE = 6.0
@@ -68,7 +68,7 @@ def refuse_false_colours(path: Path) -> None:
         return
     fd = open_slide_fd(path)
     try:
-        for tiles in readable_jpegs(fd):
+        for tiles in readable_levels(fd):
             stored = _stored_level(tiles)
             if _recoloured(fd, path.name, stored) is not stored:
                 raise _contradicts(path.name)
@@ -78,8 +78,9 @@ def refuse_false_colours(path: Path) -> None:
         os.close(fd)
 
 
-class TiffJpegReader:
-    """A slide of JPEG tiles. Raises FastPathDoubtError where OpenSlide should read it, else as OpenSlideReader does."""
+class TiffJpegReader(TiledSlide):
+    """A slide of JPEG tiles, or Aperio's of JPEG 2000. Raises FastPathDoubtError where OpenSlide should read it, else
+    as OpenSlideReader does."""
 
     backend = "tiff-jpeg"
 
@@ -93,6 +94,8 @@ class TiffJpegReader:
             try:
                 self.files.check()  # what was opened twice must be one file
                 self._stored = _stored_levels(self._fd, known)
+                if self._stored[0].tiles.compression != JPEG:
+                    self.backend = _JPEG_2000
                 self._identity = object()
                 recoloured = tuple(_recoloured(self._fd, path.name, stored) for stored in self._stored)
                 contradicts = any(new is not old for new, old in zip(recoloured, self._stored, strict=True))
@@ -129,7 +132,7 @@ class TiffJpegReader:
         """Levels in SubIFDs, as OME-TIFF has them and OpenSlide does not see: those that show the slide evenly."""
         [finest] = self._stored
         try:
-            below = _sub_levels(self._fd, self.path.name, finest.tiles.size_px)
+            below = _levels_below(self._fd, self.path.name, finest.tiles.size_px)
         except FastPathDoubtError:
             return
         self._stored = (finest, *below)
@@ -143,37 +146,12 @@ class TiffJpegReader:
         if found.left_out:
             self._describe(self, {**self.metadata, "levels_left_out": found.left_out})
 
-    def read_region(self, level_xy: Pair, level: int, size_px: Pair) -> Pixels:
-        """See `wsi.slide.Slide.read_region`. Stored pixels, whatever the level's downsample."""
-        if not 0 <= level < len(self.levels):
-            raise IndexError(f"the slide has levels 0 to {len(self.levels) - 1}, not {level}")
+    def _grid(self, level: int) -> StoredTiles:
+        return self._stored[level].tiles
+
+    def _check_open(self) -> None:
         if self._fd < 0:
             raise ValueError("the slide is closed")
-        window = clip(level_xy, size_px, self.levels[level].size_px)
-        if window is None:
-            return white(size_px)
-        (left, top), corner, (width, height) = window
-        if width * height > MAX_REGION_PIXELS:
-            raise SlideTooLargeError(
-                f"{self.path.name}: a region of {width} x {height} px is too large to read at once"
-            )
-        whole = (width, height) == tuple(size_px)
-        region = np.empty((height, width, 3), np.uint8) if whole else white(size_px)
-        part = region[top : top + height, left : left + width]
-        self._fill(part, corner, level)
-        return region
-
-    def _fill(self, part: Pixels, corner: Pair, level: int) -> None:
-        """Copies into `part` what is stored from `corner` on."""
-        stored = self._stored[level].tiles
-        (x, y), (tile_width, tile_height) = corner, stored.tile_px
-        shape = (tile_height, tile_width, 3)
-        for row, rows, tile_rows in _cuts(y, part.shape[0], tile_height):
-            for column, columns, tile_columns in _cuts(x, part.shape[1], tile_width):
-                index = row * stored.columns + column
-                key = (self._identity, level, index)
-                with _DECODED.tile(key, shape, partial(self._decode, level, index)) as tile:
-                    part[rows, columns] = tile[tile_rows, tile_columns]
 
     def _decode(self, level: int, index: int, into: Pixels) -> None:
         """Writes a stored tile; one that is missing or odd as OpenSlide paints it, or raises its CorruptSlideError."""
@@ -182,9 +160,9 @@ class TiffJpegReader:
         offset, length = int(tiles.offsets[index]), int(tiles.lengths[index])
         if 0 < length <= stored.longest_bytes:
             try:
-                decode_tile(stored.head, os.pread(self._fd, length, offset), into)
+                stored.decode(os.pread(self._fd, length, offset), into)
                 return
-            except (OddJpegError, OSError, OverflowError):
+            except (OddJpegError, OddTileError, OSError, OverflowError):
                 pass  # OpenSlide is lenient with some damage, and has the words for the rest
         if not length and stored.ours_alone:
             into[:] = 255
@@ -213,20 +191,14 @@ class TiffJpegReader:
                 ours = self.read_region(corner, level, tiles.tile_px)
             except CorruptSlideError as error:
                 raise FastPathDoubtError("some of its tiles are damaged") from error
+            difference = np.abs(ours.astype(np.int16) - theirs)
             if known.gives_stored_pixels(corner, level):
-                alike = np.array_equal(ours, theirs)
+                alike = int(difference.max()) <= (0 if tiles.compression == JPEG else _MAX_ROUNDING)
             else:
-                alike = float(np.abs(ours.astype(np.int16) - theirs).mean()) < _MAX_BLEND_DIFFERENCE
+                alike = float(difference.mean()) < _MAX_BLEND_DIFFERENCE
             if not alike:
                 raise FastPathDoubtError("its tiles come out differently")
         return len(picks)
-
-    def thumbnail(self, max_px: int) -> Pixels:
-        """See `wsi.slide.Slide.thumbnail`: area-averaged from the coarsest level that is large enough."""
-        target = shrink_to(self.size_px, max_px)
-        fitting = [i for i, level in enumerate(self.levels) if min(map(sub, level.size_px, target)) >= 0]
-        level = max(fitting, key=lambda i: self.levels[i].downsample, default=0)
-        return overview(lambda corner, size: self.read_region(corner, level, size), self.levels[level].size_px, target)
 
     def reopen(self) -> TiffJpegReader:
         """A handle of its own that shares the decoded tiles."""
@@ -235,6 +207,7 @@ class TiffJpegReader:
         self.files.check()
         other = object.__new__(TiffJpegReader)
         other._describe(self, self.metadata)
+        other.backend = self.backend
         other._given_mpp = self._given_mpp
         other._fd = os.dup(self._fd)
         other._openslide = None
@@ -256,24 +229,25 @@ class TiffJpegReader:
             self._openslide.close()
         self._openslide = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
 
 @dataclass(frozen=True)
 class _StoredLevel:
-    tiles: TiledJpeg
+    tiles: StoredTiles
     head: bytes  # see `shared_head`
     longest_bytes: int  # no honest JPEG of the tile's size is longer
     ours_alone: bool = False  # OpenSlide does not see it
 
+    def decode(self, tile: bytes, into: Pixels) -> None:
+        """Writes the px of one tile. Raises OddJpegError, OddTileError."""
+        if self.tiles.compression == JPEG:
+            decode_tile(self.head, tile, into)
+        else:
+            decode_coded(self.tiles.compression, tile, into, ycbcr=self.tiles.photometric == "ycbcr")
+
 
 def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
     """The directory of each of OpenSlide's levels, by its size."""
-    directories = tiled_jpegs(fd)
+    directories = tiled_levels(fd, _CODECS)
     stored = []
     for size_px in known.stored_sizes_px:
         fitting = [tiles for tiles in directories if tiles.size_px == size_px]
@@ -292,7 +266,7 @@ def _recoloured(fd: int, name: str, stored: _StoredLevel) -> _StoredLevel:
     Raises UnsupportedSlideError where the pixels do not tell which is right.
     """
     lengths = stored.tiles.lengths
-    if not lengths.any():
+    if stored.tiles.compression != JPEG or not lengths.any():
         return stored
     # The plainest tile is glass, where there is any.
     picks = (int(np.argmin(np.where(lengths > 0, lengths, lengths.max() + 1))), int(np.argmax(lengths)))
@@ -308,6 +282,8 @@ def _recoloured(fd: int, name: str, stored: _StoredLevel) -> _StoredLevel:
 
 
 def _shown_as(stored: _StoredLevel, photometric: Photometric) -> _StoredLevel:
+    if stored.tiles.compression != JPEG:
+        return stored  # its codestream says what it holds
     level = _stored_level(replace(stored.tiles, photometric=photometric))
     return replace(level, ours_alone=stored.ours_alone)
 
@@ -339,10 +315,10 @@ def _contradicts(name: str) -> UnsupportedSlideError:
     )
 
 
-def _sub_levels(fd: int, name: str, finest_px: Pair) -> list[_StoredLevel]:
+def _levels_below(fd: int, name: str, finest_px: Pair) -> list[_StoredLevel]:
     """Largest first. One whose colours cannot be told is passed over. Raises FastPathDoubtError."""
     found = []
-    for tiles in sub_jpegs(fd, finest_px):
+    for tiles in sub_levels(fd, finest_px):
         if tiles.size_px[0] < finest_px[0] and tiles.size_px[1] < finest_px[1]:
             with contextlib.suppress(UnsupportedSlideError):
                 found.append(_recoloured(fd, name, replace(_stored_level(tiles), ours_alone=True)))
@@ -354,16 +330,9 @@ def _as_stored(level: _StoredLevel, finest: Pair) -> StoredLevel:
     return StoredLevel(level.tiles.size_px, sum(quotients) / 2, level.tiles.tile_px)
 
 
-def _stored_level(tiles: TiledJpeg) -> _StoredLevel:
+def _stored_level(tiles: StoredTiles) -> _StoredLevel:
     try:
-        head = shared_head(tiles.tables, tiles.photometric)
+        head = shared_head(tiles.tables, tiles.photometric) if tiles.compression == JPEG else b""
     except OddJpegError as error:
         raise FastPathDoubtError("its JPEG tables are odd") from error
     return _StoredLevel(tiles, head, 64 * 1024 + 8 * tiles.tile_px[0] * tiles.tile_px[1])
-
-
-def _cuts(start: int, length: int, side: int) -> Iterator[tuple[int, slice, slice]]:
-    """The tiles of `side` px that cover `length` px from `start`: number, slice of the region, slice of the tile."""
-    for tile in range(start // side, -(-(start + length) // side)):
-        first, last = max(start, tile * side), min(start + length, (tile + 1) * side)
-        yield tile, slice(first - start, last - start), slice(first - tile * side, last - tile * side)

@@ -9,7 +9,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from wsi.readers.tiff_directory import Photometric
+from wsi.readers.tiff.directory import Photometric
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM = 0xDA, 0xFE

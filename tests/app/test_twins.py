@@ -1,0 +1,71 @@
+"""One picture in several formats: each is read to the very call, and tile by tile to the very probabilities, of its
+twin in plain TIFF, which OpenSlide reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.config import RunConfig
+from app.pipeline import run_slide
+from classifier.model import load_model
+from classifier.model_folder.find import DEMO_MODEL
+from tests.coded import codecs, write_coded
+from tests.zarrs import write_ome_zarr
+from wsi import open_slide
+
+OME = (
+    '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image><Pixels SizeX="{}" '
+    'SizeY="{}" PhysicalSizeX="0.5" PhysicalSizeY="0.5"/></Image></OME>'
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model(DEMO_MODEL)
+
+
+@pytest.fixture(scope="module")
+def pixels(ready_slide):
+    with open_slide(ready_slide.path) as slide:
+        # OpenSlide gives a level's px as they are stored where its downsample comes out whole.
+        return slide.read_region((0, 0), 0, (1600, 1200))
+
+
+@pytest.fixture(scope="module")
+def run(model, tmp_path_factory):
+    """`run(path)` gives the result of the slide there."""
+
+    def run(path):
+        return run_slide(path, "a", model, RunConfig(out=tmp_path_factory.mktemp("out"), model=DEMO_MODEL))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def twin(pixels, run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("twin") / "x.tif"
+    result = run(write_coded(path, pixels, "none", description=OME.format(*pixels.shape[1::-1])))
+    assert result.provenance.tile.level == 1  # so that a coarser level is compared
+    assert result.slide.backend == "openslide" and result.decision.call == "adenocarcinoma"
+    return result
+
+
+def check_alike(result, twin):
+    assert result.slide.backend != "openslide"
+    assert (result.decision.call, result.decision.confidence) == (twin.decision.call, twin.decision.confidence)
+    assert result.decision.review_reasons == twin.decision.review_reasons
+    for name in ("xy", "probabilities", "familiarity", "quality"):
+        assert np.array_equal(getattr(result.tiles, name), getattr(twin.tiles, name)), name
+
+
+@pytest.mark.parametrize("codec", codecs(without=("none", "jpeg2000-registered", "jpeg-xl-dng")))
+def test_a_coded_tiff_has_the_call_of_its_twin(codec, pixels, run, twin, tmp_path):
+    description = OME.format(*pixels.shape[1::-1])
+    check_alike(run(write_coded(tmp_path / "x.ome.tif", pixels, codec, below=True, description=description)), twin)
+
+
+@pytest.mark.parametrize(("version", "shards"), [("0.4", False), ("0.5", False), ("0.5", True)])
+def test_an_ome_zarr_has_the_call_of_its_twin(version, shards, pixels, run, twin, tmp_path):
+    path = write_ome_zarr(tmp_path / "x.ome.zarr", pixels, version=version, chunk_px=256, shards=shards)
+    check_alike(run(path), twin)

@@ -1,0 +1,1 @@
+"""Slides whose tiles are decoded here instead of by OpenSlide."""
