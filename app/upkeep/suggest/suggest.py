@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,22 +103,30 @@ class _Pool:
 
 
 def suggest(
-    folders: Sequence[Path],
-    count: int,
-    *,
-    learning: Path | None = None,
-    database: str | None = None,
-    only: Collection[str] | None = None,
+    folders: Sequence[Path], count: int, *, learning: Path | None = None, database: str | None = None
 ) -> Suggested:
     """At most `count` slides of `folders`, what is most worth looking at first; those that are signed, or in the
-    learning set, are left out and only compared with. `only` limits it to these slide ids.
+    learning set, are left out and only compared with. Raises UsageError, ReviewError, StoreError (the learning set was
+    altered)."""
+    results: list[tuple[Path, Mapping[str, ReviewState]]] = []
+    for folder in folders:
+        if not (paths := stored_results(folder)):
+            raise UsageError(f"{folder} holds no results", hint="give a folder that `pulmoscope run` wrote to")
+        states = open_reviews(folder, database).states()
+        results += [(path, states) for path in paths]
+    return suggest_among(results, count, _learned(learning))
+
+
+def suggest_among(
+    results: Iterable[tuple[Path, Mapping[str, ReviewState]]], count: int, learned: frozenset[str] = frozenset()
+) -> Suggested:
+    """Likewise of stored results, each with what is known of people's decisions in its folder; `learned` are SHA-256 of
+    slides that are left out, too.
 
     One result is in memory at a time; of each at most MOST_A_SLIDE regions stay. The same results and records give the
-    same answer. Raises UsageError, ReviewError, StoreError (the learning set was altered).
+    same answer, in whatever order they come.
     """
-    learned = _learned(learning)
-    slides, unread = _slides(folders, database, learned)
-    slides = [one for one in slides if only is None or one.signed or one.summary["slide_id"] in only]
+    slides, unread = _slides(results, learned)
     usual = Counter(one.model for one in slides).most_common(1)
     of_usual = [one for one in slides if usual and one.model == usual[0][0]]
     known = _known(one for one in of_usual if one.signed)
@@ -140,22 +148,18 @@ def _learned(learning: Path | None) -> frozenset[str]:
 
 
 def _slides(
-    folders: Sequence[Path], database: str | None, learned: frozenset[str]
+    results: Iterable[tuple[Path, Mapping[str, ReviewState]]], learned: frozenset[str]
 ) -> tuple[list[_Slide], tuple[str, ...]]:
-    """Every result once, in the order of its slide's id; the names of those that could not be read."""
+    """Every slide once, in the order of its id; the names of results that could not be read."""
     found: dict[str, _Slide] = {}
     unread = []
-    for folder in folders:
-        if not (paths := stored_results(folder)):
-            raise UsageError(f"{folder} holds no results", hint="give a folder that `pulmoscope run` wrote to")
-        states = open_reviews(folder, database).states()
-        for path in paths:
-            try:
-                one = _slide(path, states, learned)
-            except StoreError:
-                unread.append(path.name)
-                continue
-            found.setdefault(str(one.summary["slide"]["sha256"]), one)
+    for path, states in results:
+        try:
+            one = _slide(path, states, learned)
+        except StoreError:
+            unread.append(path.name)
+            continue
+        found.setdefault(str(one.summary["slide"]["sha256"]), one)
     return sorted(found.values(), key=lambda one: str(one.summary["slide_id"])), tuple(unread)
 
 

@@ -26,14 +26,20 @@ def safe_lines(text: str) -> str:
     return "<br>".join(html.escape(plain(line, max_length=len(text) + 1)) for line in text.splitlines())
 
 
-_PAGES = {"list": "Slides", "analyse": "Analyse", "model": "Model", "about": "About"}
+_PAGES = {
+    "list": "Slides",
+    "worth": "Worth a look",
+    "analyse": "Analyse",
+    "model": "Model",
+    "about": "About",
+}
 _LIST_VIEW = "list-view"
 
 
 def show_header(page: str, who: Visitor | None = None) -> None:
     """The brand, the way to the other pages and the statement of use; `who` is logged in."""
     st.html(STYLE)
-    brand, *places = st.columns([5, *(1 for _ in _PAGES)], vertical_alignment="center")
+    brand, *places = st.columns([4, *(1 for _ in _PAGES)], vertical_alignment="center")
     beside = "lung whole-slide images" if who is None else _logged_in(who)
     brand.html(f'<div class="ps-brand">pulmoscope<small>{beside}</small></div>')
     for place, (name, title) in zip(places, _PAGES.items(), strict=True):

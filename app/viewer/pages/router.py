@@ -15,15 +15,22 @@ from app.viewer.pages.slide import page as slide_page
 from app.viewer.pages.slide.ahead import shared_reader
 from app.viewer.pages.worklist import page as list_page
 from app.viewer.pages.worklist import under_way
+from app.viewer.pages.worklist import worth as worth_page
 from app.viewer.site import current
 from wsi.errors import PulmoscopeError
 
 # "upload" was the name of the page once.
-_NAMES = {"analyse": "analyse", "upload": "analyse", "model": "model", "about": "about"}
+_NAMES = {
+    "worth": "worth",
+    "analyse": "analyse",
+    "upload": "analyse",
+    "model": "model",
+    "about": "about",
+}
 
 
 def show() -> None:
-    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>``, ``/?page=analyse``, ``model``, ``about``."""
+    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>``, ``/?page=worth``, ``analyse``, ``model`` or ``about``."""
     slide_id = st.query_params.get("slide")
     asked = str(st.query_params.get("page"))
     page = "slide" if slide_id else _NAMES.get(asked, "list")
@@ -38,6 +45,8 @@ def show() -> None:
             slide_page.show(current(), slide_id)
         elif page == "analyse":
             upload_page.show(current())
+        elif page == "worth":
+            worth_page.show(current())
         elif page == "model":
             model_page.show(current())
         elif page == "about":
