@@ -30,7 +30,7 @@ _NAMES = {
 
 
 def show() -> None:
-    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>``, ``/?page=worth``, ``analyse``, ``model`` or ``about``."""
+    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>``, or ``/?page=`` with one of _NAMES."""
     slide_id = st.query_params.get("slide")
     asked = str(st.query_params.get("page"))
     page = "slide" if slide_id else _NAMES.get(asked, "list")
