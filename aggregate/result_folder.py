@@ -74,6 +74,18 @@ def committed_digests(path: Path) -> dict[str, str]:
         raise StoreError(f"{path.name} was never completed") from error
 
 
+def look_over(path: Path) -> list[str]:
+    """What is wrong with a stored result by the names and sizes of its files and by what it says of itself, a line
+    each; its arrays are not read, as `aggregate.store.verify` does."""
+    problems = commit.look_over(path, read=["zarr.json"])
+    if not problems:
+        try:
+            load_summary(path)
+        except StoreError as error:
+            return [error.detail]
+    return problems
+
+
 def load_summary(path: Path) -> Mapping[str, Any]:
     """The `pulmoscope` attributes alone (call, probabilities, QC, provenance), without the arrays."""
     try:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,13 +38,14 @@ def stage(staging_dir: Path, name: str) -> Path:
 
 
 def seal(folder: Path, **facts: str) -> None:
-    """Syncs every file of a staged folder to disk and writes `commit.json` with their digests and `facts`."""
+    """Syncs every file of a staged folder to disk and writes `commit.json` with their digests, sizes and `facts`."""
     paths = _files(folder)
     _all_at_once(sync_file, paths)
     files = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
     _all_at_once(sync_folder, sorted({path.parent for path in paths} - {folder}))
     commit = folder / COMMIT
-    commit.write_bytes(_canonical({"format": _FORMAT, "files": files, **facts}))
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    commit.write_bytes(_canonical({"format": _FORMAT, "files": files, "sizes": sizes, **facts}))
     sync_file(commit)
     sync_folder(folder)
 
@@ -111,34 +113,85 @@ def fingerprint(folder: Path) -> str:
 def verify(folder: Path, parts: Sequence[str] = ()) -> list[str]:
     """Each missing, changed or added file of a committed folder, a line each; where `parts` are given, of those files
     and folders alone."""
-    if not is_folder(folder):
-        return ["is not a folder"]
-    try:
-        raw = read_regular(folder / COMMIT, _MAX_BYTES)
-        commit = _parsed(raw)
-    except FileNotFoundError:
-        return [f"{COMMIT} is missing: the result was never completed"]
-    except OSError as error:
-        return [f"{COMMIT} cannot be read ({error.strerror})"]
-    except ValueError:
-        return [f"{COMMIT} is damaged"]
-    body = {key: value for key, value in commit.items() if key != "sha256"}
-    if _canonical(body) != raw:
-        return [f"{COMMIT} is damaged"]
+    commit, problems = _checked(folder)
+    if commit is None:
+        return problems
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != COMMIT}
     expected: Mapping[str, str] = commit["files"]
     if parts:
         found = {name: path for name, path in found.items() if _within(name, parts)}
         expected = {name: digest for name, digest in expected.items() if _within(name, parts)}
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    problems += [f"{name} was added" for name in sorted(found.keys() - expected.keys())]
+    problems = _missing_or_added(expected, found)
     for name in sorted(expected.keys() & found.keys()):
-        try:
-            if _sha256(found[name]) != expected[name]:
-                problems.append(f"{name} was altered")
-        except OSError as error:
-            problems.append(f"{name} cannot be read ({error.strerror})")
+        problems += _altered(found[name], name, expected[name])
     return problems
+
+
+def look_over(folder: Path, read: Sequence[str] = ()) -> list[str]:
+    """As `verify`, by names and sizes: of the files only those in `read` are opened. Bytes that were changed in the
+    others and left their number do not show; nor does a size in folders that were committed before sizes were kept,
+    but where nothing is left."""
+    commit, problems = _checked(folder)
+    if commit is None:
+        return problems
+    try:
+        found = {name: size for name, size in _sizes(folder).items() if name.rpartition("/")[2] != COMMIT}
+    except OSError as error:
+        return [f"cannot be looked through ({error.strerror})"]
+    expected: Mapping[str, str] = commit["files"]
+    problems = _missing_or_added(expected, found)
+    for name in sorted(expected.keys() & found.keys()):
+        size = commit.get("sizes", {}).get(name)
+        if found[name] != size if size is not None else found[name] <= 0:
+            problems.append(f"{name} was altered")
+        elif name in read:
+            problems += _altered(folder / name, name, expected[name])
+    return problems
+
+
+def _checked(folder: Path) -> tuple[Mapping[str, Any] | None, list[str]]:
+    """What was committed, or None and what is wrong with `commit.json`."""
+    if not is_folder(folder):
+        return None, ["is not a folder"]
+    try:
+        raw = read_regular(folder / COMMIT, _MAX_BYTES)
+        commit = _parsed(raw)
+    except FileNotFoundError:
+        return None, [f"{COMMIT} is missing: the result was never completed"]
+    except OSError as error:
+        return None, [f"{COMMIT} cannot be read ({error.strerror})"]
+    except ValueError:
+        return None, [f"{COMMIT} is damaged"]
+    body = {key: value for key, value in commit.items() if key != "sha256"}
+    return (commit, []) if _canonical(body) == raw else (None, [f"{COMMIT} is damaged"])
+
+
+def _missing_or_added(expected: Mapping[str, str], found: Mapping[str, Any]) -> list[str]:
+    missing = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
+    return missing + [f"{name} was added" for name in sorted(found.keys() - expected.keys())]
+
+
+def _altered(path: Path, name: str, digest: str) -> list[str]:
+    try:
+        return [] if _sha256(path) == digest else [f"{name} was altered"]
+    except OSError as error:
+        return [f"{name} cannot be read ({error.strerror})"]
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes of every file below a folder, by name; -1 for a link and for what is no file. Raises OSError."""
+    found: dict[str, int] = {}
+    folders = [""]
+    while folders:
+        inside = folders.pop()
+        with os.scandir(folder / inside) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{inside}{entry.name}/")
+                else:
+                    facts = entry.stat(follow_symlinks=False)
+                    found[f"{inside}{entry.name}"] = facts.st_size if stat.S_ISREG(facts.st_mode) else -1
+    return found
 
 
 def _within(name: str, parts: Sequence[str]) -> bool:
@@ -147,8 +200,10 @@ def _within(name: str, parts: Sequence[str]) -> bool:
 
 def _parsed(raw: bytes) -> Mapping[str, Any]:
     commit = parse_json(raw)
-    files = commit.get("files") if isinstance(commit, dict) else None
+    files, sizes = (commit.get("files"), commit.get("sizes", {})) if isinstance(commit, dict) else (None, None)
     if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
+        raise ValueError(f"{COMMIT} is malformed")
+    if not isinstance(sizes, dict) or not all(isinstance(size, int) for size in sizes.values()):
         raise ValueError(f"{COMMIT} is malformed")
     return commit
 

@@ -22,11 +22,13 @@ from app.commissioning.proving import Made, Request, RunSlides, plan_of, prove
 from app.config import RunConfig
 from app.ledger.records import SLIDES_CSV, SlideRow
 from classifier.model_folder.card import ModelCard
-from wsi.process.cores import threads_within
+from wsi.process.cores import Crew, crew_for, threads_within
 from wsi.text import escape, visible
 
 
-def prove_and_tell(inputs: tuple[Path, ...], model: str | None, workers: int, *, as_json: bool, **options: Any) -> int:
+def prove_and_tell(
+    inputs: tuple[Path, ...], model: str | None, workers: int | None, *, as_json: bool, **options: Any
+) -> int:
     """Runs the slides, judges them by the criteria, writes the dossier, and gives the exit code."""
     given = {name: options.pop(name) for name in ("labels", "criteria", "out", "readers", "key_file", "mpp")}
     request = Request(inputs, **given)
@@ -39,17 +41,19 @@ def prove_and_tell(inputs: tuple[Path, ...], model: str | None, workers: int, *,
     return exit_codes.OK if made.passed else exit_codes.FAILURES
 
 
-def _configured(model: str, out: Path, workers: int, **how: Any) -> tuple[ModelCard, RunConfig]:
+def _configured(model: str, out: Path, workers: int | None, **how: Any) -> tuple[ModelCard, RunConfig]:
     """The model's card, and the run as `pulmoscope run` configures it. Raises UsageError, ModelError, SiteError."""
     card = whole_card(model, how["overlap"], here=True)
-    config = RunConfig(out, model, threads=threads_within(workers, how["memory_gb"]), **how)
+    config = RunConfig(out, model, threads=threads_within(workers or 1, how["memory_gb"]), **how)
     return card, of_slide_model(of_site(replace(config, model_sha256=card.digest), card), card)
 
 
-def _runner(workers: int, *, as_json: bool) -> RunSlides:
+def _runner(workers: int | None, *, as_json: bool) -> RunSlides:
     def run(jobs: Sequence[SlideJob], config: RunConfig, card: ModelCard) -> Sequence[SlideRow] | None:
         tally, show = Tally(), reporter(as_json)
-        interrupted = run_jobs(jobs, config, card, LocalEngine(workers), show, tally)
+        crew = Crew(workers, config.threads) if workers else crew_for(len(jobs), config.memory_gb)
+        config = replace(config, threads=crew.threads)
+        interrupted = run_jobs(jobs, config, card, LocalEngine(crew.workers), show, tally)
         table = escape(str(config.out / SLIDES_CSV))
         show.end(tally, table, stopped="interrupted" if interrupted else "")
         return None if interrupted else tally.rows

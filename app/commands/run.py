@@ -29,12 +29,16 @@ from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import ModelError, UsageError
 from wsi.metadata import number
-from wsi.process.cores import threads_within
+from wsi.process.cores import crew_for, threads_within
 from wsi.spacing import FillIn
 from wsi.text import escape
 
 if TYPE_CHECKING:
+    from app.batch.engines.dask import DaskEngine
+    from app.batch.engines.staging.engine import StagedEngine
     from classifier.model_folder.card import ModelCard
+
+    Crewed = LocalEngine | DaskEngine | StagedEngine
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """By which engine, and over how many slides at a time. `cache_gb` is the local engine's, what follows Dask's."""
+    """By which engine, and over how many slides at a time (None: by what this machine has). `cache_gb` is the local
+    engine's, what follows Dask's."""
 
     engine: str = "local"
-    workers: int = 1
+    workers: int | None = None
     cache_gb: float | None = None
     scheduler: str | None = None
     tls_ca: Path | None = None
@@ -94,7 +99,7 @@ class RunRequest:
         masks = str(what.tissue_mask.absolute()) if what.tissue_mask else None
         config = RunConfig(**taken(RunConfig), tissue_mask=masks)
         # A worker on another machine stands in another folder.
-        threads = threads_within(engine.workers, config.memory_gb)
+        threads = threads_within(engine.workers or 1, config.memory_gb)
         how = replace(config, out=config.out.absolute(), threads=threads)
         return cls(what, how, engine, config.out, **options)
 
@@ -112,6 +117,7 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     if config.cache is None and any(job.remote for job in jobs):
         raise UsageError("slides of an object store are copied before they are read", hint="give --cache DIR")
     note_members(config.out, {job.slide_id: (job.case, job.block) for job in jobs if job.case is not None})
+    engine, config = _manned(request.engine, engine, config, len(jobs))
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
     write_cases(config.out)
     code, stopped = (exit_codes.STOPPED, "interrupted") if interrupted else (tally.exit_code, "")
@@ -232,12 +238,21 @@ def _masked(jobs: list[SlideJob], what: Selection) -> list[SlideJob]:
     return with_masks(jobs, what.tissue_mask.absolute()) if what.tissue_mask else jobs
 
 
-def _engine(options: EngineOptions, early: list[WorkerProcess], cache: Path | None) -> Engine:
+def _manned(options: EngineOptions, engine: Crewed, config: RunConfig, slides: int) -> tuple[Engine, RunConfig]:
+    """The engine with as many workers as so many slides want here, where nobody said how many. The workers of a cluster
+    are its own affair."""
+    if options.workers is not None or options.scheduler:
+        return engine, config
+    crew = crew_for(slides, config.memory_gb)
+    return replace(engine, workers=crew.workers), replace(config, threads=crew.threads)
+
+
+def _engine(options: EngineOptions, early: list[WorkerProcess], cache: Path | None) -> Crewed:
     tls = [options.tls_ca, options.tls_cert, options.tls_key]
     if options.engine == "local":
         if options.scheduler or any(tls) or options.resources:
             raise UsageError("--scheduler, --tls-... and --resource are Dask's", hint="add --engine dask")
-        return LocalEngine(options.workers, early) if cache is None else _with_cache(options, early, cache)
+        return LocalEngine(options.workers or 1, early) if cache is None else _with_cache(options, early, cache)
     if cache is not None:
         raise UsageError("--cache is the local engine's", hint="leave out --engine dask")
     from app.batch.engines.dask import DaskEngine, TlsFiles
@@ -246,13 +261,13 @@ def _engine(options: EngineOptions, early: list[WorkerProcess], cache: Path | No
         raise UsageError("--tls-ca, --tls-cert and --tls-key go together")
     ca, cert, key = tls
     files = TlsFiles(ca, cert, key) if ca and cert and key else None
-    return DaskEngine(options.workers, options.scheduler, files, _amounts(options.resources))
+    return DaskEngine(options.workers or 1, options.scheduler, files, _amounts(options.resources))
 
 
-def _with_cache(options: EngineOptions, early: list[WorkerProcess], cache: Path) -> Engine:
+def _with_cache(options: EngineOptions, early: list[WorkerProcess], cache: Path) -> StagedEngine:
     from app.batch.engines.staging.engine import StagedEngine  # few runs ask for it
 
-    return StagedEngine(cache.absolute(), options.cache_gb, options.workers, early)
+    return StagedEngine(cache.absolute(), options.cache_gb, options.workers or 1, early)
 
 
 def _amounts(resources: tuple[str, ...]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideStatus
-from aggregate.result_folder import SUFFIX, committed_digests, load_summary, result_path
+from aggregate.result_folder import SUFFIX, committed_digests, load_summary, look_over, result_path
 from aggregate.store import verify
 from app.ledger.audit import AUDIT, Chain, Vouched, audit_key, check_chain
 from app.ledger.records import SLIDES_CSV, SlideRow
@@ -30,7 +30,8 @@ class Verification:
     log, and with rows of slides that have no result. `notes` are told and are no fault. `head`: of the audit log.
     `mixed`: where results of several models or settings stand side by side, how many of each. `missing`: slides that
     runs here were asked for and that have no row yet, as those of a part that was not run. `reviews`: what is wrong
-    with the `signed` records of people, which are not of this room; `people` is whether the log knows of any."""
+    with the `signed` records of people, which are not of this room; `people` is whether the log knows of any. `quick`:
+    results were looked over, and their arrays not read."""
 
     results: dict[str, list[str]]
     audit: list[str]
@@ -42,6 +43,7 @@ class Verification:
     reviews: list[str] = field(default_factory=list)
     signed: int = 0
     people: bool = False
+    quick: bool = False
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -52,18 +54,20 @@ class Verification:
         return not (self.broken or self.audit or self.table or self.reviews)
 
 
-def verify_results(folder: Path, head: str = "") -> Verification:
+def verify_results(folder: Path, head: str = "", *, quick: bool = False) -> Verification:
     """Checks every result folder in `folder`, or `folder` itself, if it is one (then without table and audit log).
 
     A row of the table whose result is missing or says something else is a problem of that result, and so is a
-    digest that the audit log does not know. `head` is one that was noted before: the log must still hold it. Raises
-    UsageError where there is nothing to verify, or the audit key is none.
+    digest that the audit log does not know. `head` is one that was noted before: the log must still hold it. `quick`
+    leaves out the arrays: names and sizes of files, table, log and what each result says of itself. Raises UsageError
+    where there is nothing to verify, or the audit key is none.
     """
+    check = look_over if quick else verify
     if folder.suffix == SUFFIX:
-        return Verification({folder.name: verify(folder)}, [], [])
+        return Verification({folder.name: check(folder)}, [], [], quick=quick)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint="give the --out of `pulmoscope run`")
-    checked = {path.name: verify(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    checked = {path.name: check(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
     stored = read_table(folder)
     if not (checked or stored.rows or stored.flaws or (folder / AUDIT).exists()):
         raise UsageError(f"{folder} holds no result", hint="give the --out of `pulmoscope run`")
@@ -85,6 +89,7 @@ def verify_results(folder: Path, head: str = "") -> Verification:
         _missing(folder, stored),
         _mixed(stored),
         people=bool(chain.sealing or chain.sealed),
+        quick=quick,
     )
 
 
@@ -99,7 +104,8 @@ def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
         }
         facts["missing"], facts["mixed"] = list(found.missing), found.mixed
         facts["reviews"], facts["signed"] = found.reviews, found.signed
-        return json.dumps({"results": len(found.results), **facts, "repairs": repairs, "head": found.head})
+        counted = {"results": len(found.results)} | ({"quick": True} if found.quick else {})
+        return json.dumps({**counted, **facts, "repairs": repairs, "head": found.head})
     lines = [f"{name}: {problem}" for name, problems in found.broken.items() for problem in problems]
     lines += found.table
     lines += [f"{AUDIT}: {problem}" for problem in found.audit]
@@ -113,7 +119,8 @@ def report_of(found: Verification, repairs: list[str], *, as_json: bool) -> str:
         parts = "; ".join(f"{count} of {of}" for of, count in found.mixed.items())
         lines.append(f"note: {SLIDES_CSV} holds results of several models or settings: {parts}")
     whole = len(found.results) - len(found.broken)
-    lines.append(f"{len(found.results)} results: {whole} whole and unaltered, {len(found.broken)} broken")
+    state = "complete, their arrays not read (that is done without --quick)" if found.quick else "whole and unaltered"
+    lines.append(f"{len(found.results)} results: {whole} {state}, {len(found.broken)} broken")
     if found.signed or found.reviews:
         state = "not as they were signed" if found.reviews else "whole and unaltered"
         lines.append(f"{found.signed} signed records: {state}")

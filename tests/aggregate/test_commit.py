@@ -175,13 +175,16 @@ def sha256(text):
 
 
 def test_commit_json_is_written_as_ever(folder):
-    """Byte for byte: stores of before must verify, and stores of today with what was there before."""
+    """Byte for byte: stores of today must verify with what was there before. Sizes are the one thing that was added."""
     files = {"a.txt": sha256("a"), "b.txt": sha256("b"), "inner/c.txt": sha256("c")}
     lines = [' "alpha": "2",', ' "files": {', *(f'  "{name}": "{digest}",' for name, digest in files.items())]
     lines[-1] = lines[-1].rstrip(",")
     lines += [" },", ' "format": 1,']
-    own = sha256("\n".join(["{", *lines, ' "zeta": "1"', "}"]))
-    expected = "\n".join(["{", *lines, f' "sha256": "{own}",', ' "zeta": "1"', "}"]) + "\n"
+    sizes = [' "sizes": {', *(f'  "{name}": 1,' for name in files)]
+    sizes[-1] = sizes[-1].rstrip(",")
+    last = [*sizes, " },", ' "zeta": "1"', "}"]
+    own = sha256("\n".join(["{", *lines, *last]))
+    expected = "\n".join(["{", *lines, f' "sha256": "{own}",', *last]) + "\n"
     assert (folder / commit.COMMIT).read_text() == expected
     assert commit.fingerprint(folder) == sha256(expected) and commit.read(folder)["zeta"] == "1"
     assert commit.verify(folder) == [] and commit.is_committed(folder)

@@ -9,11 +9,15 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 # A thread that reads and predicts: a slide handle with its cache, an interpreter of the network, batches of tiles, and
 # the address space that the C library puts by for it (128 MB, of which it uses little).
 _GB_A_THREAD = 0.25
+# A slide that is opened, hashed and masked, or stored, keeps one core busy at most and waits for the disk: so the crew
+# has a few hands more than there are cores (docs/design/2026-11-29-workers.md).
+_THREADS_A_WORKER, _SPARE_WORKERS = 2, 2
 _CONTROL_GROUPS, _OURS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
@@ -21,6 +25,24 @@ def threads_within(workers: int, memory_gb: float) -> int:
     """Threads for each of `workers` processes that may take `memory_gb` each; at least one."""
     share_gb = min(memory_gb, usable_memory_gb() / workers)
     return max(1, min(usable_cores() // workers, int(share_gb / _GB_A_THREAD)))
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many processes do slides side by side, and on how many threads each."""
+
+    workers: int
+    threads: int
+
+
+def crew_for(slides: int, memory_gb: float) -> Crew:
+    """Who does so many `slides` soonest, where each worker may take `memory_gb`; one slide has all the cores."""
+    cores = usable_cores()
+    wanted = cores // _THREADS_A_WORKER + _SPARE_WORKERS
+    workers = max(1, min(slides, wanted, int(usable_memory_gb() / memory_gb)))
+    threads = max(math.ceil(cores / workers), min(_THREADS_A_WORKER, cores))
+    share_gb = min(memory_gb, usable_memory_gb() / workers)
+    return Crew(workers, max(1, min(threads, int(share_gb / _GB_A_THREAD))))
 
 
 def usable_cores() -> int:

@@ -10,9 +10,9 @@ from aggregate.result_folder import SUFFIX
 from app.ledger.verify import Verification, verify_results
 
 
-def verify_all(results: Path, head: str, database: str | None) -> Verification:
+def verify_all(results: Path, head: str, database: str | None, *, quick: bool = False) -> Verification:
     """Raises UsageError as `verify_results` does, and for an address of a database that is none."""
-    found = verify_results(results, head)
+    found = verify_results(results, head, quick=quick)
     if results.suffix == SUFFIX or not _has_records(results, found, database):
         return found
     from app.review.proof import prove

@@ -48,7 +48,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option(
     "--resource", "resources", type=WORD, multiple=True, metavar="NAME=N", help="Dask workers must offer it: GPU=1."
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Slides at a time; default: by cores and memory.")
 @click.option("--memory", "memory_gb", type=Number(0.5), default=4.0, show_default=True, help="GB a worker.")
 @click.option(
     "--slide-timeout",

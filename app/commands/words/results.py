@@ -64,17 +64,18 @@ def report(results: Path, out: Path | None, formats: str, as_json: bool, **more:
 @click.command()
 @click.argument("results", type=PATH)
 @click.option("--repair", is_flag=True, help="Set aside what is broken, so that `run` redoes it.")
+@click.option("--quick", is_flag=True, help="By names and sizes of files, table and log; do not read the arrays.")
 @click.option("--head", default="", metavar="SHA256", help="A head of the audit log that was noted before.")
 @AUDIT_KEY
 @DATABASE
 @JSON
-def verify(results: Path, repair: bool, head: str, audit_key: Path | None, database: str | None, as_json: bool) -> int:
+def verify(results: Path, repair: bool, head: str, audit_key: Path | None, as_json: bool, **how: Any) -> int:
     """Prove each stored result and signed record whole and unaltered, and the table and the audit log true to them."""
     use_audit_key(audit_key)
     from app.commands.review.verify import verify_all
     from app.ledger.verify import report_of
 
-    found = verify_all(results, head.strip().lower(), database)
+    found = verify_all(results, head.strip().lower(), **how)
     repairs: list[str] = []
     if repair:
         from app.ledger.repair import repair_results

@@ -23,7 +23,7 @@ NETWORK_NAMES = ("gated-attention", "class-branches", "transformer", "rule-figur
 @click.option("--slide-model", type=WORD, metavar="DIR", help="What `pulmoscope train-slides` wrote, beside the rule.")
 @click.option("--mpp", type=Number(), help="um per px of level 0, for slides that state none.")
 @click.option("--overlap", type=Number(), default=0.0, show_default=True, help="Of neighbouring tiles: 0, 0.5, 0.75.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Slides at a time.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Slides at a time; default: by cores and memory.")
 @click.option("--memory", "memory_gb", type=Number(0.5), default=4.0, show_default=True, help="GB a worker.")
 @click.option("--slide-timeout", "slide_timeout_s", type=Number(1), default=3600.0, show_default=True, help="Seconds.")
 @click.option("--pseudonymize", "key_file", type=PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from aggregate import commit
 from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
@@ -13,7 +14,7 @@ from app.ledger.aside import SET_ASIDE
 from app.ledger.audit import AUDIT
 from app.ledger.locks import try_lock
 from app.ledger.repair import repair_results
-from app.ledger.verify import verify_results
+from app.ledger.verify import report_of, verify_results
 from classifier.model_folder.find import DEMO_MODEL
 from tests.faults.common import digests, draw_slides, flaws, table
 
@@ -104,3 +105,78 @@ def test_a_changed_audit_log_is_told(out):
     text = (out / AUDIT).read_text()
     (out / AUDIT).write_text(text.replace('"event": "run"', '"event": "not"', 1))
     assert verify_results(out).audit
+
+
+# --quick
+
+
+def test_a_quick_look_finds_a_finished_run_complete_and_says_what_it_left_out(out):
+    found = verify_results(out, quick=True)
+    assert found.is_whole and len(found.results) == 3
+    assert "3 complete, their arrays not read" in report_of(found, [], as_json=False)
+    assert json.loads(report_of(found, [], as_json=True))["quick"] is True
+    assert "quick" not in json.loads(report_of(verify_results(out), [], as_json=True))
+
+
+def chunk(out):
+    return out / "slide-0001.zarr" / "tiles" / "features" / "c" / "0" / "0"
+
+
+def cut(out):
+    file = chunk(out)
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def link(out):
+    file = out / "slide-0001.zarr" / "tiles" / "xy" / "zarr.json"
+    file.rename(out / "elsewhere.json")
+    file.symlink_to(out / "elsewhere.json")
+
+
+def reword(out):
+    """As long as before: only what a result says of itself is read, and that shows."""
+    file = out / "slide-0001.zarr" / "zarr.json"
+    file.write_text(file.read_text().replace('"adenocarcinoma"', '"adenocarcinomA"', 1))
+
+
+HARMS = {
+    "a chunk is gone": lambda out: chunk(out).unlink(),
+    "a chunk is shorter": cut,
+    "a file was added": lambda out: (out / "slide-0001.zarr" / "tiles" / "more").write_text("x"),
+    "a file is a link": link,
+    "a word of its own is another": reword,
+    "a commit is gone": lambda out: (out / "slide-0001.zarr" / "commit.json").unlink(),
+    "a commit is changed": lambda out: (out / "slide-0001.zarr" / "commit.json").write_text("{}"),
+    "a result is gone": lambda out: shutil.rmtree(out / "slide-0001.zarr"),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_quick_look_finds_what_names_sizes_and_words_tell(out, harm):
+    HARMS[harm](out)
+    assert set(verify_results(out, quick=True).broken) == {"slide-0001.zarr"}
+
+
+def test_a_quick_look_does_not_see_a_byte_in_an_array_and_a_whole_one_does(out):
+    file = chunk(out)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert verify_results(out, quick=True).is_whole
+    assert set(verify_results(out).broken) == {"slide-0001.zarr"}
+
+
+def test_a_quick_look_holds_results_against_the_table_and_the_log(out):
+    (out / AUDIT).write_text("")
+    assert len(verify_results(out, quick=True).broken) == 3
+
+
+def test_a_folder_committed_before_sizes_were_kept_is_looked_over_by_names(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    commit.seal(tmp_path, result_sha256="0")
+    told = json.loads((tmp_path / commit.COMMIT).read_text())
+    del told["sizes"], told["sha256"]
+    (tmp_path / commit.COMMIT).write_bytes(commit._canonical(told))
+    assert commit.look_over(tmp_path) == [] and commit.verify(tmp_path) == []
+    (tmp_path / "a.txt").write_text("")
+    assert commit.look_over(tmp_path) == ["a.txt was altered"]

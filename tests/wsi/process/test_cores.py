@@ -87,3 +87,28 @@ def test_a_run_asks_for_them(machine, tmp_path):
     machine(192)
     request = RunRequest.from_options((), out=Path(tmp_path), model="x", memory_gb=1.0, workers=2)
     assert request.how.threads == 4
+
+
+@pytest.mark.parametrize(
+    ("count", "slides", "memory_gb", "workers", "threads"),
+    [
+        (2, 1, 4, 1, 2),  # one slide has all the cores
+        (2, 2, 4, 2, 2),
+        (2, 200, 4, 3, 2),  # one more than both cores: a slide that is opened or stored leaves a core idle
+        (1, 200, 4, 2, 1),
+        (8, 200, 4, 6, 2),
+        (8, 3, 4, 3, 3),
+        (32, 200, 4, 16, 2),  # as many as 64 GB hold
+        (32, 200, 64, 1, 32),
+        (32, 200, 100, 1, 32),
+        (4, 0, 4, 1, 4),
+    ],
+)
+def test_a_crew_is_as_large_as_slides_cores_and_memory_let_it(machine, count, slides, memory_gb, workers, threads):
+    machine(count)
+    assert cores.crew_for(slides, memory_gb) == cores.Crew(workers, threads)
+
+
+def test_a_crew_keeps_to_its_quota(machine):
+    machine(64, {"cpu.max": "200000 100000\n", "memory.max": str(9 * GB)})
+    assert cores.crew_for(1000, 4.0) == cores.Crew(2, 2)
