@@ -117,7 +117,7 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     if config.cache is None and any(job.remote for job in jobs):
         raise UsageError("slides of an object store are copied before they are read", hint="give --cache DIR")
     note_members(config.out, {job.slide_id: (job.case, job.block) for job in jobs if job.case is not None})
-    engine, config = _manned(request.engine, engine, config, len(jobs))
+    config, engine = _manned(request.engine, engine, config, len(jobs))
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
     write_cases(config.out)
     code, stopped = (exit_codes.STOPPED, "interrupted") if interrupted else (tally.exit_code, "")
@@ -238,13 +238,13 @@ def _masked(jobs: list[SlideJob], what: Selection) -> list[SlideJob]:
     return with_masks(jobs, what.tissue_mask.absolute()) if what.tissue_mask else jobs
 
 
-def _manned(options: EngineOptions, engine: Crewed, config: RunConfig, slides: int) -> tuple[Engine, RunConfig]:
+def _manned(options: EngineOptions, engine: Crewed, config: RunConfig, slides: int) -> tuple[RunConfig, Crewed]:
     """The engine with as many workers as so many slides want here, where nobody said how many. The workers of a cluster
     are its own affair."""
     if options.workers is not None or options.scheduler:
-        return engine, config
+        return config, engine
     crew = crew_for(slides, config.memory_gb)
-    return replace(engine, workers=crew.workers), replace(config, threads=crew.threads)
+    return replace(config, threads=crew.threads), replace(engine, workers=crew.workers)
 
 
 def _engine(options: EngineOptions, early: list[WorkerProcess], cache: Path | None) -> Crewed:
