@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -96,10 +97,9 @@ def results(tmp_path_factory, ready_slide):
     return folder
 
 
-@pytest.fixture(scope="session")
-def server(results, tmp_path_factory):
+@contextmanager
+def serving(results, folder):
     """The address of a running viewer. What it printed is checked when it has stopped."""
-    folder = tmp_path_factory.mktemp("server")
     (folder / "predict.py").write_text(PREDICT)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -117,6 +117,13 @@ def server(results, tmp_path_factory):
         process.terminate()
         process.wait(timeout=30)
     assert printed.read_text() == ""
+
+
+@pytest.fixture(scope="session")
+def server(results, tmp_path_factory):
+    """A viewer over `results`."""
+    with serving(results, tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
