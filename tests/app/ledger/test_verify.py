@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from aggregate import commit
+from aggregate.layout import commit
 from app.batch.inputs import collect_jobs
 from app.batch.run_batch import Tally, run_batch
 from app.config import RunConfig
