@@ -31,7 +31,7 @@ def test_every_command_is_in_the_readme():
 FOREIGN_OPTIONS = {
     *("--array", "--cpus-per-task", "--job-name", "--mem", "--signal", "--time"),
     *("--memory-limit", "--no-dashboard", "--nthreads", "--nworkers", "--protocol", "--resources", "--tls-ca-file"),
-    *("--giant", "--idle", "--large", "--now", "--quick", "--rounds", "--sample"),
+    *("--further", "--giant", "--idle", "--large", "--now", "--quick", "--rounds", "--sample"),
     *("--final", "--without", "--no-build-isolation", "--no-deps", "--require-hashes"),
 }
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
