@@ -40,7 +40,7 @@ def test_attention_is_a_layer_a_legend_a_place_to_look_and_a_word_at_a_click(pag
         place = page.get_by_test_id("region").filter(has_text="Attention")
         assert place.count() == 1 and "Attention 67%" in place.inner_text()
         told = page.get_by_test_id("slide-model").inner_text()
-        assert "Cannot be left out, 95% promised" in told and "Normal, Adenocarcinoma" in told
+        assert "Cannot be left out, 95.0% promised" in told and "Normal, Adenocarcinoma" in told
         frame = page.locator(".frame").bounding_box()
         page.mouse.click(frame["x"] + x + width / 2, frame["y"] + y + height / 2)
         page.get_by_text("times an even share").wait_for()

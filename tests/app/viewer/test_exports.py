@@ -250,4 +250,4 @@ def test_the_list_is_saved_as_a_zip_from_the_page(page, tmp_path):
         assert archive.testzip() is None and set(archive.namelist()) == wanted
     page.get_by_text("Done: 1 of 1 slides are in the ZIP.").wait_for()
     page.get_by_role("searchbox").fill("")
-    page.wait_for_function("document.querySelector('.wl-exporting legend').textContent.startsWith('5 slides')")
+    page.locator(".wl-exporting legend").filter(has_text="5 slides").wait_for()

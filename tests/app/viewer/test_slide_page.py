@@ -200,7 +200,8 @@ def test_a_report_is_downloaded_in_the_language_that_was_chosen(page):
     page.locator(".st-key-report-language").get_by_role("combobox").click()
     page.get_by_role("option", name="Deutsch").click()
     page.locator('.st-key-report-language input[value="Deutsch"]').wait_for()
-    page.wait_for_timeout(1000)  # the page is drawn anew, and its buttons are of that language
+    page.wait_for_timeout(1000)  # the page is drawn anew, and its buttons are of that language then
+    page.locator("[data-stale=true]").first.wait_for(state="detached")
     with page.expect_download() as download:
         page.locator(".st-key-download-html button").click()
     assert '<html lang="de"' in download.value.path().read_text(encoding="utf-8")
