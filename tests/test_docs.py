@@ -22,9 +22,20 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 POOLING = (ROOT / "docs" / "pooling.md").read_text(encoding="utf-8")
 
 
-def test_every_command_is_in_the_readme():
-    told = README[README.index("## Commands") :]
-    assert [name for name in COMMANDS if f"`{name}" not in told and f"pulmoscope {name}" not in told] == []
+def test_every_command_is_in_the_readme_and_in_the_page_of_commands():
+    for told in (commands_table(), (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")):
+        assert [name for name in COMMANDS if f"`{name}" not in told and f"pulmoscope {name}" not in told] == []
+
+
+def test_the_readmes_table_of_commands_stays_on_one_screen():
+    rows = commands_table().splitlines()
+    assert len(rows) <= 24 and max(map(len, rows)) <= 140
+
+
+def commands_table() -> str:
+    return "\n".join(
+        line for line in README[README.index("## Commands") :].split("\n## ")[0].splitlines() if line[:1] == "|"
+    )
 
 
 # Options of other programs that the documents tell how to call: Slurm, Dask, pip, our own benchmarks.
