@@ -54,6 +54,8 @@ def in_words(plan: SlidePlan) -> str:
 
 def _plan(path: Path, naming: Naming) -> SlidePlan:
     check_file(path)
+    if path.is_dir():
+        raise NotUnderstoodError("it is an OME-Zarr folder")
     try:
         with opened_source(path) as source:
             return _planner_of(path, source)(path, source, naming)

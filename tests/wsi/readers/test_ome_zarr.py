@@ -17,7 +17,15 @@ from tests.contracts.reader import ReaderContract
 from tests.wsi.readers.test_coded_tiff import picture
 from tests.zarrs import write_ome_zarr
 from wsi import open_slide
-from wsi.errors import CorruptSlideError, NotAFileError, SlideChangedError, SlideError, UnsupportedSlideError
+from wsi.deidentify.formats import refuse_identifying
+from wsi.errors import (
+    CorruptSlideError,
+    IdentifyingMetadataError,
+    NotAFileError,
+    SlideChangedError,
+    SlideError,
+    UnsupportedSlideError,
+)
 from wsi.files.fingerprint import fingerprint
 from wsi.readers.zarr_files.arrays import is_picture_folder
 
@@ -231,3 +239,9 @@ def test_only_a_picture_is_a_slide(tmp_path: Path) -> None:
     (tmp_path / "empty.zarr").mkdir()
     (tmp_path / "file.zarr").write_text("{}")
     assert [p.name for p in sorted(tmp_path.iterdir()) if is_picture_folder(p)] == ["x.zarr"]
+
+
+def test_whether_one_tells_of_a_patient_cannot_be_judged(tmp_path: Path) -> None:
+    path = write_ome_zarr(tmp_path / "x.zarr", picture(500, 300))
+    with pytest.raises(IdentifyingMetadataError, match="an OME-Zarr folder"):
+        refuse_identifying(path, "x.zarr")
