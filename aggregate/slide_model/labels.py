@@ -22,18 +22,18 @@ from wsi.files.csv_cells import as_written
 from wsi.files.reading import read_regular
 from wsi.text import plain
 
-COLUMNS = "slide,label[,patient][,site]"
+COLUMNS = "slide,label[,patient][,case][,site]"
 FEATURE_SUFFIXES = (".h5", ".hdf5")
 MAX_SLIDES = 200_000
 _MAX_BYTES = 64 << 20
-_KNOWN = {"slide", "label", "patient", "site", "mpp"}
+_KNOWN = {"slide", "label", "patient", "case", "site", "mpp"}
 Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class LabelledSlides:
     """Slides in order of their ids. `classes` are sorted, unless they were given in an order. `has_patients`: the list
-    says whose slides they are; else each slide counts as a patient."""
+    says whose slides they are; else a case counts as a patient, and a slide of no case too."""
 
     slides: tuple[LabelledBag, ...]
     classes: tuple[str, ...]
@@ -58,8 +58,15 @@ class LabelledSlides:
         return hashlib.sha256(json.dumps([self.classes, told]).encode()).hexdigest()
 
 
-def read_labelled(labels: Path, results: Sequence[Path], warn: Warn, classes: Sequence[str] = ()) -> LabelledSlides:
-    """The slides that have both a label and features. `classes`, where given, are all there may be, in their order.
+def read_labelled(
+    labels: Path,
+    results: Sequence[Path],
+    warn: Warn,
+    classes: Sequence[str] = (),
+    cases: Mapping[str, str] | None = None,
+) -> LabelledSlides:
+    """The slides that have both a label and features. `classes`, where given, are all there may be, in their order;
+    `cases` are those that the runs were told, by slide id: the list's own go before them, and patients before both.
 
     Raises DatasetError.
     """
@@ -84,7 +91,7 @@ def read_labelled(labels: Path, results: Sequence[Path], warn: Warn, classes: Se
     names = _classes([cells["label"] for cells, _ in slides.values()], classes, labels)
     has_patients = any(cells.get("patient") for cells, _ in slides.values())
     if not has_patients:
-        warn("the list has no patients: each slide counts as one, and slides of one patient leak between folds")
+        warn(_without_patients(slides, cases or {}))
     return LabelledSlides(
         tuple(
             LabelledBag(
@@ -92,7 +99,7 @@ def read_labelled(labels: Path, results: Sequence[Path], warn: Warn, classes: Se
                 path,
                 names.index(cells["label"]),
                 # Patients of two sites may share a number.
-                f"{cells.get('site', '')}|{cells.get('patient') or slide_id}",
+                f"{cells.get('site', '')}|{cells.get('patient') or _case(slide_id, cells, cases or {}) or slide_id}",
                 # A site's name leaves the list no more than a patient's.
                 f"site {sites.index(site) + 1}" if (site := cells.get("site", "")) else "",
             )
@@ -101,6 +108,18 @@ def read_labelled(labels: Path, results: Sequence[Path], warn: Warn, classes: Se
         names,
         has_patients,
     )
+
+
+def _case(slide_id: str, cells: Mapping[str, str], cases: Mapping[str, str]) -> str:
+    """The case of a slide, told apart from a patient or a slide of that name; empty where none was told."""
+    case = cells.get("case") or cases.get(slide_id)
+    return f"case {case}" if case else ""
+
+
+def _without_patients(slides: Mapping[str, tuple[Mapping[str, str], Path]], cases: Mapping[str, str]) -> str:
+    if any(_case(slide_id, cells, cases) for slide_id, (cells, _) in slides.items()):
+        return "the list has no patients: each case counts as one, and cases of one patient leak between folds"
+    return "the list has no patients: each slide counts as one, and slides of one patient leak between folds"
 
 
 def feature_files(results: Sequence[Path]) -> list[Path]:

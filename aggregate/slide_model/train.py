@@ -46,7 +46,7 @@ _MAX_FOLD_BYTES = 128 * MIB
 @dataclass(frozen=True)
 class SlideTraining:
     """What is asked of one training. `classes`, where given, are all there are, in their order; `background` is told on
-    the card alone."""
+    the card alone. `cases` are those that the runs were told, by slide id."""
 
     labels: Path
     results: tuple[Path, ...]
@@ -54,6 +54,7 @@ class SlideTraining:
     recipe: SlideRecipe = field(default_factory=SlideRecipe)
     name: str = ""
     classes: tuple[str, ...] = ()
+    cases: Mapping[str, str] = field(default_factory=dict)
 
 
 def train_slides(
@@ -64,7 +65,8 @@ def train_slides(
     Raises DatasetError, UsageError (`out` holds a model), OutputUnwritableError.
     """
     _check_out(request.out, request.name)
-    return train_on(read_labelled(request.labels, request.results, warn, request.classes), request, progress, warn)
+    listed = read_labelled(request.labels, request.results, warn, request.classes, request.cases)
+    return train_on(listed, request, progress, warn)
 
 
 def train_on(
@@ -100,7 +102,7 @@ def recalibrate(
     """
     _check_out(request.out, request.name)
     model = load_slide_model(model_folder)
-    listed = read_labelled(request.labels, request.results, warn, model.card.classes)
+    listed = read_labelled(request.labels, request.results, warn, model.card.classes, request.cases)
     shelf = Shelf([slide.read for slide in listed.slides])
     for index in range(len(shelf)):
         model.check_source(shelf[index])

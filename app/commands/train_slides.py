@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from aggregate.result import SlideOpinion
+from aggregate.result_folder import SUFFIX
 from aggregate.slide_model.bags import bag_of_path
 from aggregate.slide_model.card import SlideModelCard
 from aggregate.slide_model.fit import SlideRecipe
@@ -17,6 +18,7 @@ from aggregate.slide_model.model import load_slide_model
 from aggregate.slide_model.train import SlideTraining, recalibrate
 from aggregate.slide_model.train import train_slides as trained
 from app.commands.train import shown
+from app.ledger.case_members import read_members
 from wsi.errors import DatasetError, StoreError
 from wsi.files.csv_cells import csv_line, inert
 from wsi.files.writing import unwritable, write_file
@@ -28,7 +30,7 @@ def train_and_tell(results: tuple[Path, ...], labels: Path, out: Path, *, as_jso
     model, name = options.pop("recalibrate"), options.pop("name") or ""
     classes = tuple(part.strip() for part in (options.pop("classes") or "").split(",") if part.strip())
     recipe = SlideRecipe(class_weighted=not options.pop("no_class_weights"), **options)
-    request = SlideTraining(labels, results, out, recipe, name, classes)
+    request = SlideTraining(labels, results, out, recipe, name, classes, _cases(results))
 
     def warn(text: str) -> None:
         click.echo(f"note: {text}", err=True)
@@ -39,6 +41,12 @@ def train_and_tell(results: tuple[Path, ...], labels: Path, out: Path, *, as_jso
         return
     click.echo(f"{card.name} {card.version} written to {escape(str(out))} (sha256 {card.digest[:12]})")
     click.echo("\n".join(_figures(card)))
+
+
+def _cases(results: tuple[Path, ...]) -> dict[str, str]:
+    """The case of each slide by its id, as tokens: a name is not needed."""
+    folders = dict.fromkeys(path.parent if path.suffix == SUFFIX else path for path in results)
+    return {slide_id: one.token for folder in folders for slide_id, one in read_members(folder).items()}
 
 
 def predict_and_tell(results: tuple[Path, ...], slide_model: Path, out: Path) -> int:

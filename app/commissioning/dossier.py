@@ -124,6 +124,11 @@ def _notes_on_size(proof: Proof) -> list[str]:
             "The labels tell no patient for some slides; each counts as a patient of its own. If it is not, intervals "
             "are too narrow."
         )
+    if any(label.by_case for label in proof.plan.material.labels):
+        notes.append(
+            "The labels tell the case and no patient for some slides; each case counts as a patient. Where a patient "
+            "has several, intervals are too narrow."
+        )
     return notes
 
 

@@ -132,7 +132,8 @@ class Export:
     def tables(self) -> Iterator[File]:
         """The tables of all rows: of a cohort, as Parquet and of measures where these are asked for. Raises
         ReviewError."""
-        yield from cohort_files(self.rows.values(), self.wanted.pages, self.states, self.wanted.asked.language)
+        asked = self.wanted.asked
+        yield from cohort_files(self.rows.values(), self.wanted.pages, self.states, asked.language, asked.cases)
         yield from table_files(self.rows.values(), self.wanted.formats)
         if "csv" in self.wanted.pages:
             with speaking(self.wanted.asked.language):

@@ -124,6 +124,7 @@ def cohort_files(
     formats: Sequence[str] = (),
     states: Mapping[str, ReviewState] | None = None,
     language: str = "en",
+    cases: Mapping[str, str] | None = None,
 ) -> list[tuple[str, bytes]]:
     """Name and content of `cohort.csv` and `cohort.html`; the page links to reports of `formats` in the same folder.
 
@@ -132,7 +133,7 @@ def cohort_files(
     rows, known = list(rows), states or {}
     classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
     with speaking(language):
-        page = render_cohort(rows, classes, formats, known)
+        page = render_cohort(rows, classes, formats, known, cases)
     return [("cohort.csv", cohort_bytes(rows, classes, known)), ("cohort.html", page)]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from aggregate import store
 from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideResult, SlideStatus
+from app.ledger.case_members import SLIDE_CASES, Member, read_members
 from app.ledger.records import SLIDES_CSV, SlideRow, readable_rows
 from app.viewer.uploads.stored import upload_folders
 from wsi.errors import StoreError
@@ -72,6 +73,20 @@ def list_entries(results: Path) -> list[Entry]:
 def find_entry(results: Path, slide_id: str) -> Entry | None:
     """The entry of an id that may come from anywhere; None where the catalog does not list it."""
     return look(results).entries.get(slide_id)
+
+
+def case_of(results: Path, slide_id: str) -> Member | None:
+    """The case of a slide, where a manifest told one."""
+    try:
+        status = (results / SLIDE_CASES).stat()
+    except OSError:
+        return None
+    return _members(results, status.st_mtime_ns, status.st_size).get(slide_id)
+
+
+@lru_cache(maxsize=2)
+def _members(results: Path, stamp: int, size_bytes: int) -> Mapping[str, Member]:
+    return read_members(results)
 
 
 def load_result(entry: Entry) -> SlideResult:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregate.result import SlideResult
+from app.ledger.case_rows import CaseRow, case_rows
 from app.review.reviews import Reviews, open_reviews
 from app.slides.files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result, look
@@ -121,6 +122,10 @@ class Site:
     def entries(self, who: Visitor) -> dict[str, Entry]:
         """All slides that `who` may know of, by id."""
         return {name: one for name, one in look(self.results).entries.items() if may_see(one, who)}
+
+    def cases(self, who: Visitor, token: str = "") -> list[CaseRow]:
+        """All cases, or the one of a token that may come from anywhere, of the slides that `who` may know of."""
+        return case_rows(self.results, {name: one.row for name, one in self.entries(who).items()}, token)
 
     def may_see(self, slide_id: str, who: Visitor) -> bool:
         """Whether pixels of this slide are for `who`; a slide that is no upload is for everybody who got in."""

@@ -14,7 +14,7 @@ NETWORK_NAMES = ("gated-attention", "class-branches", "transformer", "rule-figur
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=PATH)
-@click.option("--labels", required=True, type=PATH, metavar="CSV", help="slide,label[,patient,scanner,stain,mpp]")
+@click.option("--labels", required=True, type=PATH, metavar="CSV", help="slide,label[,patient,case,scanner,stain,mpp]")
 @click.option("--criteria", required=True, type=PATH, metavar="TOML", help="What is asked of the tool, set beforehand.")
 @click.option("--out", required=True, type=PATH, help="Folder of the dossier to write.")
 @click.option("--readers", type=PATH, metavar="CSV", help="People's calls on them: slide,reader,call[,way,score]")
@@ -42,7 +42,7 @@ def commission(inputs: tuple[Path, ...], audit_key: Path | None, **options: Any)
 
 @click.command("train-slides")
 @click.argument("results", nargs=-1, required=True, type=PATH)
-@click.option("--labels", required=True, type=PATH, help="CSV with the columns slide,label[,patient][,site].")
+@click.option("--labels", required=True, type=PATH, help="CSV: slide,label[,patient][,case][,site].")
 @click.option("--out", required=True, type=PATH, help="Slide model to write.")
 @click.option("--network", type=click.Choice(NETWORK_NAMES), default=NETWORK_NAMES[0], show_default=True)
 @click.option("--head", type=click.Choice(["classes", "ordered"]), default="classes", show_default=True)

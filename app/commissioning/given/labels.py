@@ -14,13 +14,14 @@ from app.commissioning.given.tables import Cells, code, one_of, read_csv
 from wsi.errors import UsageError
 from wsi.metadata import number
 
-_NEEDED, _FURTHER = ("slide", "label"), ("patient", "scanner", "stain", "mpp")
+_NEEDED, _FURTHER = ("slide", "label"), ("patient", "case", "scanner", "stain", "mpp")
 _MAX_MPP = 1000.0
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a row says of one slide. `patient` is "" where nobody told: the slide counts as a patient of its own."""
+    """What a row says of one slide. `patient` is the case where a case alone was told (`by_case`), and "" where nobody
+    told either: the slide then counts as a patient of its own."""
 
     row: int
     slide: str
@@ -29,6 +30,7 @@ class Label:
     scanner: str = ""
     stain: str = ""
     mpp: float | None = None
+    by_case: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Material:
 
 
 def read_labels(path: Path, classes: Sequence[str]) -> Labels:
-    """The rows of a CSV `slide,label[,patient][,scanner][,stain][,mpp]`; labels are classes of the model.
+    """The rows of a CSV `slide,label[,patient][,case][,scanner][,stain][,mpp]`; labels are classes of the model.
 
     Raises UsageError with the row at fault.
     """
@@ -96,7 +98,9 @@ def _label(name: str, row: int, cells: Cells, classes: Sequence[str]) -> Label:
         row=row,
         slide=cells["slide"],
         label=one_of(name, row, "label", cells["label"], classes),
-        patient=cells["patient"],
+        # A case of that name is no patient of that name.
+        patient=cells["patient"] or (f"case {cells['case']}" if cells["case"] else ""),
+        by_case=bool(cells["case"]) and not cells["patient"],
         scanner=code(name, row, "scanner", cells["scanner"]),
         stain=code(name, row, "stain", cells["stain"]),
         mpp=mpp,

@@ -50,8 +50,11 @@ class Summary:
     agreement: Agreement
 
 
-def summarise(rows: Sequence[SlideRow], states: Mapping[str, ReviewState]) -> Summary:
-    """All of it, in the language that is spoken; `states` is how far people are, by slide id."""
+def summarise(
+    rows: Sequence[SlideRow], states: Mapping[str, ReviewState], cases: Mapping[str, str] | None = None
+) -> Summary:
+    """All of it, in the language that is spoken; `states` is how far people are and `cases` which case it is, by slide
+    id."""
     finished = [row for row in rows if row.status is not SlideStatus.FAILED]
     failed = [row for row in rows if row.status is SlideStatus.FAILED]
     reasons = [words.reason(code).title for row in finished for code in row.review_reasons]
@@ -61,7 +64,7 @@ def summarise(rows: Sequence[SlideRow], states: Mapping[str, ReviewState]) -> Su
         reasons=_counts(reasons, len(finished)),
         failures=_counts((plain(row.error_code) for row in failed), len(failed)),
         spreads=tuple(_spreads(finished)),
-        agreement=_agreement(finished, states),
+        agreement=_agreement(finished, states, cases or {}),
     )
 
 
@@ -114,12 +117,15 @@ def _quantile(ordered: Sequence[float], at: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def _agreement(rows: Sequence[SlideRow], states: Mapping[str, ReviewState]) -> Agreement:
-    pairs = [
-        (_call(row.call), review_words.call_of_a_person(state.call))
+def _agreement(rows: Sequence[SlideRow], states: Mapping[str, ReviewState], cases: Mapping[str, str]) -> Agreement:
+    signed = [
+        (row, state)
         for row in rows
         if (state := states.get(row.slide_id)) and state.status is ReviewStatus.SIGNED and row.call and state.call
     ]
+    pairs = [(_call(row.call), review_words.call_of_a_person(state.call)) for row, state in signed]
+    # Slides of one case are read alike: the interval draws cases whole.
+    groups = [f"case {cases[row.slide_id]}" if row.slide_id in cases else row.slide_id for row, _ in signed]
     if not pairs:
         return Agreement(0, tell("No slide is signed."), (), ())
     counts = Counter(pairs)
@@ -127,10 +133,10 @@ def _agreement(rows: Sequence[SlideRow], states: Mapping[str, ReviewState]) -> A
     table = tuple(
         (model, tuple(counts[model, person] for person in columns)) for model in sorted({model for model, _ in pairs})
     )
-    return Agreement(len(pairs), _agreement_in_words(pairs), columns, table)
+    return Agreement(len(pairs), _agreement_in_words(pairs, groups), columns, table)
 
 
-def _agreement_in_words(pairs: Sequence[tuple[str, str]]) -> str:
+def _agreement_in_words(pairs: Sequence[tuple[str, str]], groups: Sequence[str]) -> str:
     same = sum(model == person for model, person in pairs)
     told = tell(
         "Model and person say the same on {same} of {signed} signed slides.",
@@ -140,19 +146,19 @@ def _agreement_in_words(pairs: Sequence[tuple[str, str]]) -> str:
     if len(pairs) < FEWEST_SIGNED:
         few = tell("Of fewer than {fewest} signed slides no kappa is told.", fewest=FEWEST_SIGNED)
         return f"{told} {few}"
-    return f"{told} {_kappa_in_words(pairs)} " + tell(
+    return f"{told} {_kappa_in_words(pairs, groups)} " + tell(
         "People signed with the model's call in sight: the agreement reads higher than that of a blind reading."
     )
 
 
-def _kappa_in_words(pairs: Sequence[tuple[str, str]]) -> str:
+def _kappa_in_words(pairs: Sequence[tuple[str, str]], groups: Sequence[str]) -> str:
     import numpy as np
 
     from classifier.evaluation.readers.agreement import cohen_kappa
 
     names = sorted({name for pair in pairs for name in pair})
     first, second = (np.array([names.index(pair[side]) for pair in pairs]) for side in (0, 1))
-    kappa = cohen_kappa(first, second, len(names), np.array([str(at) for at in range(len(pairs))]))
+    kappa = cohen_kappa(first, second, len(names), np.array(groups))
     if math.isnan(kappa.value):
         return tell("Cohen's kappa is not defined: all gave one and the same call.")
     value = figures.index(kappa.value)

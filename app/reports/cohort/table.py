@@ -57,7 +57,13 @@ def cohort_bytes(rows: Sequence[SlideRow], classes: Sequence[str], states: State
     return "".join(lines).encode("utf-8", "backslashreplace")
 
 
-def render_cohort(rows: Sequence[SlideRow], classes: Sequence[str], formats: Sequence[str], states: States) -> bytes:
+def render_cohort(
+    rows: Sequence[SlideRow],
+    classes: Sequence[str],
+    formats: Sequence[str],
+    states: States,
+    cases: Mapping[str, str] | None = None,
+) -> bytes:
     """The page of a cohort, slides that a person should look at first, as UTF-8 HTML in the language that is spoken."""
     ordered = sorted(rows, key=lambda row: (row.status.reading_order, row.slide_id))
     counts = Counter(row.status for row in rows)
@@ -68,7 +74,7 @@ def render_cohort(rows: Sequence[SlideRow], classes: Sequence[str], formats: Seq
         lines=[_line(row, classes, formats, states.get(row.slide_id)) for row in ordered],
         classes=[words.class_title(name) for name in classes],
         counts=[f"{figures.count(counts[status])} {_status(status)}" for status in SlideStatus],
-        summary=summarise(rows, states),
+        summary=summarise(rows, states, cases),
         research_use=tell(words.RESEARCH_USE),
         note=tell(words.PROBABILITY_NOTE),
     ).encode("utf-8", "replace")

@@ -9,6 +9,8 @@ import streamlit as st
 from app.viewer.pages import parts, people
 from app.viewer.pages.analyse import page as upload_page
 from app.viewer.pages.assets import COMPONENT_DIR
+from app.viewer.pages.case import cases as cases_page
+from app.viewer.pages.case import page as case_page
 from app.viewer.pages.facts import about as about_page
 from app.viewer.pages.facts import model as model_page
 from app.viewer.pages.slide import page as slide_page
@@ -26,14 +28,17 @@ _NAMES = {
     "upload": "analyse",
     "model": "model",
     "about": "about",
+    "cases": "cases",
 }
 
 
 def show() -> None:
-    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>``, or ``/?page=`` with one of _NAMES."""
+    """Draws the page of this visit: ``/``, ``/?slide=<slide_id>``, ``/?case=<token>``, or ``/?page=`` with one
+    of _NAMES."""
     slide_id = st.query_params.get("slide")
     asked = str(st.query_params.get("page"))
-    page = "slide" if slide_id else _NAMES.get(asked, "list")
+    token = st.query_params.get("case")
+    page = "slide" if slide_id else "case" if token else _NAMES.get(asked, "list")
     st.set_page_config(page_title="pulmoscope", page_icon=str(COMPONENT_DIR / "icon.png"), layout="wide", menu_items={})
     who = people.visitor()
     parts.show_header(page, who if current().gate.is_login else None)
@@ -43,6 +48,10 @@ def show() -> None:
             under_way.show(current(), slide_id)
         elif slide_id:
             slide_page.show(current(), slide_id)
+        elif token:
+            case_page.show(current(), token)
+        elif page == "cases":
+            cases_page.show(current())
         elif page == "analyse":
             upload_page.show(current())
         elif page == "worth":

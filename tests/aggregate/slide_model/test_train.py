@@ -154,6 +154,25 @@ def test_slides_without_features_are_told_and_left_out(tmp_path, model):
     assert len(found.slides) == SLIDES and any("1 of 25 labelled slides have no result" in note for note in notes)
 
 
+def test_a_case_is_the_group_where_no_patient_is_told(tmp_path, model):
+    listed = [line.split(",") for line in model[4].labels.read_text().splitlines()[1:]]
+    slides = [(cells[0], cells[1]) for cells in listed]
+    text = "slide,label,case\n" + "".join(f"{name},{label},{'C1' if at < 2 else ''}\n" for at, (name, label) in
+                                         enumerate(slides))  # fmt: skip
+    (tmp_path / "labels.csv").write_text(text)
+    notes = []
+    alone = read_labelled(tmp_path / "labels.csv", model[4].results, notes.append)
+    told = {slide.slide_id: slide.patient for slide in alone.slides}
+    assert len(set(told.values())) == SLIDES - 1 and any("each case counts as one" in note for note in notes)
+    assert not alone.has_patients
+    of_run = dict.fromkeys([slide.slide_id for slide in alone.slides][2:5], "~case-0123456789ab")
+    both = read_labelled(tmp_path / "labels.csv", model[4].results, notes.append, cases=of_run)
+    assert len({slide.patient for slide in both.slides} & set(told.values())) >= SLIDES - 5
+    assert len({slide.patient for slide in both.slides if slide.slide_id in of_run}) <= 2
+    patients = read_labelled(model[4].labels, model[4].results, notes.append, cases=of_run)
+    assert patients.patients == read_labelled(model[4].labels, model[4].results, notes.append).patients
+
+
 def test_features_of_two_encoders_are_not_mixed(tmp_path, model):
     write_stamp(tmp_path / "other.h5", np.ones((5, 6)))
     loaded = load_slide_model(model[0])

@@ -29,6 +29,15 @@ def test_labels_are_read_with_all_that_they_tell(tmp_path):
     assert (second.patient, second.mpp, second.row) == ("", None, 4) and not read.tell_patients
 
 
+def test_a_case_stands_for_the_patient_where_none_is_told(tmp_path):
+    rows = "a.svs,normal,P1,C1\nb.svs,normal,,C1\nc.svs,normal,,P1\nd.svs,normal,,\n"
+    first, second, third, fourth = labels(tmp_path, f"slide,label,patient,case\n{rows}").rows
+    assert (first.patient, first.by_case) == ("P1", False)
+    assert (second.patient, second.by_case) == ("case C1", True)
+    assert third.patient not in (first.patient, second.patient)  # a case called like a patient is none
+    assert (fourth.patient, fourth.by_case) == ("", False)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

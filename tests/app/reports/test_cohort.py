@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -80,6 +81,21 @@ def test_kappa_is_told_with_its_n_and_is_that_of_scikit_learn():
     told = summarise(rows, {f"s{number}": state(number, call) for number, call in enumerate(people)}).agreement.words
     assert f"kappa {cohen_kappa_score(model, people):.2f} (95% interval 0." in told and "n = 60." in told
     assert "with the model's call in sight" in told
+
+
+def test_the_interval_of_kappa_is_over_whole_cases_where_they_are_known():
+    """Slides of twelve cases, of which one is read otherwise throughout: over slides the interval is too narrow."""
+    model = ["adenocarcinoma" if number % 2 else "normal" for number in range(120)]
+    people = [call if number >= 10 else "squamous_cell_carcinoma" for number, call in enumerate(model)]
+    rows = [row(number, call) for number, call in enumerate(model)]
+    states = {f"s{number}": state(number, call) for number, call in enumerate(people)}
+    cases = {f"s{number}": f"S{number // 10}" for number in range(120)}
+
+    def lower(told):
+        return float(re.search(r"95% interval (\d\.\d+)", told)[1])
+
+    over_slides, over_cases = (summarise(rows, states, known).agreement.words for known in (None, cases))
+    assert lower(over_cases) < lower(over_slides) - 0.05
 
 
 def test_of_one_call_alone_no_kappa_is_made_up():

@@ -55,10 +55,11 @@ class _Desk:
         return self.record.reading(self.turn or ReadingName.FIRST)
 
 
-def show(site: Site, case: Case, result: SlideResult | None = None) -> None:
+def show(site: Site, case: Case, result: SlideResult | None = None, *, screen: Screen | None = None) -> None:
     """Draws the panel. A signature keeps what the address tells of the view and, with the `result`, what of its tissue
-    was on the screen before, where the browser tells that and the viewer keeps it."""
-    _panel(site.reviews, case, result, partial(_screen, result if site.coverage else None))
+    was on the screen before, where the browser tells that and the viewer keeps it. What is no slide tells its own
+    `screen`."""
+    _panel(site.reviews, case, result, screen or partial(_screen, result if site.coverage else None))
 
 
 def remembered(site: Site, entry: Entry) -> Callable[[], SlideRecord | None]:

@@ -13,6 +13,7 @@ from aggregate.result import SlideResult, SlideStatus
 from app.presentation import colours, figures, words
 from app.slides.files import SlideFile
 from app.viewer.catalog import Entry, load_result
+from app.viewer.catalog import case_of as case_of_slide
 from app.viewer.pages import parts, people
 from app.viewer.pages.slide import decision, deep_zoom, downloads, evidence, findings, own, upload
 from app.viewer.pages.slide.ahead import shared_reader
@@ -72,6 +73,7 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
             parts.show_error(f"The last run of this slide failed ({entry.row.error_code}); this is an older result")
         if file is None:
             _show_absence(site.slide_trouble(entry, result))
+        _show_case(site, result.slide_id)
         findings.show_call(result)
         decision.show(site, board.case, result)
         findings.show_details(result, decision.remembered(site, entry), file.path if file else None)
@@ -80,6 +82,17 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
     _show_spot(site, entry, result, file, reading)
     if around.next is not None:
         shared_reader().wish(site, people.asking(), around.next)
+
+
+def _show_case(site: Site, slide_id: str) -> None:
+    """The way to the case of the slide, where a manifest told one."""
+    member = case_of_slide(site.results, slide_id)
+    if member is not None:
+        block = f", block {parts.safe(member.block)}" if member.block else ""
+        way = (
+            f'<a href="/?case={member.token}" target="_self" data-testid="case-link">Case {parts.safe(member.case)}</a>'
+        )
+        st.html(f'<p class="ps-confidence">{way}{block}</p>')
 
 
 def _go(site: Site, slide_id: str) -> None:

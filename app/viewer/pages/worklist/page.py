@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.ledger.case_members import SLIDE_CASES
 from app.viewer.pages import parts
 from app.viewer.pages.worklist import element
 from app.viewer.pages.worklist.rows import ORDER_WORDS
@@ -21,5 +22,9 @@ _HOW = (
 
 def show(site: Site) -> None:
     """Draws the page."""
+    if (site.results / SLIDE_CASES).exists():
+        st.html(
+            '<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>'
+        )
     element.show_list(site, _EMPTY)
     st.html(f'<p class="ps-note">{parts.safe(ORDER_WORDS)} {parts.safe(_HOW)}</p>')

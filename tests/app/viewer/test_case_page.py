@@ -1,0 +1,103 @@
+"""The pages of cases as Streamlit runs them, without a browser: what they say, decide, sign and lock."""
+
+import html
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.ledger.case_members import read_members
+from app.ledger.case_rows import case_rows
+from app.review.cases import case_to_decide
+from app.review.proof import prove
+from app.review.records import ReadingName, Verdict
+from app.viewer import site as viewer_site
+from app.viewer.server import SCRIPT
+from app.viewer.site import Site
+from tests.app.viewer.test_decision import press
+from tests.app.viewer.test_router import said
+from tests.cases import AD, made_cases, made_result, write_cohort
+
+
+@pytest.fixture
+def out(tmp_path):
+    cases = made_cases()
+    write_cohort(tmp_path, [cases[at] for at in (0, 2, 4)])
+    viewer_site.install(Site(tmp_path))
+    return tmp_path
+
+
+def token(out, case):
+    return next(one.token for one in read_members(out).values() if one.case == case)
+
+
+def page(name="", **query):
+    test = AppTest.from_file(str(SCRIPT), default_timeout=60)
+    test.query_params.update(query)
+    test.run()
+    if name:
+        test.text_input(key="name").input(name)
+        test.button(key="name-said").click()
+        test.run()
+    assert not test.exception
+    return test
+
+
+def told(test):
+    return html.unescape(said(test))
+
+
+def test_the_list_has_every_case_and_the_way_to_it(out):
+    text = told(page(page="cases"))
+    assert text.count('data-testid="case-row"') == 3
+    assert f'href="/?case={token(out, "26/0001")}"' in text and "Tumour on one slide alone" in text
+    assert "Normal on the 2 of 3 slides that could be judged" in text
+
+
+def test_a_case_shows_its_slides_side_by_side_with_their_part_in_the_call(out):
+    text = told(page(case=token(out, "26/0003")))
+    assert text.count('data-testid="case-slide"') == 3 and "Case 26/0003" in text
+    assert (
+        '<a class="ps-origin" href="/?slide=26-0003-A"' in text and '<a class="ps-odd" href="/?slide=26-0003-C"' in text
+    )
+    assert "The call is that of slide 26-0003-A" in text and "Slides of one case are called different tumours" in text
+    failed = told(page(case=token(out, "26/0005")))
+    assert "No result: corrupt-slide" in failed and "A slide of the case has no result" in failed
+
+
+@pytest.mark.parametrize("asked", ["~case-000000000000", "../etc", "26/0003", "<script>"])
+def test_a_case_that_is_none_is_one_line(out, asked):
+    text = told(page(case=asked))
+    assert "There is no case of this address" in text and "<script>" not in said(page(case=asked))
+
+
+def test_a_slide_tells_the_way_to_its_case(out):
+    assert f'href="/?case={token(out, "26/0003")}"' in said(page(slide="26-0003-A"))
+
+
+def test_a_case_is_decided_signed_and_locked(out):
+    test = press(page("Anna Reader", case=token(out, "26/0003")), "decide-agree")
+    press(test, "sign")
+    [row] = [row for row in case_rows(out) if row.case == "26/0003"]
+    case = case_to_decide(row)
+    reviews = viewer_site.current().reviews
+    reading = reviews.record(case.slide_id, case.result_sha256).reading(ReadingName.FIRST)
+    assert (reading.decision.verdict, reading.call, reading.signature.by.name) == (Verdict.AGREE, AD, "Anna Reader")
+    assert all(one.result_sha256 in reading.signature.screen for one in row.members)
+    text = told(page("Anna Reader", case=row.token))
+    assert "signed by Anna Reader" in text
+    assert not [button for button in page("Anna Reader", case=row.token).button if button.key == "sign"]
+    assert reviews.record("26-0003-A").readings == ()  # its slides are not signed by that
+    proof = prove(out)
+    assert (proof.problems, proof.records) == ([], 1)
+    log = (out / "audit.jsonl").read_text()
+    assert row.token in log and "26/0003" not in log and "26/0003" not in str((out / "reviews.sqlite").read_bytes())
+
+
+def test_a_slide_that_is_run_anew_opens_the_case_again(out):
+    from aggregate import store
+
+    name = token(out, "26/0001")
+    press(press(page("Anna Reader", case=name), "decide-agree"), "sign")
+    store.save(made_result("26-0001-B", AD), out)
+    text = told(page("Anna Reader", case=name))
+    assert "unsigned: no person has decided" in text and "An earlier result" in text
