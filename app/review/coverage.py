@@ -114,6 +114,15 @@ def stored(screen: str) -> Mapping[str, Any] | None:
     return told if isinstance(told, Mapping) else None
 
 
+def stored_figure(screen: str) -> float | None:
+    """The one figure as it was signed; None where nothing was kept."""
+    try:
+        share = float((stored(screen) or {})["share"][f"{FIGURE_STEP:g}"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return share if 0.0 <= share <= 1.0 else None
+
+
 def replayed(told: Mapping[str, Any], result: SlideResult) -> Coverage | None:
     """Counted anew from the stored mask and the result that was signed; None where they do not belong together."""
     grid = grid_of(result)

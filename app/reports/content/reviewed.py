@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from app.presentation import figures
 from app.presentation.figures import moment
 from app.presentation.language import tell
 from app.presentation.words import class_title
-from app.review import words
+from app.review import coverage, words
 from app.review.records import Reading, Region, ReviewStatus, SlideRecord, person_facts
 from wsi.text import plain
 
@@ -61,11 +62,21 @@ def _rows(reading: Reading) -> tuple[tuple[str, str], ...]:
     rows.append((tell("Regions"), _regions_in_words(reading.regions)))
     if signature := reading.signature:
         signed = tell("by {person} on {when}", person=words.person_in_words(signature.by), when=moment(signature.at))
-        rows += [(tell("Signed"), signed), (tell("Record, SHA-256"), signature.digest)]
+        rows += [(tell("Signed"), signed), (tell("On the screen before that"), _seen_in_words(signature.screen))]
+        rows.append((tell("Record, SHA-256"), signature.digest))
     else:
         rows.append((tell("Signed"), tell("not signed")))
     rows += [(tell("Addendum"), words.addendum_in_words(one)) for one in reading.addenda]
     return tuple(row for row in rows if row[1])
+
+
+def _seen_in_words(screen: str) -> str:
+    """What of the tissue was shown, as it was signed; empty where nothing was kept."""
+    share = coverage.stored_figure(screen)
+    if share is None:
+        return ""
+    step = f"{coverage.FIGURE_STEP:g}x"
+    return tell("{share} of the tissue at {step} or more", share=figures.percent(share), step=step)
 
 
 def _regions_in_words(regions: tuple[Region, ...]) -> str:

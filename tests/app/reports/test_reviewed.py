@@ -12,6 +12,7 @@ from aggregate import store
 from app.commands.report import write_reports
 from app.ledger.records import SlideRow, write_rows
 from app.reports import ReportOptions, render, write_cohort
+from app.reports.content.reviewed import describe_review
 from app.review.people import Person
 from app.review.records import Case, ReadingName, Shape, Verdict
 from app.review.reviews import open_reviews
@@ -54,6 +55,24 @@ def pdf_text(pdf):
 
 def record(output, name):
     return open_reviews(output).record(name)
+
+
+@pytest.mark.parametrize(
+    ("screen", "told"),
+    [
+        ({"coverage": {"share": {"10": 0.4693}}}, "47% of the tissue at 10x or more"),
+        ({"layer": "call"}, ""),
+        ({"coverage": {"share": {"10": "much"}}}, ""),
+        ({"coverage": {"share": {"10": 4}}}, ""),
+    ],
+)
+def test_what_was_on_the_screen_before_the_signature_is_told_where_it_was_kept(output, screen, told):
+    reviews, of = open_reviews(output), case(output, "untouched")
+    reviews.decide(of, Verdict.AGREE, BERT)
+    seen = reviews.record("untouched").final.content_sha256
+    reviews.sign(of, BERT, content_sha256=seen, screen=screen)
+    rows = [row for _, table in describe_review(record(output, "untouched")).readings for row in table]
+    assert dict(rows).get("On the screen before that", "") == told
 
 
 def test_reports_of_what_nobody_signed_say_so(output):
