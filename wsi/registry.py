@@ -25,6 +25,7 @@ from wsi.readers import openslide as openslide_reader
 from wsi.readers.examine import Advice, examine
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiled import coded_tiff as coded_reader
+from wsi.readers.tiled import dicom_jpeg as dicom_reader
 from wsi.readers.tiled import jpeg_tiff as tiff_reader
 from wsi.readers.tiled import ome_zarr as zarr_reader
 from wsi.slide import OTHER_IMAGES, Slide
@@ -47,6 +48,7 @@ READERS: tuple[Reader, ...] = (
     Reader("ome-zarr", zarr_reader.recognises, lambda path, mpp, _: zarr_reader.OmeZarrReader(path, mpp)),
     Reader("tiff-coded", coded_reader.recognises, lambda path, mpp, _: coded_reader.CodedTiffReader(path, mpp)),
     Reader("tiff-jpeg", tiff_reader.recognises, lambda path, mpp, _: tiff_reader.TiffJpegReader(path, mpp)),
+    Reader("dicom-jpeg", dicom_reader.recognises, lambda path, mpp, _: dicom_reader.DicomJpegReader(path, mpp)),
     Reader("openslide", openslide_reader.recognises, openslide_reader.OpenSlideReader),
     Reader("image", image_reader.recognises, lambda path, mpp, _: image_reader.ImageReader(path, mpp)),
 )

@@ -32,7 +32,7 @@ from wsi.readers.tiff.directory import (
     tiled_levels,
 )
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
-from wsi.readers.tiled.slide import TiledSlide
+from wsi.readers.tiled.slide import TiledSlide, unlike
 from wsi.slide import Pixels
 from wsi.spacing import Level, Spacing
 
@@ -42,9 +42,6 @@ _CODECS = frozenset((JPEG, APERIO_RGB))
 # Two builds of a JPEG 2000 decoder round one px of a hundred thousand apart.
 _MAX_ROUNDING = 1
 _JPEG_2000 = "tiff-jpeg2000"
-# Where OpenSlide blends neighbouring px of a level (its downsample is not whole) tiles are alike, not equal. A wrong
-# colour space gives a mean difference of 50.
-_MAX_BLEND_DIFFERENCE = 6.0
 # Glass is within a few grey levels of neutral; in the wrong colour space it is over a hundred away.
 _LEAST_TINT_DIFFERENCE = 20.0
 _MOST_TINT = (
@@ -191,12 +188,8 @@ class TiffJpegReader(TiledSlide):
                 ours = self.read_region(corner, level, tiles.tile_px)
             except CorruptSlideError as error:
                 raise FastPathDoubtError("some of its tiles are damaged") from error
-            difference = np.abs(ours.astype(np.int16) - theirs)
-            if known.gives_stored_pixels(corner, level):
-                alike = int(difference.max()) <= (0 if tiles.compression == JPEG else _MAX_ROUNDING)
-            else:
-                alike = float(difference.mean()) < _MAX_BLEND_DIFFERENCE
-            if not alike:
+            rounding = 0 if tiles.compression == JPEG else _MAX_ROUNDING
+            if unlike(ours, theirs, stored=known.gives_stored_pixels(corner, level), rounding=rounding):
                 raise FastPathDoubtError("its tiles come out differently")
         return len(picks)
 

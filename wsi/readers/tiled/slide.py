@@ -24,6 +24,17 @@ from wsi.spacing import Level, Spacing
 # rows of 256 px tiles across the widest slides at their finest level, one and a half hundred thousand px.
 _DECODED = TileCache(256 * 2**20)
 
+# Where OpenSlide blends neighbouring px of a level (its downsample is not whole) tiles are alike, not equal. A wrong
+# colour space gives a mean difference of 50.
+_MAX_BLEND_DIFFERENCE = 6.0
+
+
+def unlike(ours: Pixels, theirs: Pixels, *, stored: bool, rounding: int = 0) -> bool:
+    """Whether a tile (height, width, 3) is another one than OpenSlide's. `stored`: that gives px as they are stored,
+    and none may lie more than `rounding` grey levels apart."""
+    difference = np.abs(ours.astype(np.int16) - theirs)
+    return int(difference.max()) > rounding if stored else float(difference.mean()) >= _MAX_BLEND_DIFFERENCE
+
 
 class TileGrid(Protocol):
     """How a level is cut: tiles of `tile_px` (width, height) in reading order, the first at the level's corner."""
