@@ -37,7 +37,8 @@ class DicomJpegReader(TiledSlide):
     backend = "dicom-jpeg"
 
     def __init__(self, path: Path, mpp: float | None = None) -> None:
-        self._opened, self._openslide = ExitStack(), None
+        self._opened = ExitStack()
+        self._openslide: OpenSlideReader | None = None
         with OpenSlideReader(path, mpp) as known:
             self._given_mpp, self._identity = mpp, object()
             self._describe(known, known.metadata)
@@ -62,7 +63,6 @@ class DicomJpegReader(TiledSlide):
         self.spacing: Spacing = slide.spacing
         self.bounds_px: tuple[int, int, int, int] = slide.bounds_px
         self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
-        self._openslide: OpenSlideReader | None
 
     def _open_files(self) -> None:
         self._fds: tuple[int, ...] = ()
