@@ -74,6 +74,11 @@ def committed_digests(path: Path) -> dict[str, str]:
         raise StoreError(f"{path.name} was never completed") from error
 
 
+def altered(path: Path) -> list[str]:
+    """Each missing, changed or added file of a stored result, a line each. Every byte is read, and no array decoded."""
+    return commit.verify(path)
+
+
 def look_over(path: Path) -> list[str]:
     """What is wrong with a stored result by the names and sizes of its files and by what it says of itself, a line
     each; its arrays are not read, as `aggregate.store.verify` does."""

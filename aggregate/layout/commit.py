@@ -116,7 +116,10 @@ def verify(folder: Path, parts: Sequence[str] = ()) -> list[str]:
     commit, problems = _checked(folder)
     if commit is None:
         return problems
-    found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != COMMIT}
+    try:
+        found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != COMMIT}
+    except OSError as error:
+        return [f"cannot be looked through ({error.strerror})"]
     expected: Mapping[str, str] = commit["files"]
     if parts:
         found = {name: path for name, path in found.items() if _within(name, parts)}
@@ -215,8 +218,9 @@ def _canonical(body: Mapping[str, Any]) -> bytes:
 
 
 def _files(folder: Path) -> list[Path]:
-    # A link is listed as a file: it was not there when the folder was sealed, so it shows as added.
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    """Sorted. A link is listed as a file: it was not there when the folder was sealed, so it shows as added. Raises
+    OSError."""
+    return sorted(folder / name for name in _sizes(folder))
 
 
 def _sha256(path: Path) -> str:

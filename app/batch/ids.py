@@ -71,8 +71,8 @@ def holds_another_slide(out: Path, slide_id: str, job: SlideJob) -> bool:
 @dataclass(frozen=True)
 class _Past:
     """What an output knows: `written`, id -> path key, of which `ids` are this run's the other way round; `owners`, the
-    same by ids without case; `files` of the table, likewise, -> path as told; `results`, the stored ones. Files and
-    results may be older than the written list."""
+    same by ids without case; `files` of the table, likewise, -> path as told; `results`, the stored ones, and the same
+    without case. Files and results may be older than the written list."""
 
     out: Path
     written: Mapping[str, str]
@@ -80,6 +80,7 @@ class _Past:
     owners: Mapping[str, str]
     files: Mapping[str, Path]
     results: frozenset[str]
+    folded_results: frozenset[str]
 
     @classmethod
     def of(cls, out: Path, jobs: Sequence[SlideJob]) -> _Past:
@@ -95,9 +96,8 @@ class _Past:
             files = {row.slide_id.casefold(): Path(unescape(row.file)) for row in read_table(out).rows.values()}
         results = frozenset(path.stem for path in out.glob("*.zarr"))
         owners = {slide_id.casefold(): key for slide_id, key in written.items()}
-        return cls(
-            out, written, {key: slide_id for slide_id, key in written.items() if key in wanted}, owners, files, results
-        )
+        ids = {key: slide_id for slide_id, key in written.items() if key in wanted}
+        return cls(out, written, ids, owners, files, results, frozenset(name.casefold() for name in results))
 
     def may_have(self, job: SlideJob, slide_id: str) -> bool:
         folded, key = slide_id.casefold(), path_key(job.path)
@@ -105,7 +105,7 @@ class _Past:
             # A slide that is in this run keeps its id; one that is not may have moved here.
             return owner not in self.ids and not self._is_still_there(folded) and self._is_stored(job, slide_id)
         told = self.files.get(folded)
-        if told is None and folded not in {name.casefold() for name in self.results}:
+        if told is None and folded not in self.folded_results:
             return True
         if told is not None and absolute(told) == absolute(job.path):
             return True

@@ -1,0 +1,173 @@
+"""An output of a hundred thousand results: what resuming a run, `verify --quick`, merging the table and the list of
+slides take at 1,000, 10,000 and 100,000, in time, CPU and memory; each should grow as the number does.
+
+`python -m benchmarks.archive [--results 1000 10000 100000] [--dir DIR] [--quick]`. One small drawn slide is
+run; the others' results are that one under names, slide files (stubs of some bytes: they are hashed, never opened) and
+digests of their own, each with files of its own and a line in table, id list and audit log, as a run leaves them. Some
+130 KB of disk a result. `--quick`: 300 and 3,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from aggregate import store
+from aggregate.layout import commit
+from aggregate.result import SlideResult
+from aggregate.result_folder import load_summary, result_path
+from app.batch.ids import path_key
+from app.ledger.audit import AuditLog
+from app.ledger.records import SLIDES_CSV, SlideRow, write_rows
+from app.ledger.slide_ids import add_slide_ids
+from benchmarks.peak_memory import peak_memory
+from classifier.model_folder.find import DEMO_MODEL
+from wsi.synthetic.shapes import Rectangle
+from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
+
+CLASSES = ("adenocarcinoma", "normal", "squamous_cell_carcinoma")
+_IDS_AT_ONCE = 1000
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--results", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    words.add_argument("--dir", type=Path, help="where results are made; default: a temporary folder")
+    words.add_argument("--quick", action="store_true")
+    asked = words.parse_args()
+    for count in [300, 3000] if asked.quick else asked.results:
+        with tempfile.TemporaryDirectory(dir=asked.dir) as folder:
+            _measure(Path(folder), count)
+
+
+def _measure(home: Path, count: int) -> None:
+    began = time.process_time()
+    make(home, count)
+    print(f"{count} results made ({time.process_time() - began:.0f} s CPU)", flush=True)
+    out, slides = str(home / "out"), str(home / "slides")
+    rows = len((home / "out" / SLIDES_CSV).read_text().splitlines()) - 1
+    assert rows == count
+    jobs: dict[str, list[str]] = {
+        "run, all kept": ["-m", "app.cli", "run", slides, "--out", out, "--model", DEMO_MODEL],
+        "verify --quick": ["-m", "app.cli", "verify", out, "--quick"],
+        "merge a journal of all": ["-c", _MERGE, out],
+        "list of slides, first": ["-c", _LIST, out],
+    }
+    for name, command in jobs.items():
+        _report(name, count, [sys.executable, *command])
+
+
+_MERGE = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from app.ledger.table import JOURNAL, merge_rows, read_table
+out = Path(sys.argv[1])
+rows = read_table(out).rows.values()
+(out / JOURNAL).write_text("".join(json.dumps(asdict(row)) + chr(10) for row in rows))
+del rows
+assert merge_rows(out, (), ("adenocarcinoma", "normal", "squamous_cell_carcinoma")) == []
+"""
+_LIST = """
+import sys
+from pathlib import Path
+from app.viewer.gate.visitors import THE_ONE
+from app.viewer.pages.worklist.feed import Feed
+from app.viewer.site import Site
+site = Site(Path(sys.argv[1]))
+feed = Feed(site, site.batches)
+assert feed.answer("", THE_ONE)
+"""
+
+
+def _report(name: str, count: int, command: Sequence[str]) -> None:
+    before, began = _children_s(), time.perf_counter()
+    peak = peak_memory(command)
+    wall, cpu = time.perf_counter() - began, _children_s() - before
+    each = f"{1000 * cpu / count:7.3f} ms CPU each"
+    print(f"  {name:<24} {wall:8.1f} s {cpu:8.1f} s CPU {each}  peak {peak.all_mb:6.0f} MB", flush=True)
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def make(home: Path, count: int) -> None:
+    """`home/slides` with `count` stubs, and `home/out` with the results of a run over them."""
+    slides, out = home / "slides", home / "out"
+    slides.mkdir()
+    pattern, result = _pattern(home)
+    ids = [f"made-{number:06}" for number in range(count)]
+    for slide_id in ids:
+        (slides / f"{slide_id}.svs").write_bytes(b"II*\0 a stub, no slide: " + slide_id.encode())
+    out.mkdir()
+    (out / ".locks").mkdir()
+    audit = AuditLog(out, "benchmark", "made")
+    rows = []
+    for slide_id in ids:
+        file = slides / f"{slide_id}.svs"
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        mine = replace(result, slide_id=slide_id, slide=replace(result.slide, file=file.name, sha256=sha256))
+        path = _store(mine, pattern, out)
+        audit.record("run", slide_id, _facts(mine, path))
+        rows.append(SlideRow.of_summary(str(file), load_summary(path)))
+    for start in range(0, count, _IDS_AT_ONCE):
+        part = ids[start : start + _IDS_AT_ONCE]
+        add_slide_ids(out, [(slide_id, path_key(slides / f"{slide_id}.svs")) for slide_id in part])
+    write_rows(out / SLIDES_CSV, rows, CLASSES)
+
+
+def _pattern(home: Path) -> tuple[dict[str, bytes], SlideResult]:
+    """Every file of one true result, by name, and the result."""
+    slide, out = home / "pattern.svs", home / "pattern"
+    region = SyntheticRegion(Rectangle((50.0, 50.0), (600.0, 600.0)), "adenocarcinoma")
+    write_synthetic_slide(slide, regions=(region,), mpp=0.5, size_px=(1600, 1600), levels=(1, 4))
+    command = [sys.executable, "-m", "app.cli", "run", str(slide), "--out", str(out), "--model", DEMO_MODEL]
+    subprocess.run(command, check=True, capture_output=True)
+    path = result_path(out, slide.stem)
+    files = {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    return files, store.load(path)
+
+
+def _store(result: SlideResult, pattern: dict[str, bytes], out: Path) -> Path:
+    """As `store.save` would leave it, without syncs: the pattern's files, with what is the slide's own changed."""
+    root = json.loads(pattern["zarr.json"])
+    root["attributes"]["pulmoscope"] = store._attributes(result)
+    files = {**pattern, "zarr.json": json.dumps(root, indent=2).encode()}
+    del files[commit.COMMIT]
+    path = result_path(out, result.slide_id)
+    for folder in sorted({(path / name).parent for name in files}):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+    told = {
+        "format": 1,
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "sizes": {name: len(content) for name, content in files.items()},
+        "result_sha256": store.result_digest(result),
+    }
+    (path / commit.COMMIT).write_bytes(commit._canonical(told))
+    return path
+
+
+def _facts(result: SlideResult, path: Path) -> dict[str, str]:
+    return {
+        "slide_sha256": result.slide.sha256,
+        "model_sha256": result.provenance.model.sha256,
+        "config_sha256": result.provenance.config_sha256,
+        **store.committed_digests(path),
+    }
+
+
+if __name__ == "__main__":
+    main()
