@@ -56,8 +56,7 @@ def measure(result: SlideResult) -> Measures | None:
         judged_mm2=float(tissue_mm2[heatmap.call > 0].sum()),
         foci=count,
         spots=spots,
-        extent_mm=max((_longest(np.argwhere(foci == number)) for number in range(1, count + 1)), default=math.nan)
-        * cell_mm,
+        extent_mm=_extent(foci) * cell_mm,
         edge_mm=_to_edge(foci > 0, heatmap.tissue > 0) * cell_mm if count else math.nan,
         error_mm=per_side * cell_mm,
     )
@@ -87,6 +86,14 @@ def _foci(tumour: Mask, least: int) -> tuple[NDArray[np.int32], int, int]:
     numbers = np.concatenate([[0], np.where(large, np.cumsum(large), 0)]).astype(np.int32)
     found = int(large.sum())
     return numbers[labels], found, count - 1 - found
+
+
+def _extent(foci: NDArray[np.int32]) -> float:
+    """Cells of the longest straight line within one focus of (rows, columns); NaN without one."""
+    from scipy import ndimage
+
+    windows = enumerate(ndimage.find_objects(foci), start=1)
+    return max((_longest(np.argwhere(foci[window] == number)) for number, window in windows), default=math.nan)
 
 
 def _longest(cells: NDArray[np.intp]) -> float:

@@ -27,6 +27,15 @@ def with_masks(jobs: Sequence[SlideJob], folder: Path) -> list[SlideJob]:
     return [replace(job, mask=_mask_of(job, folder, alone=stems[job.path.stem] == 1)) for job in jobs]
 
 
+def masks_of_none(jobs: Sequence[SlideJob], folder: Path) -> str:
+    """A line where masks lie there that are no slide's of these jobs: a name may be wrong. It names none of them, since
+    names may tell whose slides they are; "" where each is one's."""
+    known = {job.mask for job in jobs}
+    there = [path for path in folder.iterdir() if path.suffix in ENDINGS and is_regular(path)]
+    count = sum(path not in known for path in there)
+    return f"{count} of {len(there)} files in --tissue-mask are no slide's of this run" if count else ""
+
+
 def _mask_of(job: SlideJob, folder: Path, *, alone: bool) -> Path | None:
     names = [job.slide_id, *((job.path.name, job.path.stem) if alone else ())]
     for name in dict.fromkeys(name for name in names if name):

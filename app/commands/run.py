@@ -17,7 +17,7 @@ from app.batch.engines.worker import WorkerProcess
 from app.batch.ids import settle_ids
 from app.batch.inputs import collect_jobs, shard
 from app.batch.job import SlideJob
-from app.batch.masks import with_masks
+from app.batch.masks import masks_of_none, with_masks
 from app.batch.mixture import one_origin
 from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
@@ -228,14 +228,19 @@ def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:
         from app.batch.pseudonyms import pseudonymize
 
         tally.passed_over = passed.in_words(names=False)
-        return pseudonymize(shard(_masked(jobs, what), what.shard), what.key_file, out)
+        return pseudonymize(shard(_masked(jobs, what, tally), what.shard), what.key_file, out)
     tally.passed_over = passed.in_words()
-    return shard(_masked(settle_ids(jobs, out), what), what.shard)
+    return shard(_masked(settle_ids(jobs, out), what, tally), what.shard)
 
 
-def _masked(jobs: list[SlideJob], what: Selection) -> list[SlideJob]:
-    """The jobs with people's masks, where there is a folder of them."""
-    return with_masks(jobs, what.tissue_mask.absolute()) if what.tissue_mask else jobs
+def _masked(jobs: list[SlideJob], what: Selection, tally: Tally) -> list[SlideJob]:
+    """The jobs with people's masks, where there is a folder of them; `tally` is told of masks that are no slide's."""
+    if what.tissue_mask is None:
+        return jobs
+    folder = what.tissue_mask.absolute()
+    masked = with_masks(jobs, folder)
+    tally.notes += filter(None, [masks_of_none(masked, folder)])
+    return masked
 
 
 def _manned(options: EngineOptions, engine: Crewed, config: RunConfig, slides: int) -> tuple[RunConfig, Crewed]:

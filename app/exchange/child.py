@@ -39,12 +39,15 @@ def export(asked: Mapping[str, Any], file: BinaryIO, tell: Any) -> None:
     PulmoscopeError, OSError."""
     from app.exchange.archive import Archive
     from app.exchange.export import Export, Wanted
+    from app.ledger.case_members import read_members
     from app.reports import Asked
     from app.review.reviews import open_reviews
 
     slides = [(Path(folder), str(slide_id)) for folder, slide_id in asked["slides"]]
     reviews = open_reviews(Path(asked["results"]), asked["database"], second_reading=bool(asked["second_reading"]))
-    reports = Asked(asked["language"], slides=tuple(map(Path, asked["folders"])), written=datetime.now(UTC))
+    cases = {slide_id: one.case for slide_id, one in read_members(Path(asked["results"])).items()}
+    folders = tuple(map(Path, asked["folders"]))
+    reports = Asked(asked["language"], cases=cases, slides=folders, written=datetime.now(UTC))
     wanted = Wanted(tuple(asked["formats"]), fhir=asked["fhir"], asked=reports)
     export = Export(wanted, reviews, _rows(slides), _person(asked["reader"]), hide=True)
     left: list[str] = []

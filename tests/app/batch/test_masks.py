@@ -84,7 +84,9 @@ def test_a_run_with_masks_tells_each_slide_and_without_them_is_as_before(ready_s
         shutil.copy(ready_slide.path, slides / f"{name}.svs")
     far = [(x + 90_000, y) for x, y in INSIDE]
     folder = masks(tmp_path / "masks", good=[feature(INSIDE)], other=[feature(far)])
-    run(slides, "--out", out, "--tissue-mask", folder)
+    masks(folder, nobody=[feature(INSIDE)])
+    told = run(slides, "--out", out, "--tissue-mask", folder)
+    assert "1 of 3 files in --tissue-mask are no slide's of this run" in told.output
     rows = {row.slide_id: row for row in read_rows(out / "slides.csv")}
     assert rows["unmasked"].error_code == "mask-missing" and "unmasked.geojson" in rows["unmasked"].message
     assert rows["other"].error_code == "bad-mask" and "of another slide?" in rows["other"].message

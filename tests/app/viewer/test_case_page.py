@@ -74,6 +74,15 @@ def test_a_slide_tells_the_way_to_its_case(out):
     assert f'href="/?case={token(out, "26/0003")}"' in said(page(slide="26-0003-A"))
 
 
+def test_reports_from_a_slide_s_page_tell_its_case(out, monkeypatch):
+    from app.viewer.pages.slide import downloads
+
+    asked = []
+    monkeypatch.setattr(downloads, "_renderer", lambda *told: asked.append(told[-1].case) or (lambda: b""))
+    page(slide="26-0003-A")
+    assert set(asked) == {"26/0003"}
+
+
 def test_a_case_is_decided_signed_and_locked(out):
     test = press(page("Anna Reader", case=token(out, "26/0003")), "decide-agree")
     press(test, "sign")

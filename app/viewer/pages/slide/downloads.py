@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -21,14 +23,17 @@ from app.review.records import SlideRecord
 from app.viewer.pages import parts
 from wsi.errors import PulmoscopeError
 
+if TYPE_CHECKING:
+    from app.reports import ReportOptions
+
 Remembered = Callable[[], SlideRecord | None]
 """Tells what people decided on the result, as who asks may see it."""
 _CHOSEN = "reports-in"
 
 
-def show(result: SlideResult, remembered: Remembered, file: Path | None) -> None:
-    """Draws the downloads. A report asks for what people decided when it is made, and takes its pictures from the
-    slide's `file`."""
+def show(result: SlideResult, remembered: Remembered, file: Path | None, case: str = "") -> None:
+    """Draws the downloads. A report asks for what people decided when it is made, takes its pictures from the slide's
+    `file`, and tells the `case` that a manifest told."""
     from app import reports
 
     st.html(parts.section("Reports"))
@@ -37,7 +42,7 @@ def show(result: SlideResult, remembered: Remembered, file: Path | None) -> None
     for button, report_format in zip(buttons, reports.FORMATS, strict=True):
         button.download_button(
             report_format.upper(),
-            _renderer(result, report_format, remembered, file, language),
+            _renderer(result, report_format, remembered, reports.ReportOptions(language, case, slide_file=file)),
             file_name=f"{result.slide_id}.{report_format}",
             mime=reports.MEDIA_TYPES[report_format],
             on_click="ignore",
@@ -89,7 +94,7 @@ def _language() -> str:
 
 
 def _renderer(
-    result: SlideResult, report_format: str, remembered: Remembered, file: Path | None, language: str
+    result: SlideResult, report_format: str, remembered: Remembered, options: ReportOptions
 ) -> Callable[[], bytes]:
     """Renders when the button is pressed, so that a page does not wait for reports that nobody asked for."""
 
@@ -97,8 +102,8 @@ def _renderer(
         from app import reports
 
         try:
-            options = reports.ReportOptions(language, written=datetime.now(UTC), slide_file=file)
-            return reports.render(result, report_format, remembered(), options)
+            now = replace(options, written=datetime.now(UTC))
+            return reports.render(result, report_format, remembered(), now)
         except PulmoscopeError as error:
             return str(error).encode()
 

@@ -35,14 +35,16 @@ def show_call(result: SlideResult) -> None:
             st.html(_pie_legend(result), width="content")
 
 
-def show_details(result: SlideResult, remembered: Remembered = lambda: None, file: Path | None = None) -> None:
+def show_details(
+    result: SlideResult, remembered: Remembered = lambda: None, file: Path | None = None, case: str = ""
+) -> None:
     """Draws what follows the call: reasons to look again, what a slide model says, key figures, downloads. A report
-    asks for what people decided when it is made, and takes its pictures from the slide's `file`."""
+    asks for what people decided when it is made, takes its pictures from the slide's `file`, and tells the `case`."""
     _show_reasons(result)
     _show_opinion(result)
     _show_figures(result)
     _show_measures(result)
-    downloads.show(result, remembered, file)
+    downloads.show(result, remembered, file, case)
 
 
 def key_figures(result: SlideResult) -> list[tuple[str, str]]:

@@ -76,7 +76,9 @@ def _show_result(site: Site, entry: Entry, result: SlideResult, around: Around) 
         _show_case(site, result.slide_id)
         findings.show_call(result)
         decision.show(site, board.case, result)
-        findings.show_details(result, decision.remembered(site, entry), file.path if file else None)
+        member = case_of_slide(site.results, result.slide_id)
+        remembered, case = decision.remembered(site, entry), member.case if member else ""
+        findings.show_details(result, remembered, file.path if file else None, case)
         if entry.folder.name == result.slide_id and entry.uploaded:
             upload.show(site, entry)
     _show_spot(site, entry, result, file, reading)
