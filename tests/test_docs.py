@@ -42,7 +42,18 @@ def commands_table() -> str:
 FOREIGN_OPTIONS = {
     *("--array", "--cpus-per-task", "--job-name", "--mem", "--signal", "--time"),
     *("--memory-limit", "--no-dashboard", "--nthreads", "--nworkers", "--protocol", "--resources", "--tls-ca-file"),
-    *("--further", "--giant", "--idle", "--large", "--now", "--quick", "--rounds", "--sample"),
+    *(
+        "--further",
+        "--from-file",
+        "--replicas",
+        "--giant",
+        "--idle",
+        "--large",
+        "--now",
+        "--quick",
+        "--rounds",
+        "--sample",
+    ),
     *("--final", "--without", "--no-build-isolation", "--no-deps", "--require-hashes"),
 }
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]

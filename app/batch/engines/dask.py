@@ -88,7 +88,7 @@ class DaskEngine:
                 yield client
             return
         try:
-            client = Client(self.scheduler, timeout=_CONNECT_S, security=_security(self.tls), set_as_default=False)
+            client = Client(self.scheduler, timeout=_CONNECT_S, security=_security(self.tls))
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise EngineError(
                 f"no Dask scheduler answers at {self.scheduler} ({type(error).__name__})",

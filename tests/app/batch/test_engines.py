@@ -113,6 +113,19 @@ class TestDaskEngine(EngineContract):
         run_on_dask_and_kill_one(good, tmp_path / "out")
         assert digests(tmp_path / "out") == expected
 
+    def test_a_cluster_that_runs_already_is_joined(self, tmp_path):
+        distributed = pytest.importorskip("distributed")
+        from app.batch.engines.dask import DaskEngine
+        from tests.faults.common import digests, draw_slides
+
+        jobs = collect_jobs([draw_slides(tmp_path / "in", 2)], None)
+        with distributed.LocalCluster(1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+            engine = DaskEngine(scheduler=cluster.scheduler_address)
+            config, tally = RunConfig(out=tmp_path / "out", model="demo-synthetic"), Tally()
+            for _ in run_batch(jobs, config, CLASSES, engine=engine, tally=tally):
+                pass
+        assert tally.exit_code == 0 and len(digests(tmp_path / "out")) == 2
+
     def test_no_scheduler_is_one_clear_error(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
         from app.batch.engines import dask as dask_engine
