@@ -20,7 +20,7 @@ from app.batch.engines.staging.copying import AHEAD, PIECE_BYTES, FileSource, St
 from app.batch.engines.staging.engine import StagedEngine
 from app.batch.engines.staging.folder import staging_folder, sweep
 from app.batch.engines.staging.stager import Stager, local_parts
-from app.batch.engines.staging.tickets import Ticket, place_of, wait_for_ticket
+from app.batch.engines.staging.tickets import Ticket, place_of, wait_for_ticket, write_ticket
 from app.batch.inputs import collect_jobs
 from app.batch.job import SlideJob
 from app.batch.run_batch import Tally, run_batch
@@ -198,11 +198,37 @@ def test_what_a_killed_run_left_is_swept_and_what_another_holds_is_not(tmp_path)
 
 
 def test_only_folders_of_ours_are_swept(tmp_path):
-    (tmp_path / "pulmoscope-cache-mine").mkdir()  # without a lock: nobody's
+    (tmp_path / ".pulmoscope-cache-mine").mkdir()  # without a lock: nobody's
     (tmp_path / "other").mkdir()
-    (tmp_path / "pulmoscope-cache-link").symlink_to(tmp_path / "other")
+    (tmp_path / ".pulmoscope-cache-link").symlink_to(tmp_path / "other")
     (tmp_path / "other" / "lock").touch()
     assert sweep(tmp_path) == [] and (tmp_path / "other" / "lock").exists()
     lock = os.open(tmp_path / "other" / "lock", os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.close(lock)
+
+
+@pytest.mark.parametrize("fails", [1, 100])
+def test_who_waits_is_told_on_a_full_disk_too(tmp_path, monkeypatch, fails):
+    jobs, left = files(tmp_path / "in", count=1), [fails]
+
+    def write(folder, slide_id, ticket):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(28, "No space left on device")
+        write_ticket(folder, slide_id, ticket)
+
+    monkeypatch.setattr("app.batch.engines.staging.stager.write_ticket", write)
+    with staging_folder(tmp_path / "cache") as folder:
+        stager = Stager(folder, jobs, 2500)
+        stager.start()
+        assert wait_for_ticket(folder, "0") == Ticket() and not place_of(folder, "0").exists()
+        stager.stop()
+
+
+def test_a_cache_among_the_slides_holds_no_slides(tmp_path):
+    files(tmp_path, count=1)
+    with staging_folder(tmp_path) as folder:
+        (folder / "x").mkdir()
+        (folder / "x" / "copy.svs").write_bytes(b"x")
+        assert [job.path.name for job in collect_jobs([tmp_path], None)] == ["0.svs"]

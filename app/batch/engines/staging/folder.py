@@ -12,7 +12,8 @@ from pathlib import Path
 
 from wsi.files.writing import unwritable
 
-_PREFIX, _LOCK = "pulmoscope-cache-", "lock"
+# Hidden: a search for slides passes over it, should it lie among them.
+_PREFIX, _LOCK = ".pulmoscope-cache-", "lock"
 
 
 @contextlib.contextmanager

@@ -65,9 +65,19 @@ class Stager:
             if self._stop.is_set():
                 return
             if not job.problem:
-                ticket = self._staged(job)
-                with contextlib.suppress(OSError):  # the folder is gone: the run has ended
-                    write_ticket(self._folder, job.slide_id, ticket)
+                self._hand_out(job, self._staged(job))
+
+    def _hand_out(self, job: SlideJob, ticket: Ticket) -> None:
+        """Somebody waits for this ticket. On a disk that is full to the last byte the copy goes, so that there is room
+        for it; where even that is none the folder goes, and every slide is read where it lies."""
+        try:
+            write_ticket(self._folder, job.slide_id, ticket)
+        except OSError:
+            self._give_up(job)
+            try:
+                write_ticket(self._folder, job.slide_id, Ticket(problem=ticket.problem))
+            except OSError:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def _staged(self, job: SlideJob) -> Ticket:
         sources: list[tuple[str, Source]] = []
