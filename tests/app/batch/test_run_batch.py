@@ -264,6 +264,7 @@ def test_a_run_killed_with_all_its_workers_is_resumed_to_the_same_end(slides, tm
     out = tmp_path / "out"
     draw(slides / "c.tif", "squamous_cell_carcinoma")
     command = [sys.executable, "-m", "app.cli", "run", str(slides), "--out", str(out), "--model", DEMO_MODEL]
+    command += ["--workers", "1"]
     root = REPOSITORY
     process = subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
