@@ -2,16 +2,19 @@
 
 `python -m benchmarks.clicks [--clicks 200] [--slides 60]`: draws small slides, starts the viewer and `pulmoscope run`
 over them, and clicks rows at random in Chromium, now and then after a pause in which rows came. Prints how many clicks
-opened another slide, and which; ends with 1 where any did.
+opened another slide or none, and which, with what the page heard; ends with 1 where any did.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,44 @@ from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
 PAUSES_MS = (0, 0, 200, 900, 2300)
 FIRST_ROWS = 6
+# No slide after so long: the click is lost.
+LOST_MS = 60_000
+RIGHT, WRONG, LOST = "right", "wrong", "lost"
+# One look: a row of the list, brought to where it can be seen, and what stands at its middle.
+LOOK = """(share) => {
+  const rows = document.querySelectorAll(".wl-row"), row = rows[Math.floor(share * rows.length)];
+  const list = row.closest(".wl"), head = document.querySelector(".wl-top").offsetHeight;
+  const place = row.getBoundingClientRect(), all = list.getBoundingClientRect();
+  if (place.top < all.top + head) list.scrollTop -= all.top + head - place.top;
+  else if (place.bottom > all.bottom) list.scrollTop += place.bottom - all.bottom;
+  const { left, top, width, height } = row.getBoundingClientRect();
+  return [row.dataset.slideId, left + width / 2, top + height / 2];
+}"""
+# What the page heard last, to tell of a click that went astray.
+HEARD = """
+window.heard = [];
+const row = (target) => target.closest?.("[data-slide-id]")?.dataset.slideId ?? target.className;
+for (const name of ["mousedown", "mouseup", "click"]) {
+  const note = ({ clientY, target }) => { heard = [...heard.slice(-5), `${name} at y ${clientY}: ${row(target)}`]; };
+  addEventListener(name, note, true);
+}
+"""
+
+
+@dataclass(frozen=True)
+class Click:
+    """A click on the row of `meant`, and one to come `back`; `opened` is empty where nothing opened."""
+
+    meant: str
+    opened: str
+    back: bool
+    heard: str
+
+    @property
+    def end(self) -> str:
+        if self.opened not in ("", self.meant):
+            return WRONG
+        return RIGHT if self.opened and self.back else LOST
 
 
 def draw(folder: Path, count: int) -> None:
@@ -34,24 +75,31 @@ def draw(folder: Path, count: int) -> None:
         write_synthetic_slide(folder / name, regions=regions, mpp=0.5, size_px=(1003, 803), seed=number)
 
 
-def click(page: Any, chance: random.Random) -> tuple[str, str]:
-    """(the slide that stood on the row that was clicked, the slide that opened)."""
-    rows = page.get_by_test_id("worklist-row")
-    rows.first.wait_for()
+def click(page: Any, chance: random.Random) -> Click:
+    page.get_by_test_id("worklist-row").first.wait_for()
     page.wait_for_timeout(chance.choice(PAUSES_MS))
     # One look and one click on what is then on the screen, as an eye and a hand do: not at a row by its name.
-    aim = rows.nth(chance.randrange(rows.count()))
-    aim.scroll_into_view_if_needed()
-    box, meant = aim.bounding_box(), aim.get_attribute("data-slide-id")
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_url(lambda address: "slide=" in address)
-    opened = page.url.partition("slide=")[2].partition("&")[0]
-    page.get_by_role("button", name="Slides").click()
-    page.wait_for_url(lambda address: "slide=" not in address)
-    return meant, opened
+    meant, x, y = page.evaluate(LOOK, chance.random())
+    page.mouse.click(x, y)
+    opened = page.url.partition("slide=")[2].partition("&")[0] if moved(page, away=True) else ""
+    heard = json.dumps(page.evaluate("heard"))
+    if opened:
+        page.get_by_role("button", name="Slides").click()
+    return Click(meant, opened, bool(opened) and moved(page, away=False), heard)
 
 
-def clicked(address: str, cookie: dict[str, str], clicks: int) -> tuple[list[tuple[str, str]], int, int]:
+def moved(page: Any, *, away: bool) -> bool:
+    """Whether the address became a slide's, or the list's again, in time."""
+    from playwright.sync_api import TimeoutError
+
+    try:
+        page.wait_for_url(lambda address: ("slide=" in address) == away, timeout=LOST_MS)
+    except TimeoutError:
+        return False
+    return True
+
+
+def clicked(address: str, cookie: dict[str, str], clicks: int) -> tuple[list[Click], int, int]:
     """All clicks, and how many rows there were before the first and after the last."""
     from playwright.sync_api import sync_playwright
 
@@ -62,26 +110,32 @@ def clicked(address: str, cookie: dict[str, str], clicks: int) -> tuple[list[tup
         context.add_cookies([cookie])
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
+        page.add_init_script(HEARD)
         page.goto(address)
         rows = page.get_by_test_id("worklist-row")
         rows.nth(FIRST_ROWS).wait_for()
-        before = rows.count()
-        found = list[tuple[str, str]]()
+        before = rows_told(page)
+        found = list[Click]()
         while len(found) < clicks:
             found.append(click(page, chance))
+            if found[-1].end == LOST:
+                page.goto(address)
             if len(found) % 20 == 0:
-                wrong = sum(meant != opened for meant, opened in found)
-                print(f"{len(found)} clicks, {wrong} wrong, {rows_told(page)} rows", flush=True)
-        rows.first.wait_for()
-        after = rows.count()
+                print(f"{len(found)} clicks, {told(found)}; {rows_told(page)} rows", flush=True)
+        after = rows_told(page)
         browser.close()
     return found, before, after
 
 
 def rows_told(page: Any) -> int:
-    rows = page.get_by_test_id("worklist-row")
-    rows.first.wait_for()
-    return int(rows.count())
+    """All rows of the list, of which a long one draws those that are seen."""
+    page.get_by_test_id("worklist-row").first.wait_for()
+    return int(page.get_by_test_id("worklist").get_attribute("aria-rowcount")) - 1
+
+
+def told(found: list[Click]) -> str:
+    ends = Counter(one.end for one in found)
+    return ", ".join(f"{ends[end]} {end}" for end in (RIGHT, WRONG, LOST))
 
 
 def main() -> int:
@@ -102,14 +156,14 @@ def main() -> int:
             found, before, after = clicked(address, cookie, asked.clicks)
             running = batch.poll() is None
             batch.terminate()
-    wrong = [one for one in found if one[0] != one[1]]
-    print(f"{len(found) - len(wrong)} of {len(found)} clicks opened the slide that was clicked")
+    print(f"{len(found)} clicks: {told(found)}")
     print(
         f"rows: {before} at the first click, {after} at the last; the batch {'ran still' if running else 'had ended'}"
     )
-    for meant, opened in wrong:
-        print(f"clicked {meant}, opened {opened}")
-    return int(bool(wrong))
+    astray = [one for one in found if one.end != RIGHT]
+    for one in astray:
+        print(f"clicked {one.meant}, opened {one.opened or 'nothing'}; the page heard {one.heard}")
+    return int(bool(astray))
 
 
 if __name__ == "__main__":

@@ -249,7 +249,8 @@ class SlideRecord:
 @dataclass(frozen=True)
 class ReviewState:
     """What a list shows of a slide. `awaits` is ``second`` or ``consensus`` where another reading is wanted still;
-    `result_sha256` is that of the result it was said of."""
+    `result_sha256` is that of the result it was said of. How many `regions` stand, and who drew them, is told where it
+    was asked for (`Reviews.listed`)."""
 
     slide_id: str
     status: ReviewStatus = ReviewStatus.UNREVIEWED
@@ -260,6 +261,8 @@ class ReviewState:
     awaits: str = ""
     addenda: int = 0
     result_sha256: str = ""
+    regions: int = 0
+    drawn_by: tuple[str, ...] = ()
 
 
 def person_facts(who: Person) -> dict[str, str]:

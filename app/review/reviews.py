@@ -21,6 +21,7 @@ from app.review.drawing import Points, fitted
 from app.review.kept import tables
 from app.review.kept.address import database_url
 from app.review.kept.database import REVIEWS, Database
+from app.review.kept.drawn import with_regions
 from app.review.kept.rows import last_link, load_record, person_columns, signature_number, written_rings
 from app.review.kept.states import load_states
 from app.review.people import Person, check_may_decide
@@ -76,6 +77,14 @@ class Reviews:
             if connection is None:
                 return {}
             return load_states(connection, slide_ids, seen_by, double=self.second_reading)
+
+    def listed(self, *, seen_by: Person | None = None) -> dict[str, ReviewState]:
+        """As `states`, with the regions that were drawn, also where nobody decided yet. Raises ReviewError."""
+        states = self.states(seen_by=seen_by)
+        with self.database.reading() as connection:
+            if connection is None:
+                return states
+            return with_regions(states, connection, seen_by, double=self.second_reading)
 
     def record(self, slide_id: str, result_sha256: str | None = None) -> SlideRecord:
         """All that is kept of one result of a slide, of its newest where none is named. Raises ReviewError."""

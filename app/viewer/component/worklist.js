@@ -7,6 +7,9 @@ const DRAWN_AT_ONCE = 300;
 const SPARE = 12;
 const LOOK_MS = 2000;
 const ANSWER_MS = 10_000;
+const LOOK_OPENING_MS = 100;
+// A click may follow its pointer's release by so much: after a touch the browser waits whether it was the first of two.
+const CLICK_MS = 400;
 const GONE = "pulmoscope does not answer. If it was started again, open the address that it printed.";
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
@@ -89,14 +92,18 @@ function cell({ name, kind }, row, data) {
   return box;
 }
 
+// Only what changed is drawn anew.
 function fill(element, row, data) {
-  element.replaceChildren(
-    ...data.columns.map((column) => {
-      const box = cell(column, row, data);
-      box.setAttribute("role", "gridcell");
-      return box;
-    }),
-  );
+  data.columns.forEach((column, place) => {
+    const told = JSON.stringify(column.kind === "picture" ? row.picture : [row[column.name], column.kind === "bar" && row.told]);
+    const before = element.children[place];
+    if (before?.told === told) return;
+    const box = cell(column, row, data);
+    box.setAttribute("role", "gridcell");
+    box.told = told;
+    if (before) before.replaceWith(box);
+    else element.append(box);
+  });
 }
 
 // The slides that the list shows now, as one ZIP. The browser saves it as it comes; how far it is, the server tells.
@@ -182,6 +189,7 @@ class Exporter {
 class List {
   constructor(root, told) {
     Object.assign(this, { root, told, rows: new Map(), order: [], elements: new Map(), version: "", live: new Map() });
+    Object.assign(this, { filters: new Map(), pressing: new Set(), coming: null, gone: new AbortController() });
     this.view = address();
     this.part = (name) => root.querySelector(name);
     this.body = this.part(".wl-body");
@@ -210,6 +218,32 @@ class List {
     };
     this.body.addEventListener("focusin", ({ target }) => this.stand(target.closest(".wl-row")?.dataset.slideId));
     this.body.onkeydown = (event) => this.key(event);
+    this.standStill();
+  }
+
+  // A click is of what was pressed and let go. What is drawn anew in between would take it along: new rows wait for it.
+  standStill() {
+    const heard = { capture: true, passive: true, signal: this.gone.signal };
+    const up = ({ pointerId }) => {
+      if (!this.pressing.delete(pointerId)) return;
+      clearTimeout(this.clicking);
+      this.clicking = setTimeout(() => {
+        this.clicking = null;
+        this.catchUp();
+      }, CLICK_MS);
+    };
+    this.root.addEventListener("pointerdown", ({ pointerId }) => this.pressing.add(pointerId), heard);
+    window.addEventListener("pointerup", up, heard);
+    window.addEventListener("pointercancel", up, heard);
+    // Let go where nobody tells us: outside of the window.
+    window.addEventListener("pointermove", (event) => event.buttons || up(event), heard);
+  }
+
+  catchUp() {
+    if (!this.coming || this.pressing.size || this.clicking) return;
+    const list = this.coming;
+    this.coming = null;
+    if (!this.opening) this.take(list);
   }
 
   change(view) {
@@ -223,7 +257,7 @@ class List {
   // --- rows
 
   async look() {
-    if (!this.root.isConnected) return;
+    if (!this.root.isConnected) return this.gone.abort();
     if (!document.hidden && !this.opening) await this.fetchRows().catch(() => this.silent());
     this.timer = setTimeout(() => this.look(), LOOK_MS);
   }
@@ -236,23 +270,28 @@ class List {
     }
     if (!answer.ok) return this.silent();
     this.failures = 0;
-    this.part(".wl-alert").hidden = true;
+    this.alert("");
     if (answer.status === 204) return;
-    const list = await answer.json();
-    const first = this.version === "";
-    this.version = list.version;
-    this.take(list, first);
+    this.coming = await answer.json();
+    this.version = this.coming.version;
+    this.catchUp();
+  }
+
+  // In the place of what is told of batches: the list stays where it is.
+  alert(words) {
+    this.part(".wl-alert").textContent = words;
+    this.part(".wl-alert").hidden = !words;
+    this.part(".wl-told").hidden = Boolean(words);
   }
 
   silent() {
     this.failures = (this.failures ?? 0) + 1;
-    if (this.failures < 2) return;
-    this.part(".wl-alert").textContent = GONE;
-    this.part(".wl-alert").hidden = false;
+    if (this.failures > 1) this.alert(GONE);
   }
 
-  take(list, first) {
-    const before = this.rows;
+  take(list) {
+    const [before, first] = [this.rows, !this.taken];
+    this.taken = true;
     this.rows = new Map(list.rows.map((row) => [row.id, row]));
     for (const [id, element] of this.elements) {
       const [old, now] = [before.get(id), this.rows.get(id)];
@@ -374,22 +413,24 @@ class List {
       counts[row.status] = (counts[row.status] ?? 0) + 1;
       counts.unsigned += !row.signed;
     }
-    const offered = Object.entries({ all: "All", ...this.told.statuses, unsigned: "Not signed" });
     const group = this.part(".wl-filters");
-    const held = document.activeElement?.dataset?.status;
-    const buttons = offered.filter(([name]) => name === "all" || name === this.view.status || counts[name]).map(([name, title]) => {
-      const button = text("button", "", `${title} ${counts[name] ?? 0}`);
-      button.type = "button";
-      button.dataset.status = name;
+    // All of them, always: one that came in would push the others from under the pointer, and the list, too.
+    for (const [name, title] of Object.entries({ all: "All", ...this.told.statuses, unsigned: "Not signed" })) {
+      if (!this.filters.has(name)) this.filters.set(name, group.appendChild(this.filter(name)));
+      const button = this.filters.get(name);
+      button.textContent = `${title} ${counts[name] ?? 0}`;
       button.setAttribute("aria-pressed", name === this.view.status);
-      button.onclick = () => {
-        this.change({ status: name });
-        this.drawFilters();
-      };
-      return button;
-    });
-    group.replaceChildren(...buttons);
-    if (held) group.querySelector(`[data-status="${held}"]`)?.focus();
+    }
+  }
+
+  filter(name) {
+    const button = text("button", "", "");
+    button.type = "button";
+    button.onclick = () => {
+      this.change({ status: name });
+      this.drawFilters();
+    };
+    return button;
   }
 
   tellBatches({ live, ended }) {
@@ -467,14 +508,26 @@ class List {
     this.body.style.minHeight = `${Math.min(this.body.clientHeight, this.grid.clientHeight)}px`;
     this.body.replaceChildren(note);
     this.send({ id, at: location.search });
-    setTimeout(() => {
-      if (!this.root.isConnected) return;
-      this.opening = false;
-      this.body.style.minHeight = "";
-      this.paint(true);
-      this.failures = 1;
-      this.silent();
-    }, ANSWER_MS);
+    const until = performance.now() + ANSWER_MS;
+    let answered = false;
+    const looking = setInterval(() => {
+      const away = new URLSearchParams(location.search).has("slide");
+      answered ||= away;
+      if (this.root.isConnected && (answered ? away : performance.now() < until)) return;
+      clearInterval(looking);
+      if (this.root.isConnected) this.stay(answered);
+    }, LOOK_OPENING_MS);
+  }
+
+  // The slide was not opened: nobody answered, or the person came back before it was drawn.
+  stay(answered) {
+    this.opening = false;
+    this.body.style.minHeight = "";
+    this.paint(true);
+    this.catchUp();
+    if (answered) return this.back();
+    this.failures = 1;
+    this.silent();
   }
 }
 

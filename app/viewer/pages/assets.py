@@ -23,6 +23,11 @@ def asset(name: str) -> str:
     return (COMPONENT_DIR / name).read_text(encoding="utf-8")
 
 
+def listening(name: str) -> str:
+    """The script `name`, which also keeps the keys that are pressed before a slide's own modules are there."""
+    return asset("early.js") + asset(name)
+
+
 @lru_cache
 def slide_modules() -> dict[str, bytes]:
     """``room/name`` -> text of the modules that draw a slide, which import each other by name."""

@@ -11,10 +11,11 @@ from classifier.evaluation.metrics import expected_calibration_error
 from wsi.errors import ModelError
 
 
-def _drawn(count, sharpness, bias=0.0, seed=0):
-    """Logits (n, 2), `sharpness` times too sure and off by `bias`, labels as the true ones say, a patient a slide."""
+def _drawn(count, sharpness, bias=0.0, seed=0, spread=1.5):
+    """Logits (n, 2), `sharpness` times too sure and off by `bias`, labels as the true ones say, a patient a slide. The
+    wider the `spread` of the true ones, the better slides are told apart."""
     rng = np.random.default_rng(seed)
-    true = rng.normal(size=count) * 1.5
+    true = rng.normal(size=count) * spread
     labels = (rng.random(count) < 1 / (1 + np.exp(-true))).astype(np.int64)
     logits = np.stack([np.zeros(count), sharpness * true + bias], axis=1)
     return logits, labels, [f"p{i}" for i in range(count)]
@@ -28,6 +29,15 @@ def test_logits_that_are_right_are_left_alone():
 def test_sure_logits_get_a_temperature():
     calibration, _ = fit_calibration(*_drawn(300, 4.0))
     assert calibration.method == TEMPERATURE and 3.0 < calibration.temperature < 5.5
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("sharpness", [0.3, 3.0])
+def test_sixty_slides_that_are_well_told_apart_get_their_temperature(sharpness, seed):
+    calibration, _ = fit_calibration(*_drawn(60, sharpness, seed=seed, spread=6.0), methods=(TEMPERATURE,))
+    assert calibration.temperature == pytest.approx(sharpness, rel=0.35)
+    fresh, truth, _ = _drawn(4000, sharpness, seed=99, spread=6.0)
+    assert expected_calibration_error(calibration.apply(fresh), truth) < 0.035
 
 
 def test_a_bias_is_taken_out():

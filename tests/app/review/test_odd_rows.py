@@ -57,6 +57,14 @@ def test_a_list_with_an_odd_row_is_unreadable(reviews, statement):
         reviews.states()
 
 
+@pytest.mark.parametrize("column", ["slide_id", "result_sha256", "reviewer", "identity", "subject"])
+def test_a_list_with_an_odd_region_is_unreadable(reviews, column):
+    assert reviews.listed()["one"].regions == 1
+    change(reviews, f"UPDATE regions SET {column} = x'ff00'")
+    with pytest.raises(ReviewError, match=r"reviews\.sqlite holds what no record can hold"):
+        reviews.listed()
+
+
 @pytest.mark.parametrize("statement", RECORDS)
 def test_a_record_with_an_odd_row_is_unreadable(reviews, statement):
     assert reviews.record("one").final is not None

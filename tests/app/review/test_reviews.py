@@ -255,6 +255,26 @@ def test_only_its_owner_may_read_the_file(tmp_path):
     assert stat.S_IMODE((tmp_path / "reviews.sqlite").stat().st_mode) == 0o600
 
 
+def test_a_list_tells_how_many_regions_stand_and_who_drew_them(reviews):
+    assert reviews.listed() == {}
+    for by in (ANNA, ANNA, BERT):
+        last = reviews.add_region(case(), by, Shape.RECTANGLE, SQUARE)
+    state = reviews.listed()["slide-1"]
+    assert (state.regions, state.drawn_by, state.status) == (3, ("Anna Reader", "Bert Reviewer"), "unreviewed")
+    changed = reviews.add_region(
+        case(), ANNA, Shape.RECTANGLE, SQUARE, class_name="tumour", region_id=last.region_id, seen=1
+    )
+    assert reviews.listed()["slide-1"].drawn_by == ("Anna Reader",)
+    reviews.remove_region(case(), ANNA, last.region_id, seen=changed.version)
+    reviews.decide(case(), Verdict.AGREE, BERT)
+    state = reviews.listed()["slide-1"]
+    assert (state.regions, state.status, state.by) == (2, "decided", "Bert Reviewer")
+    # Regions of another result are not told beside what was decided of this one.
+    reviews.add_region(case(result="2b"), ANNA, Shape.RECTANGLE, SQUARE)
+    assert reviews.listed()["slide-1"].regions == 2
+    assert reviews.states()["slide-1"].regions == 0
+
+
 def test_thousands_of_slides_are_told_at_once(reviews):
     times = (f"2026-01-01T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}+00:00" for n in range(10_000))
     rows = [{"n": f"s{number:05}", "at": at} for number, at in enumerate(times)]

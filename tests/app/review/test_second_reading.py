@@ -38,6 +38,15 @@ def test_each_of_two_sees_nothing_of_the_other_before_signing(double):
     assert double.states(seen_by=BERT)["slide-1"].call == "undetermined"
 
 
+def test_a_list_tells_nobody_where_another_drew(double):
+    double.add_region(case(), ANNA, Shape.POLYGON, SQUARE)
+    assert double.listed(seen_by=ANNA)["slide-1"].regions == 1
+    for other in (BERT, CARL, None):
+        assert "slide-1" not in double.listed(seen_by=other)
+    read(double, ANNA)
+    assert double.listed(seen_by=BERT)["slide-1"].regions == 0
+
+
 def test_two_who_agree_need_no_consensus(double):
     read(double, ANNA), read(double, BERT)
     record = seen(double, BERT)

@@ -115,14 +115,35 @@ def keys_are_heard(page):
     page.locator("[title='Keys (?)']").wait_for()
 
 
-def shown_by(page, key, element):
-    """Presses again where the page was drawn anew just then, as a person would."""
-    for _ in range(20):
+@pytest.mark.parametrize("key", ["?", "j"])
+def test_a_key_that_is_pressed_before_a_failed_slides_page_listens_is_heard(page, key):
+    coming = []
+    page.route("**/assets/*/slide/bare.js", coming.append)
+    page.goto("/?slide=broken")
+    while not coming:
+        page.wait_for_timeout(50)
+    page.keyboard.press(key)
+    coming[0].continue_()
+    if key == "?":
+        page.get_by_test_id("shortcuts").get_by_text("Next slide to review").wait_for()
+    else:
+        page.wait_for_url(lambda address: "slide=broken" not in address)
+
+
+def test_of_the_keys_before_a_slide_is_there_those_that_look_are_heard_and_those_that_decide_are_not(
+    page, results, slides
+):
+    coming = []
+    page.route("**/assets/*/slide/main.js", coming.append)
+    page.goto(f"/?slide={slides[0]}")
+    while not coming:
+        page.wait_for_timeout(50)
+    for key in ("?", "t", "j"):
         page.keyboard.press(key)
-        page.wait_for_timeout(500)
-        if element.is_visible():
-            return
-    raise AssertionError(f"{key} shows nothing")
+    coming[0].continue_()
+    page.locator(".frame[data-loaded]").wait_for()
+    page.get_by_test_id("shortcuts").get_by_text("Next slide to review").wait_for()
+    assert slides[0] in page.url and final(results, slides[0]) is None
 
 
 def test_j_and_k_work_on_the_page_of_a_failed_slide(page):
@@ -130,7 +151,8 @@ def test_j_and_k_work_on_the_page_of_a_failed_slide(page):
     page.get_by_text("corrupt-slide").wait_for()
     keys_are_heard(page)
     shortcuts = page.get_by_test_id("shortcuts")
-    shown_by(page, "?", shortcuts.get_by_text("Next slide to review"))
+    page.keyboard.press("?")
+    shortcuts.get_by_text("Next slide to review").wait_for()
     assert "Sign" not in shortcuts.inner_text()
     page.keyboard.press("Escape")
     assert shortcuts.is_hidden()

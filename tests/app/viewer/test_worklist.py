@@ -74,6 +74,21 @@ def test_who_needs_a_person_first_comes_first(tmp_path, monkeypatch):
     assert again["rank"] < 1 and not again["signed"]
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (ReviewState("a", regions=1, drawn_by=("Anna",)), "1 region drawn by Anna"),
+        (ReviewState("a", regions=3, drawn_by=("Anna", "Bert")), "3 regions drawn by Anna and others"),
+        (ReviewState("a", ReviewStatus.DECIDED, "agree", "normal", "Anna", regions=2), "Decided by Anna, 2 regions"),
+        (ReviewState("a", ReviewStatus.DECIDED, "agree", "normal", "Anna"), "Decided by Anna"),
+    ],
+)
+def test_regions_are_told_beside_who_reviewed(tmp_path, monkeypatch, state, words):
+    monkeypatch.setattr(Reviews, "listed", lambda self, **asked: {"a": state})
+    [only] = told(feed_of(tmp_path, [row("a")]))["rows"]
+    assert only["review"] == words
+
+
 def test_the_class_that_is_no_tumour_is_the_models_own(tmp_path):
     store.save(make_result("known", background="squamous_cell_carcinoma", call="squamous_cell_carcinoma"), tmp_path)
     calls = {"known": "squamous_cell_carcinoma", "other": "normal"}

@@ -1,5 +1,6 @@
 """The list of slides in headless Chromium: found, sorted, opened by id whatever a batch adds, by mouse or keyboard."""
 
+import dataclasses
 import random
 
 import pytest
@@ -17,15 +18,16 @@ pytestmark = [
 
 @pytest.fixture
 def growing(results):
-    """Puts further slides into the table, above all others; they go when the test ends."""
+    """Puts further slides into the table, above all others, and changes what is told of those that are there; all is as
+    before when the test ends."""
     table, added = results / "slides.csv", []
     before = table.read_bytes()
     rows = read_rows(table)
 
-    def add(count):
+    def add(count, **change):
         names = [f"a-{number:03d}" for number in range(len(added), len(added) + count)]
         added.extend(SlideRow(name, "/gone/a.svs", "review", "normal") for name in names)
-        write_rows(table, [*rows, *added], CLASSES)
+        write_rows(table, [*(dataclasses.replace(row, **change) for row in rows), *added], CLASSES)
 
     yield add
     table.write_bytes(before)
@@ -62,6 +64,152 @@ def test_random_clicks_open_the_slide_that_was_clicked_while_a_batch_adds_rows(p
         page.wait_for_url(f"**/?slide={slide_id}*")
         page.get_by_role("button", name="Slides").click()
         page.wait_for_url(lambda address: "slide=" not in address)
+
+
+# The list's answers are kept back on this side of the network until they are let go.
+KEPT_BACK = """
+const ask = window.fetch, kept = [];
+let open = true;
+window.keepBack = () => { open = false; };
+window.letGo = () => { open = true; const all = kept.splice(0); all.forEach((go) => go()); return all.length; };
+window.keeping = () => kept.length;
+window.fetch = async (...words) => {
+  const answer = await ask(...words);
+  const rows = answer.status === 200 && String(words[0]).includes("/viewer/list/");
+  if (rows && !open) await new Promise((go) => kept.push(go));
+  return answer;
+};
+"""
+
+
+@pytest.fixture
+def touching(chromium, server):
+    context = chromium.new_context(has_touch=True, viewport={"width": 1400, "height": 900}, base_url=server)
+    let_in(context, server)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    yield page
+    context.close()
+
+
+def redrawn(page):
+    """All that was kept back is drawn, if it is drawn at all."""
+    assert page.evaluate("letGo()") == 1
+    page.evaluate(
+        "() => new Promise((go) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(go)), 30))"
+    )
+
+
+def row_to_press(page, growing, **change):
+    """(a row's id, the middle of it) with an answer kept back that changes this row and adds others."""
+    page.add_init_script(KEPT_BACK)
+    page.goto("/")
+    row = rows_of(page).nth(2)
+    page.evaluate("keepBack()")
+    growing(3, **change)
+    page.wait_for_function("() => keeping()")
+    box = row.bounding_box()
+    return row.get_attribute("data-slide-id"), box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+@pytest.mark.parametrize("change", [{}, {"tissue_mm2": 12.5}], ids=["added", "changed"])
+def test_a_redraw_between_press_and_release_loses_no_click(page, growing, change):
+    slide_id, x, y = row_to_press(page, growing, **change)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    redrawn(page)
+    page.mouse.up()
+    page.wait_for_url(f"**/?slide={slide_id}*")
+
+
+def test_a_redraw_between_press_and_release_loses_no_middle_click(page, growing):
+    slide_id, x, y = row_to_press(page, growing, tissue_mm2=12.5)
+    page.mouse.move(x, y)
+    page.mouse.down(button="middle")
+    redrawn(page)
+    with page.context.expect_page() as opened:
+        page.mouse.up(button="middle")
+    assert f"slide={slide_id}" in opened.value.url and "slide=" not in page.url
+    opened.value.close()
+    page.locator("[data-slide-id=a-002]").wait_for()
+
+
+def test_a_redraw_between_press_and_release_loses_no_touch(touching, growing):
+    page = touching
+    slide_id, x, y = row_to_press(page, growing, tissue_mm2=12.5)
+    hand = page.context.new_cdp_session(page)
+    hand.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    redrawn(page)
+    hand.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_url(f"**/?slide={slide_id}*")
+
+
+def test_rows_that_waited_for_a_release_come_in_after_it(page, growing):
+    _, x, y = row_to_press(page, growing)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    redrawn(page)
+    page.wait_for_timeout(300)
+    assert page.locator("[data-slide-id=a-000]").count() == 0
+    # Let go beside the list: no click, and nothing to wait for.
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    page.locator("[data-slide-id=a-002]").wait_for()
+    assert "slide=" not in page.url
+
+
+# Where buttons and rows stand, to the pixel, and which they are.
+PLACES = """() => [...document.querySelectorAll(".wl-filters button, .wl-row")].map((one) => {
+  const { x, y } = one.getBoundingClientRect();
+  return [one.dataset.slideId ?? one.textContent.replace(/ \\d+$/, ""), Math.round(x), Math.round(y)];
+})"""
+
+
+def test_what_is_new_moves_neither_rows_nor_buttons(page, growing):
+    page.goto("/")
+    rows_of(page)
+    places = (
+        "() => [...document.querySelectorAll('.wl-row, .wl-filters button')].slice(0, 12).map((one) => one.offsetTop)"
+    )
+    sides = "() => [...document.querySelectorAll('.wl-filters button')].map((one) => one.textContent.split(' ')[0])"
+    top = "() => Math.round(document.querySelector('.wl').getBoundingClientRect().top)"
+    before = [page.evaluate(what) for what in (places, sides, top)]
+    growing(2, status="failed", error_code="corrupt-slide")
+    page.get_by_role("button", name="Put in order").wait_for()
+    assert [page.evaluate(what) for what in (places, sides, top)] == before
+
+
+# Presses "Slides" as soon as the address is the slide's and the button can be pressed: the page is not drawn by then.
+BACK_AT_ONCE = """() => new Promise((done) => {
+  const look = () => {
+    const button = document.querySelector(".st-key-go-list button");
+    if (!location.search.includes("slide=") || button.disabled) return requestAnimationFrame(look);
+    button.click();
+    done();
+  };
+  look();
+})"""
+
+
+def test_who_comes_back_before_the_slide_is_drawn_finds_the_rows(page):
+    page.goto("/")
+    wanted = shown_ids(page)
+    rows_of(page).nth(1).click()
+    page.evaluate(BACK_AT_ONCE)
+    page.wait_for_url(lambda address: "slide=" not in address)
+    rows_of(page).first.wait_for(timeout=5000)
+    assert shown_ids(page) == wanted
+    assert page.get_by_role("alert").filter(has_text="does not answer").is_hidden()
+
+
+def test_a_renewed_leave_moves_nothing(page, growing):
+    page.goto("/")
+    before = shown_ids(page)
+    page.route("**/viewer/list/**", lambda route: route.fulfill(status=403), times=1)
+    growing(2)
+    page.locator("[data-slide-id=a-001]").wait_for()
+    assert shown_ids(page) == [*before, "a-000", "a-001"]
+    forgive_refusals(page)
 
 
 def test_new_slides_come_by_themselves_and_move_nothing_until_asked(page, growing):

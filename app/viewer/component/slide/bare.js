@@ -11,6 +11,8 @@ class Bare {
     this.spoken = root.querySelector(".spoken");
     this.keys = new Keys(this, root.querySelector(".shortcuts"), [...Object.keys(BUTTONS), "keys"]);
     root.querySelector("[data-do=keys]").onclick = () => this.keys.toggle();
+    this.keys.listen();
+    this.keys.catchUp([...Object.keys(BUTTONS), "keys"]);
   }
 
   press(what) {
@@ -33,7 +35,10 @@ class Bare {
 
 export function mount({ parentElement }) {
   if (bare?.stage.isConnected && bare.root === parentElement) return;
-  bare?.keys.leave();
+  const before = bare;
+  before?.keys.leave();
   bare = new Bare(parentElement);
-  bare.root = parentElement;
+  Object.assign(bare, { root: parentElement, of: location.search });
+  // The same page, put in anew: the list that a person opened stays open.
+  if (before?.of === bare.of && !before.keys.list.hidden) bare.keys.toggle(true);
 }

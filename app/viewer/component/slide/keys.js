@@ -66,6 +66,20 @@ export class Keys {
     this.title();
   }
 
+  // From now on keys are heard here.
+  listen() {
+    this.listening = true;
+    window.pulmoscopeEarly.listening = () => this.view.stage.isConnected;
+  }
+
+  // Acts on what was pressed on this page before; never on what decides, since nobody had seen the slide yet.
+  catchUp(late = this.names.filter((name) => !BUTTONS[name] && !LEAVING.includes(name))) {
+    for (const key of window.pulmoscopeEarly.take()) {
+      const action = this.action({ key });
+      if (late.includes(action)) this.view.press(action);
+    }
+  }
+
   // What the buttons say of their keys.
   title() {
     const { map } = this;
@@ -99,7 +113,7 @@ export class Keys {
   }
 
   press(event) {
-    if (!this.view.stage.isConnected) return;
+    if (!this.view.stage.isConnected || !this.listening) return;
     if (this.asking) return this.learn(event);
     if (event.ctrlKey || event.metaKey || event.altKey || this.taken(event)) return;
     if (this.calling && /^[1-9]$/.test(event.key)) {

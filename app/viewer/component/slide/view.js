@@ -101,6 +101,7 @@ export class SlideView {
     this.tools.around();
     await laidOut(this.stage);
     this.viewer ??= this.start();
+    this.keys.listen();
     if (this.shown !== `${data.view} ${Boolean(data.tiles)}`) {
       this.shown = `${data.view} ${Boolean(data.tiles)}`;
       this.open();
@@ -109,6 +110,7 @@ export class SlideView {
     await this.readCells();
     this.coverage.sync();
     this.draw();
+    this.keys.catchUp();
   }
 
   // What stands above the slide is the server's, and not always as high.

@@ -19,7 +19,7 @@ from app.presentation.attention import Attended, attended_regions, attention_cel
 from app.presentation.cells import Silence, packed, silences
 from app.presentation.telling import Telling, reason_cells, telling_regions
 from app.slides.files import SlideFile
-from app.viewer.pages.assets import ASSETS, LIBRARY, asset, slide_addresses, slide_module
+from app.viewer.pages.assets import ASSETS, LIBRARY, asset, listening, slide_addresses, slide_module
 from app.viewer.pages.slide.around import Around
 from app.viewer.pages.slide.drawing import Board
 from app.viewer.reading.overlay import Placement, placement
@@ -216,14 +216,14 @@ def _renderer() -> Any:
         "pulmoscope_slide",
         html=asset("viewer.html"),
         css=asset("viewer.css"),
-        js=asset("viewer.js"),
+        js=listening("viewer.js"),
     )
 
 
 @lru_cache
 def _bare() -> Any:
     return st.components.v2.component(
-        "pulmoscope_keys", html=asset("bare.html"), css=asset("viewer.css"), js=asset("viewer.js")
+        "pulmoscope_keys", html=asset("bare.html"), css=asset("viewer.css"), js=listening("viewer.js")
     )
 
 

@@ -142,17 +142,25 @@ def _told(result: SlideResult, probabilities: Sequence[float]) -> Iterator[tuple
 
 
 def _show_failure(entry: Entry, around: Around) -> None:
+    what, ways, keys = st.container(), st.container(horizontal=True, key="around"), st.container()
+    # First: keys are heard from when this is there.
+    with keys:
+        deep_zoom.show_keys()
+    with what:
+        _tell_failure(entry)
+    with ways:
+        for name, other in (("previous", around.previous), ("next", around.next)):
+            if st.button(f"{name.capitalize()} slide", disabled=other is None, key=f"{name}-slide") and other:
+                parts.go(slide=other)
+
+
+def _tell_failure(entry: Entry) -> None:
     st.html(f'<div class="ps-slide">{parts.safe(entry.row.slide_id)}</div>')
     if entry.row.status is SlideStatus.FAILED:
         parts.show_error(f"{entry.row.error_code}: {entry.row.message}")
         downloads.show_failure(entry.row)
     else:
         parts.show_error("The stored result of this slide is not in the results folder", "run the slide again")
-    with st.container(horizontal=True, key="around"):
-        for name, other in (("previous", around.previous), ("next", around.next)):
-            if st.button(f"{name.capitalize()} slide", disabled=other is None, key=f"{name}-slide") and other:
-                parts.go(slide=other)
-    deep_zoom.show_keys()
 
 
 def _show_absence(trouble: str) -> None:

@@ -18,7 +18,7 @@ import streamlit as st
 from app.presentation.language.forms import FORMS
 from app.viewer.exports.route import EXPORT_ROUTE
 from app.viewer.pages import parts, people
-from app.viewer.pages.assets import asset, slide_addresses
+from app.viewer.pages.assets import asset, listening, slide_addresses
 from app.viewer.pages.worklist.feed import LIST_GRANT, LIST_ROUTE
 from app.viewer.pages.worklist.rows import STATUS_WORDS
 from app.viewer.site import MOUNT, Site
@@ -105,7 +105,7 @@ def _renderer() -> Any:
         "pulmoscope_worklist",
         html=asset("worklist.html"),
         css=asset("worklist.css"),
-        js=asset("worklist.js"),
+        js=listening("worklist.js"),
         # Its labels share the page's style, and the browser's own search and accessibility tools see plain rows.
         isolate_styles=False,
     )

@@ -118,7 +118,7 @@ class Feed:
         with suppress(ReviewError):
             moment = time.monotonic() // _ASKED_EVERY_S
             if view.asked[0] != moment:
-                view.asked = (moment, self.site.reviews.states(seen_by=who.person))
+                view.asked = (moment, self.site.reviews.listed(seen_by=who.person))
         return view.asked[1]
 
     def _rows(

@@ -111,15 +111,22 @@ def is_signed(entry: Entry, review: ReviewState) -> bool:
 
 def _reviewed(row: SlideRow, review: ReviewState) -> str:
     if review.status is ReviewStatus.UNREVIEWED:
-        return ""
+        names = review.drawn_by[0] + (" and others" if review.drawn_by[1:] else "") if review.drawn_by else ""
+        return plain(f"{_regions(review)} drawn by {names}") if review.regions else ""
     told = f"{'Signed' if review.status is ReviewStatus.SIGNED else 'Decided'} by {review.by}"
     if review.call and review.call != row.call:
         told += f": {_title(review.call)}"
+    if review.regions:
+        told += f", {_regions(review)}"
     if review.addenda:
         told += ", with addendum"
     return plain(
         told + {"second": ", awaits a second reading", "consensus": ", awaits consensus"}.get(review.awaits, "")
     )
+
+
+def _regions(review: ReviewState) -> str:
+    return f"{review.regions} {'region' if review.regions == 1 else 'regions'}"
 
 
 def _title(call: str) -> str:
