@@ -352,6 +352,7 @@ class List {
     this.before.style.height = `${from * ROW_PX}px`;
     this.after.style.height = `${(count - to) * ROW_PX}px`;
     this.grid.setAttribute("aria-rowcount", count + 1);
+    this.part(".wl-count").textContent = this.counted(count, this.rows.size);
     if (!this.rows.has(this.current) || !this.order.includes(this.current)) this.current = this.order[0];
     const wanted = [this.before, ...this.order.slice(from, to).map((id, place) => this.element(id, from + place)), this.after];
     const stay = new Set(wanted);
@@ -367,6 +368,11 @@ class List {
     none.textContent = this.rows.size ? "No slide matches. Clear the search, or choose another status." : this.told.empty;
     this.grid.hidden = !count;
     this.exporter?.count();
+  }
+
+  counted(shown, all) {
+    if (!all) return "";
+    return `${shown === all ? "" : `${shown} of `}${all} ${all === 1 ? "slide" : "slides"}`;
   }
 
   element(id, place) {

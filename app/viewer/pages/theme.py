@@ -124,6 +124,7 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 [data-testid="stFileUploaderFileName"] { display: none; }
 [data-testid="stDownloadButton"] button { padding: .25rem .2rem; }
 [data-testid="stDownloadButton"] p { font-size: .84rem; }
+.st-key-failure-downloads [data-testid="stDownloadButton"] button { padding: .25rem .8rem; }
 .ps-spot { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; padding: .55rem .9rem; border-radius: 8px;
   background: var(--ps-quiet); font-size: .9rem; }
 .ps-pie div { display: flex; align-items: baseline; gap: .5rem; margin: .25rem 0; font-size: .92rem; }

@@ -23,7 +23,7 @@ _BUNDLED = (
     ("OpenSeadragon (the zoomable slide)", "BSD-3-Clause"),
     ("DejaVu Sans (letters in PDF reports)", "Bitstream Vera and public domain"),
     ("Droid Sans Fallback (letters in PDF reports)", "Apache-2.0"),
-    ("EfficientNet-Lite0, ImageNet weights (where the models began)", "Apache-2.0"),
+    ("EfficientNet-Lite0 (where the models began)", "Apache-2.0"),
 )
 _PRIVACY = (
     "Nothing leaves this machine: pages, scripts and fonts come from the program itself, and it asks nothing of the "

@@ -66,17 +66,19 @@ def show_failure(row: SlideRow) -> None:
 
     language = _language()
 
-    for report_format in reports.FAILURE_FORMATS:
-        st.download_button(
-            report_format.upper(),
-            partial(
-                reports.render_failure, row, report_format, reports.ReportOptions(language, written=datetime.now(UTC))
-            ),
-            file_name=f"{row.slide_id}.{report_format}",
-            mime=reports.MEDIA_TYPES[report_format],
-            on_click="ignore",
-            key=f"download-{report_format}",
-        )
+    with st.container(horizontal=True, vertical_alignment="center", key="failure-downloads"):
+        st.html('<span class="ps-note">That there is no result, and why, as</span>', width="content")
+        for report_format in reports.FAILURE_FORMATS:
+            st.download_button(
+                report_format.upper(),
+                partial(
+                    reports.render_failure, row, report_format, reports.ReportOptions(language, written=datetime.now(UTC))
+                ),
+                file_name=f"{row.slide_id}.{report_format}",
+                mime=reports.MEDIA_TYPES[report_format],
+                on_click="ignore",
+                key=f"download-{report_format}",
+            )
 
 
 def _language() -> str:
