@@ -11,8 +11,6 @@ class Bare {
     this.spoken = root.querySelector(".spoken");
     this.keys = new Keys(this, root.querySelector(".shortcuts"), [...Object.keys(BUTTONS), "keys"]);
     root.querySelector("[data-do=keys]").onclick = () => this.keys.toggle();
-    this.keys.listen();
-    this.keys.catchUp([...Object.keys(BUTTONS), "keys"]);
   }
 
   press(what) {
@@ -41,4 +39,6 @@ export function mount({ parentElement }) {
   Object.assign(bare, { root: parentElement, of: location.search });
   // The same page, put in anew: the list that a person opened stays open.
   if (before?.of === bare.of && !before.keys.list.hidden) bare.keys.toggle(true);
+  bare.keys.listen();
+  bare.keys.catchUp([...Object.keys(BUTTONS), "keys"]);
 }
