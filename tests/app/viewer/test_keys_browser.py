@@ -115,15 +115,30 @@ def keys_are_heard(page):
     page.locator("[title='Keys (?)']").wait_for()
 
 
+def before_it_comes(page, module, address):
+    """Opens `address`, whose `module` is asked for and kept back; gives what lets it go."""
+    coming, free = [], []
+    page.route(f"**/assets/*/slide/{module}", lambda route: route.continue_() if free else coming.append(route))
+    page.goto(address)
+    for _ in range(1200):
+        if coming:
+            break
+        page.wait_for_timeout(50)
+
+    def let_go():
+        free.append(True)
+        assert coming
+        for route in coming:
+            route.continue_()
+
+    return let_go
+
+
 @pytest.mark.parametrize("key", ["?", "j"])
 def test_a_key_that_is_pressed_before_a_failed_slides_page_listens_is_heard(page, key):
-    coming = []
-    page.route("**/assets/*/slide/bare.js", coming.append)
-    page.goto("/?slide=broken")
-    while not coming:
-        page.wait_for_timeout(50)
+    let_go = before_it_comes(page, "bare.js", "/?slide=broken")
     page.keyboard.press(key)
-    coming[0].continue_()
+    let_go()
     if key == "?":
         page.get_by_test_id("shortcuts").get_by_text("Next slide to review").wait_for()
     else:
@@ -133,14 +148,10 @@ def test_a_key_that_is_pressed_before_a_failed_slides_page_listens_is_heard(page
 def test_of_the_keys_before_a_slide_is_there_those_that_look_are_heard_and_those_that_decide_are_not(
     page, results, slides
 ):
-    coming = []
-    page.route("**/assets/*/slide/main.js", coming.append)
-    page.goto(f"/?slide={slides[0]}")
-    while not coming:
-        page.wait_for_timeout(50)
+    let_go = before_it_comes(page, "main.js", f"/?slide={slides[0]}")
     for key in ("?", "t", "j"):
         page.keyboard.press(key)
-    coming[0].continue_()
+    let_go()
     page.locator(".frame[data-loaded]").wait_for()
     page.get_by_test_id("shortcuts").get_by_text("Next slide to review").wait_for()
     assert slides[0] in page.url and final(results, slides[0]) is None
