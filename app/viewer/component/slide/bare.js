@@ -3,6 +3,7 @@
 import { Keys } from "./keys.js";
 
 const BUTTONS = { nextSlide: "next-slide", previousSlide: "previous-slide" };
+const [PATIENCE_MS, PAUSE_MS] = [5000, 40];
 let bare;
 
 class Bare {
@@ -13,11 +14,18 @@ class Bare {
     root.querySelector("[data-do=keys]").onclick = () => this.keys.toggle();
   }
 
-  press(what) {
+  // Keys are heard before the page's buttons are there.
+  async press(what) {
     if (what === "keys") return this.keys.toggle();
-    const button = document.querySelector(`.st-key-${BUTTONS[what]} button`);
-    if (!button || button.disabled) return this.say("There is no slide that way in the worklist.");
-    button.click();
+    const here = location.search;
+    for (const until = performance.now() + PATIENCE_MS; location.search === here && performance.now() < until; ) {
+      const button = document.querySelector(`.st-key-${BUTTONS[what]} button`);
+      const drawn = button && !button.closest("[data-stale=true]");
+      if (drawn && !button.disabled) return button.click();
+      if (drawn) break;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+    if (location.search === here) this.say("There is no slide that way in the worklist.");
   }
 
   escape() {
