@@ -66,14 +66,13 @@ def show_failure(row: SlideRow) -> None:
 
     language = _language()
 
+    options = reports.ReportOptions(language, written=datetime.now(UTC))
     with st.container(horizontal=True, vertical_alignment="center", key="failure-downloads"):
         st.html('<span class="ps-note">That there is no result, and why, as</span>', width="content")
         for report_format in reports.FAILURE_FORMATS:
             st.download_button(
                 report_format.upper(),
-                partial(
-                    reports.render_failure, row, report_format, reports.ReportOptions(language, written=datetime.now(UTC))
-                ),
+                partial(reports.render_failure, row, report_format, options),
                 file_name=f"{row.slide_id}.{report_format}",
                 mime=reports.MEDIA_TYPES[report_format],
                 on_click="ignore",
