@@ -1,7 +1,7 @@
 // Keys that are pressed before anybody listens: the slide's modules are on their way, or Streamlit puts the element in
 // anew. They are kept for a moment, for the slide that the address named then; `slide/keys.js` takes them over.
 if (!window.pulmoscopeEarly) {
-  const KEPT_MS = 10_000;
+  const KEPT_MS = 60_000;
   const MOST = 10;
   const TEXT = "input, textarea, select, [contenteditable=true], [role=textbox], [role=combobox]";
   const slide = () => new URLSearchParams(location.search).get("slide");
