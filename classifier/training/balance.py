@@ -21,14 +21,18 @@ def balanced_shares(tiles: TileSet) -> NDArray[np.float64]:
     The root lies between laboratories alike, which overworks a laboratory of one case, and groups alike, which lets the
     largest laboratory be the class.
     """
-    groups = [(record.label, record.site, record.group) for record in tiles.records]
+    return shares_of([(record.label, record.site, record.group) for record in tiles.records])
+
+
+def shares_of(groups: Sequence[tuple[str, str, str]]) -> NDArray[np.float64]:
+    """(n,) likewise, of each tile's class, laboratory and source group."""
     labs = [group[:2] for group in groups]
     groups_of_lab = Counter(group[:2] for group in set(groups))
     of_tile = 1.0 / _counts(groups)
     of_group = 1.0 / np.array([groups_of_lab[lab] for lab in labs])
     of_lab = np.sqrt([min(groups_of_lab[lab], MOST_GROUPS) for lab in labs])
     share = of_tile * of_group * of_lab
-    labels = np.array([record.label for record in tiles.records])
+    labels = np.array([label for label, _, _ in groups])
     for label in set(labels.tolist()):
         share[labels == label] /= share[labels == label].sum()
     return np.asarray(share / share.sum(), np.float64)

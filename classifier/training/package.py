@@ -90,7 +90,9 @@ def package(weights: Weights, learned: TileSet, held: TileSet, config: TrainConf
         runtime = LiteRtRuntime(card, contents[LITERT_FLOAT_FILE], LITERT_FLOAT32)
         fast, reference_features = TileModel(card, runtime, unfitted(card)), held_features
     temperature, kept = fit_temperature(held_logits, held.labels, held.groups)
-    familiarity = fit_known_tissue(*views_of(reference, learned, config), held_features, held, config.false_alarm_rate)
+    familiarity = fit_known_tissue(
+        *views_of(reference, learned, config), held_features, held.groups, config.false_alarm_rate
+    )
     contents[FAMILIARITY_FILE] = pack_arrays(familiarity.to_arrays() | glass_of(learned, config))
     hold_out = {
         "tiles": len(held),
@@ -218,10 +220,11 @@ def fit_known_tissue(
     features: NDArray[np.float32],
     labels: NDArray[np.integer],
     held_features: NDArray[np.float32],
-    held: TileSet,
+    held_groups: NDArray[np.str_],
     false_alarm_rate: float,
 ) -> Familiarity:
-    """Familiarity of features (n, d) that were learned from, with thresholds from those (m, d) of the tiles `held`."""
+    """Familiarity of features (n, d) that were learned from, with thresholds from those (m, d) of tiles that were held
+    out, each of its source group (m,)."""
     familiarity = fit_familiarity(features, labels, held_features, false_alarm_rate)
-    of_slides = fit_slide_distance(familiarity, held_features, held.groups, false_alarm_rate)
+    of_slides = fit_slide_distance(familiarity, held_features, held_groups, false_alarm_rate)
     return replace(familiarity, slide_distance=of_slides)

@@ -45,14 +45,12 @@ def probe(
     shape = config.network
     if not isinstance(shape, EfficientNetLite) or not shape.taps or len(shape.fields) > 1:
         raise UsageError("a probe needs a tapped network of one field")
-    features = _features(start, tiles, config, progress)
+    features = tapped_features(start, tiles, config, VIEWS, progress)
     labels, shares = np.tile(tiles.labels, VIEWS), np.tile(balanced_shares(tiles), VIEWS) / VIEWS
-    middle = shares @ features
-    spread = np.sqrt(shares @ (features - middle) ** 2) + _SPREAD_FLOOR
-    scaled = ((features - middle) / spread).astype(np.float32)
+    scaled, middle, spread = standardised(features, shares)
     kernel, bias = fit_softmax(scaled, labels, len(tiles.classes), 1 / DECAY, shares / shares.sum())
     bias = bias + np.log([config.priors.get(name, 1.0) for name in tiles.classes])
-    basis = _basis(kernel, scaled, shares, shape.embedding)
+    basis = basis_of(kernel, scaled, shares, shape.embedding)
     # embedding = ((x - middle) / spread) @ basis; logits = embedding @ (basis.T @ kernel) + bias
     inward = (basis / spread[:, None]).astype(np.float32)
     return {
@@ -86,7 +84,17 @@ def fit_softmax(
     return weights.T, bias
 
 
-def _basis(
+def standardised(
+    features: NDArray[np.float64], shares: NDArray[np.floating]
+) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
+    """Features (n, d) of about no mean and unit variance, each weighing its share (n,), and their mean and spread
+    (d,)."""
+    middle = shares @ features
+    spread = np.sqrt(shares @ (features - middle) ** 2) + _SPREAD_FLOOR
+    return ((features - middle) / spread).astype(np.float32), middle, spread
+
+
+def basis_of(
     kernel: NDArray[np.floating], scaled: Floats, shares: NDArray[np.floating], width: int
 ) -> NDArray[np.float64]:
     """(d, width) orthonormal directions: those of the classifier first, then where the features vary most."""
@@ -97,17 +105,19 @@ def _basis(
     return np.concatenate([own, directions[:, ::-1][:, : width - own.shape[1]]], axis=1)
 
 
-def _features(start: Weights, tiles: TileSet, config: TrainConfig, progress: ProgressCallback) -> NDArray[np.float64]:
-    """(VIEWS * n, d) means of the tapped maps: each tile as it is, then as other laboratories might have shown it."""
+def tapped_features(
+    start: Weights, tiles: TileSet, config: TrainConfig, views: int, progress: ProgressCallback = quiet
+) -> NDArray[np.float64]:
+    """(views * n, d) means of the tapped maps: each tile as it is, then as other laboratories might have shown it."""
     network = _tapped_network(start, config)
     parts = []
-    for view in range(VIEWS):
+    for view in range(views):
         for begin in range(0, len(tiles), BATCH_TILES):
             chosen = range(begin, min(begin + BATCH_TILES, len(tiles)))
             with ThreadPoolExecutor(READ_THREADS) as pool:
                 pixels = list(pool.map(lambda index, view=view: _view(tiles, index, view, config), chosen))
             parts.append(np.asarray(network(np.stack(pixels)), np.float32))
-            done = (view * len(tiles) + begin) / (VIEWS * len(tiles))
+            done = (view * len(tiles) + begin) / (views * len(tiles))
             progress(Progress("a linear classifier on the base's features", done))
     return np.concatenate(parts).astype(np.float64)
 
@@ -123,7 +133,9 @@ def _view(tiles: TileSet, index: int, view: int, config: TrainConfig) -> NDArray
 def _tapped_network(start: Weights, config: TrainConfig) -> Any:
     keras, tf = load_keras(), load_tensorflow()
     whole = build_network(config.network, 2, config.crop_px)
-    set_network_weights(whole, {**network_weights(whole), **start})
+    # Of any last layer: it is not asked.
+    below = {path: array for path, array in start.items() if not path.startswith("logits/")}
+    set_network_weights(whole, {**network_weights(whole), **below})
     wide = whole.get_layer(EMBEDDING).input
     means = keras.Model(whole.input, keras.layers.GlobalAveragePooling2D()(wide))
     return tf.function(lambda pixels: means(pixels, training=False), reduce_retracing=True)

@@ -78,7 +78,7 @@ def train(
     listed = _checked(_tissues_last(read, config.tissues), config)
     for warning in listed.warnings:
         warn(warning)
-    learned, held = _learned_and_held(with_whites(listed) if config.white else listed, config)
+    learned, held = learned_and_held(with_whites(listed) if config.white else listed, config)
     config = config.for_tiles(len(learned))
     made = Origin(request.name or name_for(out), request.about, request.command, listed.digest())
     try:
@@ -108,7 +108,7 @@ def train(
 
 def _checked(read: TileSet, config: TrainConfig) -> TileSet:
     """The list with splits and without leaks; every tile that will be used is read once."""
-    _learned_and_held(fill_splits(read, config.seed), config)  # a list that cannot do is refused before that
+    learned_and_held(fill_splits(read, config.seed), config)  # a list that cannot do is refused before that
     return fill_splits(without_leaks(read, config.tile), config.seed)
 
 
@@ -126,7 +126,9 @@ def _tissues_last(listed: TileSet, tissues: tuple[str, ...]) -> TileSet:
     return replace(listed, classes=(*(name for name in listed.classes if name not in tissues), *tissues))
 
 
-def _learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, TileSet]:
+def learned_and_held(listed: TileSet, config: TrainConfig) -> tuple[TileSet, TileSet]:
+    """Of the training tiles those that are learned from, and those of the groups that only calibrate. Raises
+    DatasetError."""
     training = listed.of_split(TRAIN)
     counts = training.counts()
     scarce = min(counts, key=lambda label: counts[label])

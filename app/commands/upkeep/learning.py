@@ -78,7 +78,7 @@ def train_candidate(
     *,
     base: str,
     learning: Path,
-    replay: Path,
+    replay: Path | None,
     out: Path,
     name: str | None,
     seed: int | None,

@@ -64,12 +64,17 @@ def learn(as_json: bool, **options: Any) -> None:
 @click.command()
 @click.option("--base", required=True, type=WORD, metavar="MODEL", help="What is trained further.")
 @click.option("--learning", required=True, type=PATH, metavar="DIR", help="A learning set.")
-@click.option("--replay", required=True, type=PATH, metavar="TILES", help="Tiles that it must not forget.")
+@click.option(
+    "--replay",
+    type=PATH,
+    metavar="TILES",
+    help="Tiles that it must not forget; default: the features that lung-v2 learned from.",
+)
 @click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder of the candidate.")
 @click.option("--name", type=WORD, help="Name on its card; default: the base's.")
 @click.option("--seed", type=SEED)
 def retrain(**options: Any) -> None:
-    """Train a candidate on what was learned, beside tiles of every class of its base."""
+    """Train a candidate on what was learned, beside what its base learned from."""
     from app.commands.upkeep.learning import train_candidate
     from wsi.text import visible
 

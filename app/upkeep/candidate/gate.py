@@ -95,6 +95,14 @@ class GateReport:
         return [*lines, f"{self.candidate} {self.candidate_sha256[:12]} {verdict} {self.base} {self.base_sha256[:12]}"]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Which of n tiles a model tells as what they are, and which it recognises."""
+
+    right: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
 def judge(
     base: TileModel,
     candidate: TileModel,
@@ -143,29 +151,31 @@ def gate_bytes(report: GateReport) -> bytes:
 
 
 def _on_locked(base: TileModel, candidate: TileModel, locked: TileSet) -> Iterator[Check]:
+    both_know = candidate.card.knows_familiarity and base.card.knows_familiarity
     before, after = _right(base, locked), _right(candidate, locked)
-    groups = locked.groups
+    yield from locked_checks(before, after, locked.label_names, locked.groups, both_know=both_know)
+
+
+def locked_checks(
+    before: Judged, after: Judged, labels: Sequence[str], groups: NDArray[np.str_], *, both_know: bool = True
+) -> Iterator[Check]:
+    """What a candidate must not lose on tiles of these classes (n,) and source groups (n,): in all, of each class, and,
+    where `both_know` what they recognise, of that."""
     whole = difference(after.right, before.right, groups)
     worse = not (_low(whole) >= -LOCKED_MARGIN)
-    yield _check(
-        "locked", f"locked tiles, {len(locked)} of {len(set(groups.tolist()))} groups", not worse, before, after, whole
-    )
-    labels = np.array(locked.label_names)
-    for name in sorted(set(locked.label_names)):
-        of_class = labels == name
+    words = f"locked tiles, {len(groups)} of {len(set(groups.tolist()))} groups"
+    yield _check("locked", words, not worse, before, after, whole)
+    names = np.array(labels)
+    for name in sorted(set(labels)):
+        of_class = names == name
         figure = difference(after.right[of_class], before.right[of_class], groups[of_class])
         failed = figure.high < 0 or figure.value < -CLASS_MARGIN
         yield _check(f"class:{name}", f"{name}", not failed, before, after, figure, of_class)
-    if candidate.card.knows_familiarity and base.card.knows_familiarity:
+    if both_know:
         figure = difference(after.known, before.known, groups)
-        yield Check(
-            "recognised",
-            _words("locked tiles recognised", float(before.known.mean()), float(after.known.mean()), figure),
-            figure.value >= -REFUSED_MARGIN,
-            float(before.known.mean()),
-            float(after.known.mean()),
-            figure,
-        )
+        then, now = float(before.known.mean()), float(after.known.mean())
+        words = _words("locked tiles recognised", then, now, figure)
+        yield Check("recognised", words, figure.value >= -REFUSED_MARGIN, then, now, figure)
 
 
 def _in_laboratories(
@@ -194,28 +204,23 @@ def _where_corrected(base: TileModel, candidate: TileModel, corrected: TileSet) 
             math.nan,
             nothing,
         )
-    before, after = _right(base, corrected), _right(candidate, corrected)
-    figure = difference(after.right, before.right, corrected.groups)
+    return corrected_check(_right(base, corrected), _right(candidate, corrected), corrected.groups)
+
+
+def corrected_check(before: Judged, after: Judged, groups: NDArray[np.str_]) -> Check:
+    """Whether more of the corrected tiles (n,) of these source groups are right."""
+    figure = difference(after.right, before.right, groups)
     better = figure.value > 0 and not figure.high <= 0
-    return _check("corrected", f"corrected tiles, {_count(corrected)}", better, before, after, figure)
+    words = f"corrected tiles, {len(groups)} of {len(set(groups.tolist()))} groups"
+    return _check("corrected", words, better, before, after, figure)
 
 
-def _count(tiles: TileSet) -> str:
-    return f"{len(tiles)} of {len(set(tiles.groups.tolist()))} groups"
-
-
-@dataclass(frozen=True)
-class _Judged:
-    right: NDArray[np.bool_]  # (n,)
-    known: NDArray[np.bool_]  # (n,)
-
-
-def _right(model: TileModel, tiles: TileSet) -> _Judged:
+def _right(model: TileModel, tiles: TileSet) -> Judged:
     ordered = _in_order(model, tiles)
     predictions = judge_tiles(model, as_shown(model, ordered))
     told = told_as(model, ordered, predictions)
     known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold)
-    return _Judged(told.probabilities.argmax(axis=1) == ordered.labels, np.asarray(known, np.bool_))
+    return Judged(told.probabilities.argmax(axis=1) == ordered.labels, np.asarray(known, np.bool_))
 
 
 def _in_order(model: TileModel, tiles: TileSet) -> TileSet:
@@ -232,8 +237,8 @@ def _check(
     name: str,
     words: str,
     passed: bool,
-    before: _Judged,
-    after: _Judged,
+    before: Judged,
+    after: Judged,
     figure: Figure,
     among: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> Check:

@@ -79,7 +79,7 @@ def package_head(
     runtime.set_head(head)
     held_logits, held_features = forward_tiles(model, held, progress=progress)
     temperature, kept = fit_temperature(held_logits, held.labels, held.groups)
-    familiarity = fit_known_tissue(features, labels, held_features, held, config.false_alarm_rate)
+    familiarity = fit_known_tissue(features, labels, held_features, held.groups, config.false_alarm_rate)
     hold_out = {
         "tiles": len(held),
         "groups": len(set(held.groups.tolist())),
