@@ -24,8 +24,8 @@ from classifier.calibrate import softmax
 from classifier.evaluation.intervals import difference
 from classifier.familiarity import Familiarity
 from classifier.training.package import fit_known_tissue
+from classifier.training.packaged.replay.head import BIAS, KERNEL, Learned
 from classifier.training.probe import DECAY
-from classifier.training.replay.head import BIAS, KERNEL, Learned
 
 COUNTS = (5, 20, 50)
 WRONG = (0.1, 0.3)

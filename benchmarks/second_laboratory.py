@@ -30,10 +30,10 @@ from classifier.model_folder.find import DEFAULT_MODEL, find_model
 from classifier.networks.shape import features_of
 from classifier.training.balance import shares_of
 from classifier.training.package import fit_known_tissue
+from classifier.training.packaged.replay.head import BIAS, KERNEL, VIEWS, Learned, embedded, fit_last_layer
+from classifier.training.packaged.replay.stored import Replay
 from classifier.training.probe import DECAY, basis_of, fit_softmax, standardised, tapped_features
 from classifier.training.recipe import TrainConfig
-from classifier.training.replay.head import BIAS, KERNEL, VIEWS, Learned, embedded, fit_last_layer
-from classifier.training.replay.stored import Replay
 from classifier.training.train import learned_and_held
 
 ATLAS, LC25000 = "atlas", "lc25000"

@@ -21,7 +21,7 @@ from benchmarks.learning_curves import halves
 from benchmarks.second_laboratory import Head, Scene, Tiles, scenes
 from classifier.calibrate import softmax
 from classifier.familiarity import THRESHOLD
-from classifier.training.replay.head import BIAS, KERNEL
+from classifier.training.packaged.replay.head import BIAS, KERNEL
 
 STEP, MOST = 5, 30
 SUGGESTED, RANDOM, UNSURE = "suggested", "random", "most uncertain"

@@ -18,9 +18,9 @@ from classifier.model_folder.files import ModelFolder, read_card, read_folder
 from classifier.model_folder.find import find_model
 from classifier.progress import ProgressCallback, quiet
 from classifier.training.base import Base, read_base
+from classifier.training.packaged.replay.retrain import Further, train_last_layer
+from classifier.training.packaged.replay.stored import Replay, find_replay
 from classifier.training.recipe import fine_tuning
-from classifier.training.replay.retrain import Further, train_last_layer
-from classifier.training.replay.stored import Replay, find_replay
 from classifier.training.request import TrainRequest
 from classifier.training.train import train
 from wsi.errors import DatasetError, UsageError

@@ -20,10 +20,10 @@ from classifier.model_folder.card import WEIGHTS_FILE
 from classifier.model_folder.files import ModelFolder, read_folder
 from classifier.model_folder.find import DEFAULT_MODEL, find_model
 from classifier.progress import Progress, ProgressCallback, quiet
+from classifier.training.packaged.replay.head import VIEWS, embedded
+from classifier.training.packaged.replay.stored import Replay, write_replay
 from classifier.training.probe import tapped_features
 from classifier.training.recipe import TrainConfig
-from classifier.training.replay.head import VIEWS, embedded
-from classifier.training.replay.stored import Replay, write_replay
 from classifier.training.train import learned_and_held
 from wsi.errors import DatasetError, PulmoscopeError
 

@@ -7,9 +7,8 @@ from classifier.model_folder.arrays import pack_arrays, unpack_arrays
 from classifier.model_folder.card import WEIGHTS_FILE
 from classifier.model_folder.files import read_folder
 from classifier.model_folder.find import DEFAULT_MODEL, FAST_MODEL, find_model
-from classifier.training.recipe import TrainConfig
-from classifier.training.replay.head import BIAS, KERNEL, Learned, fit_last_layer
-from classifier.training.replay.stored import (
+from classifier.training.packaged.replay.head import BIAS, KERNEL, Learned, fit_last_layer
+from classifier.training.packaged.replay.stored import (
     FOLDER,
     Replay,
     body_digest,
@@ -18,6 +17,7 @@ from classifier.training.replay.stored import (
     replay_bytes,
     write_replay,
 )
+from classifier.training.recipe import TrainConfig
 from wsi.errors import ModelError
 
 

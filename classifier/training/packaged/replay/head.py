@@ -19,9 +19,9 @@ from classifier.dataset.whites import with_whites
 from classifier.networks.efficientnet_lite import EMBEDDING
 from classifier.progress import ProgressCallback, quiet
 from classifier.training.balance import shares_of
+from classifier.training.packaged.replay.stored import Replay
 from classifier.training.probe import DECAY, fit_softmax, tapped_features
 from classifier.training.recipe import TrainConfig
-from classifier.training.replay.stored import Replay
 from wsi.errors import ModelError
 
 # Of each tile: as it is, and once as another laboratory might have shown it. The replayed ones have as many.

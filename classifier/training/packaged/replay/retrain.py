@@ -25,8 +25,7 @@ from classifier.model_folder.files import ModelFolder, refuse_finished, write_fo
 from classifier.progress import ProgressCallback, quiet
 from classifier.training.balance import shares_of
 from classifier.training.package import fit_known_tissue
-from classifier.training.recipe import TrainConfig
-from classifier.training.replay.head import (
+from classifier.training.packaged.replay.head import (
     BIAS,
     KERNEL,
     Learned,
@@ -35,7 +34,8 @@ from classifier.training.replay.head import (
     fit_last_layer,
     with_last_layer,
 )
-from classifier.training.replay.stored import Replay
+from classifier.training.packaged.replay.stored import Replay
+from classifier.training.recipe import TrainConfig
 from wsi.errors import ModelError
 from wsi.files.writing import unwritable
 
