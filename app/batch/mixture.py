@@ -20,9 +20,11 @@ from wsi.text import escape, visible
 
 
 @contextlib.contextmanager
-def one_origin(out: Path, jobs: Sequence[SlideJob], model: str, settings: str) -> Iterator[None]:
+def one_origin(
+    out: Path, jobs: Sequence[SlideJob], model: str, settings: str, beside: frozenset[str] = frozenset()
+) -> Iterator[None]:
     """Keeps runs of other models and settings out for as long as this one is at work, and this one out where they are,
-    or have left results. Raises UsageError, OutputUnwritableError.
+    or have left results, but for those of the models `beside`. Raises UsageError, OutputUnwritableError.
     """
     ours = f"{model}, settings {settings}"
     # First the claim, then the table: who is seen in neither comes later, and sees ours.
@@ -32,17 +34,23 @@ def one_origin(out: Path, jobs: Sequence[SlideJob], model: str, settings: str) -
                 f"another run is at work on {escape(str(out))}, by {visible(held)}; this run is by {ours}",
                 hint="choose another --out",
             )
-        refuse_mixture(out, jobs, model, settings)
+        refuse_mixture(out, jobs, model, settings, beside)
         yield
 
 
-def refuse_mixture(out: Path, jobs: Sequence[SlideJob], model: str, settings: str) -> None:
-    """`model` and `settings` are those of this run, as rows tell them. Raises UsageError."""
+def refuse_mixture(
+    out: Path, jobs: Sequence[SlideJob], model: str, settings: str, beside: frozenset[str] = frozenset()
+) -> None:
+    """`model` and `settings` are those of this run, as rows tell them; `beside` are models whose results of the same
+    settings stay on purpose: earlier versions that say the same of their slides. Raises UsageError."""
     ours = {job.slide_id for job in jobs}
     others = [
         row
         for row in _finished(out)
-        if row.slide_id not in ours and row.model and (row.model, row.settings) != (model, settings)
+        if row.slide_id not in ours
+        and row.model
+        and (row.model, row.settings) != (model, settings)
+        and not (row.model in beside and row.settings == settings)
     ]
     if not others:
         return

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,11 @@ from app.exchange.export import Export, Wanted, table_files
 from app.ledger.case_members import read_members
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
-from app.reports import Asked, ReportOptions
+from app.reports import Asked, Changed, ReportOptions, Watched
 from app.review.reviews import open_reviews
+from app.upkeep.drift.gather import watch_folders
+from app.upkeep.drift.report import DriftPlan
+from app.upkeep.drift.tell import MEANING
 from wsi.errors import StoreError, UsageError
 from wsi.files.writing import replace_file, unwritable, write_out
 from wsi.text import escape, plain, visible
@@ -56,6 +60,7 @@ def write_reports(
     stored = _stored(results)
     if whole.asked.case and results.suffix != SUFFIX:
         raise UsageError("--case is for a single result", hint="give --manifest, a CSV with the columns slide,case")
+    whole = replace(whole, watched=_watched(results, stored, database))
     listed, problems = _table(results)
     whose = results.absolute().parent if results.suffix == SUFFIX else results
     export = Export(whole, open_reviews(whose, database), {row.slide_id: row for row in listed})
@@ -172,6 +177,19 @@ def _check_id(result: SlideResult, path: Path) -> None:
             f"{visible(path.name)} holds the result of slide {plain(result.slide_id)}",
             hint="give a result its own name back, or run the slide again",
         )
+
+
+def _watched(results: Path, stored: Sequence[Path], database: str | None) -> Watched | None:
+    """What the watch over drift says of a folder; of one result, or of none, nothing. Raises ReviewError."""
+    if results.suffix == SUFFIX or not stored:
+        return None
+    report, _ = watch_folders((results,), None, DriftPlan(), database)
+    waiting = sum(finding.learning for finding in report.findings)
+    changed = [
+        Changed(finding.signal.words, MEANING[finding.signal.kind], finding.stream, finding.week)
+        for finding in report.alarms
+    ]
+    return Watched(report.slides, len(report.findings) - waiting, waiting, report.plan.once_in, tuple(changed))
 
 
 def _stored(results: Path) -> list[Path]:

@@ -77,7 +77,8 @@ class EngineOptions:
 class RunRequest:
     """`pulmoscope run`: what, how and where to, by which engine, and how it ends and speaks.
 
-    `shown_out` is the output as it was named; `commissioned` the dossier that must cover the run.
+    `shown_out` is the output as it was named; `commissioned` the dossier that must cover the run. `stale`: only what
+    earlier versions of a promoted model made, and this one may change.
     """
 
     what: Selection
@@ -87,6 +88,7 @@ class RunRequest:
     fail_fast: bool = False
     as_json: bool = False
     commissioned: Path | None = None
+    stale: bool = False
 
     @classmethod
     def from_options(cls, inputs: tuple[Path, ...], **options: Any) -> RunRequest:
@@ -117,8 +119,9 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     if config.cache is None and any(job.remote for job in jobs):
         raise UsageError("slides of an object store are copied before they are read", hint="give --cache DIR")
     note_members(config.out, {job.slide_id: (job.case, job.block) for job in jobs if job.case is not None})
+    jobs, beside = _stale_jobs(jobs, config, tally) if request.stale else (jobs, frozenset())
     config, engine = _manned(request.engine, engine, config, len(jobs))
-    interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast)
+    interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast, beside=beside)
     write_cases(config.out)
     code, stopped = (exit_codes.STOPPED, "interrupted") if interrupted else (tally.exit_code, "")
     if tally.undone and not interrupted:
@@ -136,9 +139,11 @@ def run_jobs(
     tally: Tally,
     *,
     fail_fast: bool = False,
+    beside: frozenset[str] = frozenset(),
 ) -> bool:
-    """Runs the jobs and shows it; whether somebody asked to stop. Raises as `run_slides` does."""
-    with one_origin(config.out, jobs, f"{card.name} {card.digest[:12]}", config.settings):
+    """Runs the jobs and shows it; whether somebody asked to stop. Results of the models `beside` may lie there. Raises
+    as `run_slides` does."""
+    with one_origin(config.out, jobs, f"{card.name} {card.digest[:12]}", config.settings, beside):
         events = run_batch(jobs, config, card.classes, engine=engine, fail_fast=fail_fast, tally=tally)
         return _shown(events, len(jobs), show)
 
@@ -241,6 +246,15 @@ def _masked(jobs: list[SlideJob], what: Selection, tally: Tally) -> list[SlideJo
     masked = with_masks(jobs, folder)
     tally.notes += filter(None, [masks_of_none(masked, folder)])
     return masked
+
+
+def _stale_jobs(jobs: list[SlideJob], config: RunConfig, tally: Tally) -> tuple[list[SlideJob], frozenset[str]]:
+    """Those of the jobs whose results are stale, and the models whose results stay. Raises UsageError, ModelError."""
+    from app.upkeep.candidate.stale import find_stale
+
+    stale = find_stale(config.out, [job.slide_id for job in jobs], Path(config.model))
+    tally.notes.append(stale.in_words())
+    return [job for job in jobs if job.slide_id in stale.anew], stale.beside
 
 
 def _manned(options: EngineOptions, engine: Crewed, config: RunConfig, slides: int) -> tuple[RunConfig, Crewed]:

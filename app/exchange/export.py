@@ -21,6 +21,7 @@ from app.reports import (
     WITH_PICTURES,
     Asked,
     ReportOptions,
+    Watched,
     cohort_files,
     render,
     render_failure,
@@ -48,8 +49,8 @@ File = tuple[str, bytes]
 @dataclass(frozen=True)
 class Wanted:
     """`formats` are those of `reports.FORMATS`, EXCHANGE_FORMATS and PROJECT_FORMATS; `whole_canvas` is for GeoJSON,
-    `fhir` its version, `asked` for what `reports` renders. `beside` is the folder that is written to, None for an
-    archive.
+    `fhir` its version, `asked` for what `reports` renders, `watched` what the cohort's page tells of drift. `beside` is
+    the folder that is written to, None for an archive.
 
     Raises UsageError for what there is not.
     """
@@ -59,6 +60,7 @@ class Wanted:
     fhir: str = VERSIONS[0]
     asked: Asked = field(default_factory=Asked)
     beside: Path | None = None
+    watched: Watched | None = None
 
     def __post_init__(self) -> None:
         known = (*FORMATS, *EXCHANGE_FORMATS, *PROJECT_FORMATS)
@@ -132,8 +134,10 @@ class Export:
     def tables(self) -> Iterator[File]:
         """The tables of all rows: of a cohort, as Parquet and of measures where these are asked for. Raises
         ReviewError."""
-        asked = self.wanted.asked
-        yield from cohort_files(self.rows.values(), self.wanted.pages, self.states, asked.language, asked.cases)
+        wanted, asked = self.wanted, self.wanted.asked
+        yield from cohort_files(
+            self.rows.values(), wanted.pages, self.states, asked.language, asked.cases, wanted.watched
+        )
         yield from table_files(self.rows.values(), self.wanted.formats)
         if "csv" in self.wanted.pages:
             with speaking(self.wanted.asked.language):

@@ -10,6 +10,7 @@ from aggregate.result import SlideResult
 from app.ledger.records import SlideRow
 from app.presentation.language import speaking
 from app.reports.cohort.table import cohort_bytes, render_cohort
+from app.reports.cohort.watched import Changed, Watched
 from app.reports.content.failed import FAILURE_FORMATS
 from app.reports.content.options import Asked, ReportOptions
 from app.reports.csv_report import render_csv
@@ -28,7 +29,9 @@ __all__ = [
     "MEDIA_TYPES",
     "WITH_PICTURES",
     "Asked",
+    "Changed",
     "ReportOptions",
+    "Watched",
     "cohort_files",
     "render",
     "render_failure",
@@ -125,15 +128,17 @@ def cohort_files(
     states: Mapping[str, ReviewState] | None = None,
     language: str = "en",
     cases: Mapping[str, str] | None = None,
+    watched: Watched | None = None,
 ) -> list[tuple[str, bytes]]:
     """Name and content of `cohort.csv` and `cohort.html`; the page links to reports of `formats` in the same folder.
 
-    `rows` also tell of slides that failed; `states` is how far people are, by slide id.
+    `rows` also tell of slides that failed; `states` is how far people are, by slide id; `watched` what the watch over
+    drift says of them.
     """
     rows, known = list(rows), states or {}
     classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
     with speaking(language):
-        page = render_cohort(rows, classes, formats, known, cases)
+        page = render_cohort(rows, classes, formats, known, cases, watched)
     return [("cohort.csv", cohort_bytes(rows, classes, known)), ("cohort.html", page)]
 
 

@@ -64,6 +64,7 @@ def demo(out: Path, as_json: bool) -> None:
 @click.option("--cache-gb", type=Number(0.001), help="Of copies at a time; default: half of what is free there.")
 @click.option("--shard", type=WORD, metavar="I/N", help="Do part I of N of the slides (Slurm arrays).")
 @click.option("--overwrite", is_flag=True, help="Redo finished slides.")
+@click.option("--stale", is_flag=True, help="Redo only what this version of a promoted model may change.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first slide that fails.")
 @click.option("--pseudonymize", "key_file", type=PATH, metavar="KEYFILE", help="Write pseudonyms for slide names.")
 @click.option("--commissioned", type=PATH, metavar="DOSSIER", help="Refuse what this dossier does not cover.")

@@ -16,7 +16,7 @@ from app.presentation.language import FOLDER, LANGUAGES
 from app.presentation.language.catalog import Entry, compile_mo, format_po, parse_po
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = ("app/presentation", "app/reports", "app/review/words.py")
+SOURCES = ("app/presentation", "app/reports", "app/review/words.py", "app/upkeep/drift")
 _CALLS = {"tell": 1, "said": 1, "Reason": 3, "tell_count": 2}
 _IN_TEMPLATES = re.compile(r'\btell\(\s*("(?:[^"\\]|\\.)*")')
 

@@ -15,6 +15,7 @@ from app.ledger.records import SlideRow, columns
 from app.presentation import figures, words
 from app.presentation.language import forms, said, tell, tell_count
 from app.reports.cohort.summary import summarise
+from app.reports.cohort.watched import Watched, watched_words
 from app.reports.content.failed import FAILURE_FORMATS
 from app.reports.html_report import environment
 from app.reports.names import report_stem
@@ -63,6 +64,7 @@ def render_cohort(
     formats: Sequence[str],
     states: States,
     cases: Mapping[str, str] | None = None,
+    watched: Watched | None = None,
 ) -> bytes:
     """The page of a cohort, slides that a person should look at first, as UTF-8 HTML in the language that is spoken."""
     ordered = sorted(rows, key=lambda row: (row.status.reading_order, row.slide_id))
@@ -75,6 +77,7 @@ def render_cohort(
         classes=[words.class_title(name) for name in classes],
         counts=[f"{figures.count(counts[status])} {_status(status)}" for status in SlideStatus],
         summary=summarise(rows, states, cases),
+        watched=watched_words(watched),
         research_use=tell(words.RESEARCH_USE),
         note=tell(words.PROBABILITY_NOTE),
     ).encode("utf-8", "replace")

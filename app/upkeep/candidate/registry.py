@@ -63,6 +63,10 @@ class Registry:
             raise StoreError(f"the registry {self.folder.name} was altered: {chain.problems[0]}")
         return list(_read(path))
 
+    def entries_of(self, name: str) -> list[Entry]:
+        """Those of one name. Raises StoreError."""
+        return [entry for entry in self.entries() if entry.name == name]
+
     def current(self, name: str) -> Entry | None:
         """What counts under a name, None where nothing was promoted. Raises StoreError."""
         return next((entry for entry in reversed(self.entries()) if entry.name == name), None)
@@ -170,6 +174,14 @@ def registered(address: str, folder: Path | None = None) -> Path:
     """The folder of a promoted model, `NAME@2` or `NAME@current`, in the registry that is given or that
     PULMOSCOPE_REGISTRY names. Raises UsageError where none is, and as `Registry.find` does."""
     return open_registry(folder).find(address)
+
+
+def registered_name(folder: Path) -> str:
+    """NAME of a registry's folder NAME@2. Raises UsageError where it is none."""
+    fits = _ADDRESS.fullmatch(folder.name)
+    if fits is None:
+        raise UsageError(f"{folder.name} is no promoted model", hint="write --model NAME@current")
+    return fits.group(1)
 
 
 def open_registry(folder: Path | None = None) -> Registry:

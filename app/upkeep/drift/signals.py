@@ -12,6 +12,7 @@ from typing import Any
 
 from aggregate.layout.attributes import is_slide_id
 from aggregate.provenance import Provenance
+from app.presentation.language import said
 
 Summary = Mapping[str, Any]
 
@@ -72,22 +73,27 @@ def _undetermined(summary: Summary) -> float:
     return float(summary["call"] not in summary["classes"])
 
 
-_CHANNELS = ("red", "green", "blue")
+_GLASS = {"red": said("glass, red"), "green": said("glass, green"), "blue": said("glass, blue")}
+_STAIN = {
+    "red": said("stain in red light"),
+    "green": said("stain in green light"),
+    "blue": said("stain in blue light"),
+}
 SIGNALS = (
-    *(_figure(f"glass_{channel}", Kind.INPUT, f"glass, {channel}") for channel in _CHANNELS),
-    *(_figure(f"density_{channel}", Kind.INPUT, f"stain in {channel} light") for channel in _CHANNELS),
-    _figure("detail", Kind.INPUT, "finest detail (focus)"),
-    _figure("share_blur", Kind.INPUT, "share out of focus"),
-    _figure("share_pen", Kind.INPUT, "share under pen"),
-    _figure("tissue_mm2", Kind.INPUT, "tissue a slide, mm2"),
-    _figure("unlike_slide", Kind.MODEL, "unlike the training slides"),
-    _figure("share_unfamiliar", Kind.MODEL, "share not recognised"),
-    Signal("confidence", Kind.MODEL, "confidence", lambda summary: _finite(summary.get("confidence"))),
-    Signal("called_tumour", Kind.MODEL, "called a tumour", _called_tumour),
-    Signal("undetermined", Kind.MODEL, "without a call", _undetermined),
+    *(_figure(f"glass_{channel}", Kind.INPUT, words) for channel, words in _GLASS.items()),
+    *(_figure(f"density_{channel}", Kind.INPUT, words) for channel, words in _STAIN.items()),
+    _figure("detail", Kind.INPUT, said("finest detail (focus)")),
+    _figure("share_blur", Kind.INPUT, said("share out of focus")),
+    _figure("share_pen", Kind.INPUT, said("share under pen")),
+    _figure("tissue_mm2", Kind.INPUT, said("tissue a slide, mm2")),
+    _figure("unlike_slide", Kind.MODEL, said("unlike the training slides")),
+    _figure("share_unfamiliar", Kind.MODEL, said("share not recognised")),
+    Signal("confidence", Kind.MODEL, said("confidence"), lambda summary: _finite(summary.get("confidence"))),
+    Signal("called_tumour", Kind.MODEL, said("called a tumour"), _called_tumour),
+    Signal("undetermined", Kind.MODEL, said("without a call"), _undetermined),
 )
 # Told by what people signed, not by the result.
-AGREEMENT = Signal("agreement", Kind.READERS, "signed as the model called it", lambda summary: None)
+AGREEMENT = Signal("agreement", Kind.READERS, said("signed as the model called it"), lambda summary: None)
 
 
 def watched_slide(summary: Summary) -> WatchedSlide | None:

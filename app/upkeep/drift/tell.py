@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from app.presentation.language import said
 from app.upkeep.drift.report import DriftReport, Finding
 from app.upkeep.drift.signals import Kind
 
-_MEANING = {
-    Kind.INPUT: "what comes in has changed (scanner, stain, preparation or the mix of cases)",
-    Kind.MODEL: "what the model makes of the slides has changed",
-    Kind.READERS: "readers agree with the model more or less often than before: its performance may have changed",
+MEANING = {
+    Kind.INPUT: said("what comes in has changed (scanner, stain, preparation or the mix of cases)"),
+    Kind.MODEL: said("what the model makes of the slides has changed"),
+    Kind.READERS: said("readers agree with the model more or less often than before: its performance may have changed"),
 }
 
 
@@ -20,7 +21,7 @@ def drift_lines(report: DriftReport, unread: Sequence[str] = ()) -> list[str]:
     for kind in Kind:
         alarms = [finding for finding in report.alarms if finding.signal.kind is kind]
         if alarms:
-            lines += [f"ALARM: {_MEANING[kind]}", *(f"  {_alarm_line(finding)}" for finding in alarms)]
+            lines += [f"ALARM: {MEANING[kind]}", *(f"  {_alarm_line(finding)}" for finding in alarms)]
     if not report.alarms:
         judged = sum(not finding.learning for finding in report.findings)
         lines.append(f"no alarm in {judged} signals" if judged else "nothing can be judged yet")

@@ -30,6 +30,7 @@ _PAGES = {
     "list": "Slides",
     "worth": "Worth a look",
     "analyse": "Analyse",
+    "drift": "Drift",
     "model": "Model",
     "about": "About",
 }

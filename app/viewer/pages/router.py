@@ -12,6 +12,7 @@ from app.viewer.pages.assets import COMPONENT_DIR
 from app.viewer.pages.case import cases as cases_page
 from app.viewer.pages.case import page as case_page
 from app.viewer.pages.facts import about as about_page
+from app.viewer.pages.facts import drift as drift_page
 from app.viewer.pages.facts import model as model_page
 from app.viewer.pages.slide import page as slide_page
 from app.viewer.pages.slide.ahead import shared_reader
@@ -26,6 +27,7 @@ _NAMES = {
     "worth": "worth",
     "analyse": "analyse",
     "upload": "analyse",
+    "drift": "drift",
     "model": "model",
     "about": "about",
     "cases": "cases",
@@ -56,6 +58,8 @@ def show() -> None:
             upload_page.show(current())
         elif page == "worth":
             worth_page.show(current())
+        elif page == "drift":
+            drift_page.show(current())
         elif page == "model":
             model_page.show(current())
         elif page == "about":

@@ -112,6 +112,14 @@ def test_an_older_table_is_asked_of_the_store_and_filled_in(out, slides, other_m
     assert {row.model for row in read_rows(out / SLIDES_CSV)} == {MODEL} and verify_results(out).is_whole
 
 
+def test_results_that_stay_on_purpose_may_lie_beside_others_of_the_same_settings(out):
+    settings = read_rows(out / SLIDES_CSV)[0].settings
+    refuse_mixture(out, [], "other 1", settings, beside=frozenset({MODEL}))
+    for model, settled in (("other 1", "0" * 12), (MODEL, "0" * 12)):
+        with pytest.raises(UsageError):
+            refuse_mixture(out, [], model, settled, beside=frozenset({MODEL}))
+
+
 def test_a_forged_model_cell_is_named(out):
     text = (out / SLIDES_CSV).read_text()
     for wrong in ("lung-v1 000000000000", ""):

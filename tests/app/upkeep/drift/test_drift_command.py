@@ -15,6 +15,7 @@ from aggregate.store import save
 from app.cli import cli
 from app.config import RunConfig
 from app.pipeline import run_slide
+from app.reports.cohort.watched import Changed, Watched, watched_words
 from app.review.people import Person
 from app.review.records import Case, Verdict
 from app.review.reviews import open_reviews
@@ -125,3 +126,23 @@ def test_a_real_run_stores_what_is_watched(tmp_path):
     assert 225 < told[1.0]["glass_red"] <= 255 and told[1.0]["detail"] > 0
     assert told[1.5]["density_red"] == pytest.approx(1.5 * told[1.0]["density_red"], rel=0.1)
     assert told[1.5]["density_blue"] == pytest.approx(told[1.0]["density_blue"], rel=0.1)
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "too few slides to be judged"), ("de", "zu wenige Schnitte")])
+def test_the_cohorts_page_tells_of_drift(tmp_path, language, told):
+    results = tmp_path / "results"
+    store(results, 2)
+    words = ["report", results, "--out", tmp_path / "out", "--format", "csv", "--language", language]
+    done = CliRunner().invoke(cli, list(map(str, words)), standalone_mode=False)
+    assert done.exception is None, done.exception
+    page = (tmp_path / "out" / "cohort.html").read_text(encoding="utf-8")
+    assert "<h2>Drift</h2>" in page and told in page and "20,000" in page.replace("20.000", "20,000")
+
+
+def test_the_cohorts_page_names_what_has_changed():
+    alarm = Changed("stain in red light", "what comes in has changed (scanner)", "maker, 0.50 um/px", "2026-W12")
+    [first, second] = watched_words(Watched(90, 15, 0, 20_000, (alarm,)))
+    assert first == (
+        "What comes in has changed (scanner): stain in red light, since about 2026-W12 [maker, 0.50 um/px]."
+    )
+    assert "20,000 slides" in second and watched_words(None) == ()
