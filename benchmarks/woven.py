@@ -9,6 +9,7 @@ import random
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,7 +49,7 @@ def _level(file: BinaryIO, what: Woven, downsample: int, link: int) -> int:
     """Writes one level and its directory, which the directory before names at `link`; where this one's link stands."""
     width, height = what.size_px[0] // downsample, what.size_px[1] // downsample
     across, down = -(-width // TILE_PX), -(-height // TILE_PX)
-    glass, tissue = _pieces(downsample, what.seed)
+    glass, tissue = _pieces(downsample, what.seed % len(_KINDS))
     offsets, lengths = [], []
     for is_tissue, piece in _pattern(across, down, what):
         tile = tissue[piece] if is_tissue else glass
@@ -76,10 +77,11 @@ def _pattern(across: int, down: int, what: Woven) -> Iterator[tuple[bool, int]]:
             yield what.tissue_share >= 1 or aside < radius, chance.randrange(_PIECES)
 
 
-def _pieces(downsample: int, seed: int) -> tuple[bytes, list[bytes]]:
+@lru_cache
+def _pieces(downsample: int, turn: int) -> tuple[bytes, list[bytes]]:
     """A tile of glass and some of tissue, as JPEG."""
     glass = np.full((TILE_PX, TILE_PX, 3), GLASS_RGB, np.uint8)
-    kinds = [_KINDS[(seed + (n % 4 == 0)) % len(_KINDS)] for n in range(_PIECES)]
+    kinds = [_KINDS[(turn + (n % 4 == 0)) % len(_KINDS)] for n in range(_PIECES)]
     painted = [paint_tissue(kind, (TILE_PX, TILE_PX), MPP * downsample, n) for n, kind in enumerate(kinds)]
     return _jpeg(glass), [_jpeg(tile) for tile in painted]
 
