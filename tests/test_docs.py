@@ -47,6 +47,7 @@ FOREIGN_OPTIONS = {
         "--from-file",
         "--replicas",
         "--giant",
+        "--peer",
         "--idle",
         "--large",
         "--now",
