@@ -14,8 +14,8 @@ from app.presentation.language import said, tell, tell_count
 
 MEASURES_TITLE = said("Measured on tiles")
 MEASURES_NOTE = said(
-    "These are measures of what the model called, tile by tile, on this one section. None of them is an invasive size, "
-    "a pleural invasion, a spread through air spaces, a PD-L1 score or a grade: those need a person."
+    "These are measures of what the model called, tile by tile, on this one section. Not one of them is an invasive "
+    "size, a pleural invasion, a spread through air spaces, a PD-L1 score or a grade: those need a person."
 )
 
 

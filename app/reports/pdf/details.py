@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress, product
 from typing import TYPE_CHECKING
 
 from app.presentation.language import tell
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 _GAP = 8 * MM
 _LABEL_SHARE, _NARROW_LABEL_SHARE = 0.24, 0.43
 _COLUMNS_HEIGHT = 220 * MM  # side by side they are no longer: a row of a table is not split
-_BAND = 3  # so many tables stand beside each other before the next begin below
+_SHORT = 140 * MM  # all tables stand in two columns that stay shorter: taller ones leave pages half empty
+_BAND = 3  # else so many stand beside each other before the next begin below
 _CARDS_LANGUAGE = "en"
 
 
@@ -30,21 +32,41 @@ def details(writer: Writer, content: ReportContent, width: float, scale: float) 
 
 
 def _tables(writer: Writer, content: ReportContent, width: float, scale: float) -> list[Flowable]:
-    narrow = (width - _GAP) / 2
+    from reportlab.platypus import KeepTogether
+
     sections = [section for section in content.sections if section.rows]
+    together = _columns(writer, sections, width, scale, _SHORT)
+    if together is not None:
+        return [KeepTogether([*together, *_parts(writer, content.digests, width, _LABEL_SHARE, scale)])]
     bands = [sections[at : at + _BAND] for at in range(0, len(sections), _BAND)]
-    parts: list[Flowable] = []
-    for band in bands:
-        tables = [_parts(writer, section, narrow, _NARROW_LABEL_SHARE, scale) for section in band]
-        heights = [sum(part.wrap(narrow, 1e6)[1] for part in table) for table in tables]
-        height, middle = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(len(tables) + 1))
-        if height > _COLUMNS_HEIGHT:
-            _forget(writer, len(tables))
-            parts += [part for one in band for part in _wide(writer, one, width, scale)]
-            continue
-        left, right = ([part for table in half for part in table] for half in (tables[:middle], tables[middle:]))
-        parts.append(writer.grid([[left, "", right]], [narrow, _GAP, narrow], []))
+    parts = [part for band in bands for part in _band(writer, band, width, scale)]
     return [*parts, *_wide(writer, content.digests, width, scale)]
+
+
+def _band(writer: Writer, band: list[Section], width: float, scale: float) -> list[Flowable]:
+    columns = _columns(writer, band, width, scale, _COLUMNS_HEIGHT)
+    return [part for one in band for part in _wide(writer, one, width, scale)] if columns is None else columns
+
+
+def _columns(
+    writer: Writer, sections: list[Section], width: float, scale: float, most_height: float
+) -> list[Flowable] | None:
+    """Tables in two columns of about the same height, pt; None where that is more than `most_height`."""
+    narrow = (width - _GAP) / 2
+    tables = [_parts(writer, section, narrow, _NARROW_LABEL_SHARE, scale) for section in sections]
+    heights = [sum(part.wrap(narrow, 1e6)[1] for part in table) for table in tables]
+    height, of_left = min(
+        (max(sum(compress(heights, left)), sum(heights) - sum(compress(heights, left))), left)
+        for left in product((True,), *[(True, False)] * (len(tables) - 1))
+    )
+    if height > most_height:
+        _forget(writer, len(tables))
+        return None
+    left, right = (
+        [part for table, here in zip(tables, of_left, strict=True) if here == side for part in table]
+        for side in (True, False)
+    )
+    return [writer.grid([[left, "", right]], [narrow, _GAP, narrow], [])]
 
 
 def _forget(writer: Writer, tables: int) -> None:

@@ -25,8 +25,8 @@ MARGIN = 15 * MM
 WIDTH = PAGE[0] - 2 * MARGIN
 _TOP, _FOOT = 12 * MM, 22 * MM
 _FRAME_PADDING = 6  # what ReportLab adds inside a page frame
-# A last page that is used less than this is nearly empty: the story is laid out again, a little tighter.
-_NEARLY_EMPTY = 0.3
+# How much of a last page is used: where it is less, the story is laid out again, a little tighter.
+_NEARLY_EMPTY, _WELL_USED = 0.3, 0.7
 _SCALES = (1.0, 0.9, 0.8)
 _FOOT_NAME = 44
 
@@ -54,16 +54,17 @@ class Footed(Named, Protocol):
 
 
 def build_pdf(story: Story, content: Footed, options: ReportOptions, *, title: str = "") -> bytes:
-    """The document; of several tries the first whose last page is not nearly empty, else the first of all. `title` is
-    what programs show; without one it is that of a slide's report."""
+    """The document. Where its last page is not well used it is tried tighter; of all tries the first of the fewest
+    pages is taken whose last is not nearly empty. `title` is what programs show; else it is that of a slide's report.
+    """
     register_fonts()
-    first = b""
+    tries: list[tuple[bool, int, bytes]] = []
     for scale in _SCALES:
         pdf, pages, used = _built(story, content, options, scale, title or tell("Slide report"))
-        if pages == 1 or used >= _NEARLY_EMPTY:
-            return pdf
-        first = first or pdf
-    return first
+        tries.append((pages > 1 and used < _NEARLY_EMPTY, pages, pdf))
+        if pages == 1 or (len(tries) == 1 and used >= _WELL_USED):
+            break
+    return min(tries, key=lambda one: one[:2])[2]
 
 
 def _built(story: Story, content: Footed, options: ReportOptions, scale: float, title: str) -> tuple[bytes, int, float]:

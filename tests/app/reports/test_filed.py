@@ -139,15 +139,27 @@ def test_tags_tell_headings_tables_figures_and_lists_in_reading_order():
     assert kinds.count("H1") == 1 and kinds.index("H1") < kinds.index("Figure") < kinds.index("Table")
 
 
-def test_a_last_page_that_is_nearly_empty_is_laid_out_tighter(monkeypatch):
+@pytest.mark.parametrize(
+    ("laid_out", "taken", "tried"),
+    [
+        ({1.0: (3, 0.9)}, 1.0, 1),
+        ({1.0: (1, 0.1)}, 1.0, 1),
+        ({1.0: (3, 0.05), 0.9: (3, 0.6), 0.8: (3, 0.9)}, 0.9, 3),
+        ({1.0: (3, 0.5), 0.9: (2, 0.95), 0.8: (2, 0.9)}, 0.9, 3),
+        ({1.0: (3, 0.5), 0.9: (2, 0.1), 0.8: (3, 0.4)}, 1.0, 3),
+        ({1.0: (2, 0.1), 0.9: (1, 0.2)}, 0.9, 2),
+        ({1.0: (3, 0.1), 0.9: (3, 0.1), 0.8: (3, 0.1)}, 1.0, 3),
+    ],
+)
+def test_pages_are_few_and_the_last_is_not_nearly_empty(laid_out, taken, tried, monkeypatch):
     tries = []
 
     def built(_story, _content, _options, scale, _title):
         tries.append(scale)
-        return str(scale).encode(), 3, {1.0: 0.05, 0.9: 0.6, 0.8: 0.9}[scale]
+        return str(scale).encode(), *laid_out[scale]
 
     monkeypatch.setattr(document, "_built", built)
-    assert document.build_pdf(None, None, None) == b"0.9" and tries == [1.0, 0.9]
+    assert document.build_pdf(None, None, None) == str(taken).encode() and len(tries) == tried
 
 
 @pytest.mark.parametrize("probabilities", [(0.9999994, 5e-7, 1e-7), (1.0, 0.0, 0.0), (0.9994, 0.0004, 0.0002)])
