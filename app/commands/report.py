@@ -20,7 +20,8 @@ from aggregate.store import load
 from app.batch.manifest import read_cases
 from app.commands.terminal.counter import slides_shown
 from app.exchange.archive import Archive
-from app.exchange.export import Export, Wanted, table_files
+from app.exchange.crew import Order, helpers_for, rendered
+from app.exchange.export import PROJECT_FORMATS, Export, Rendered, Wanted, table_files
 from app.ledger.case_members import read_members
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
@@ -66,17 +67,18 @@ def write_reports(
     export = Export(whole, open_reviews(whose, database), {row.slide_id: row for row in listed})
     written: list[Path] = []
     with _place(out, zip_file) as put:
-        for number, path in enumerate(stored):
+        for number, (path, done) in enumerate(_rendered(export, results, stored, database)):
             progress(number, len(stored))
             try:
-                result = load(path)
-                if results.suffix != SUFFIX:
-                    _check_id(result, path)
+                if done is not None and _is_named(path, done.slide_id, results):
+                    files = export.take(done)
+                else:
+                    files = export.slide(_result(path, results), path)
             except StoreError as error:
                 problems.append(str(error))
                 continue
             # Outside: an output that takes nothing more ends the command, it is no result's fault.
-            written += [put(name, content) for name, content in export.slide(result, path)]
+            written += [put(name, content) for name, content in files]
         progress(len(stored), len(stored))
         written += [put(name, content) for name, content in export.failures()]
         if problems and zip_file:
@@ -170,13 +172,31 @@ def _add(archive: Archive, zip_file: Path, name: str, content: bytes) -> Path:
     return zip_file / name
 
 
-def _check_id(result: SlideResult, path: Path) -> None:
-    """A copied or renamed result would write over the reports of the slide whose id it holds."""
-    if result_path(path.parent, result.slide_id).name != path.name:
+def _rendered(
+    export: Export, results: Path, stored: Sequence[Path], database: str | None
+) -> Iterator[tuple[Path, Rendered | None]]:
+    """Each result, with what helpers made of it; None where it is to be rendered here."""
+    helpers = 0 if set(export.wanted.formats) & set(PROJECT_FORMATS) else helpers_for(len(stored))
+    if not helpers:
+        return ((path, None) for path in stored)
+    rows = {result_path(results, slide_id).name: row for slide_id, row in export.rows.items()}
+    slides = [(path, rows.get(path.name)) for path in stored]
+    return rendered(Order(export.wanted, results, database), slides, helpers)
+
+
+def _is_named(path: Path, slide_id: str, results: Path) -> bool:
+    return results.suffix == SUFFIX or result_path(path.parent, slide_id).name == path.name
+
+
+def _result(path: Path, results: Path) -> SlideResult:
+    """A copied or renamed result would write over the reports of the slide whose id it holds. Raises StoreError."""
+    result = load(path)
+    if not _is_named(path, result.slide_id, results):
         raise StoreError(
             f"{visible(path.name)} holds the result of slide {plain(result.slide_id)}",
             hint="give a result its own name back, or run the slide again",
         )
+    return result
 
 
 def _watched(results: Path, stored: Sequence[Path], database: str | None) -> Watched | None:

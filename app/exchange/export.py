@@ -85,6 +85,18 @@ class _Listed:
     result_path: Path
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """The files of one slide, and what the tables of all need of it. `decided`: what people decided is of this very
+    result."""
+
+    slide_id: str
+    files: tuple[File, ...]
+    row: SlideRow
+    measured: Measures | None
+    decided: bool
+
+
 @dataclass
 class Export:
     """Renders slide after slide, and then the tables of those it was given. `rows` may hold further slides from the
@@ -115,6 +127,22 @@ class Export:
         yield from exchange_files(result, wanted, record, Path(unescape(row.file)))
         if "qupath" in wanted.formats:
             yield from self._in_project(row, result, path, record)
+
+    def rendered(self, result: SlideResult, path: Path) -> Rendered:
+        """As `slide`, all at once, to be handed to another process' `take`."""
+        files = tuple(self.slide(result, path))
+        slide_id = result.slide_id
+        decided = slide_id in self.states
+        return Rendered(slide_id, files, self.rows.pop(slide_id), self._measures.pop(slide_id, None), decided)
+
+    def take(self, done: Rendered) -> Iterator[File]:
+        """The files of a slide that was rendered elsewhere; the tables will tell of it."""
+        self.rows.setdefault(done.slide_id, done.row)
+        if "csv" in self.wanted.pages:
+            self._measures[done.slide_id] = done.measured
+        if not done.decided:
+            self.states.pop(done.slide_id, None)
+        return iter(done.files)
 
     def stored(self, path: Path) -> Iterator[File]:
         """As `slide`, of what lies at `path`. Raises StoreError, ResultAlteredError besides."""

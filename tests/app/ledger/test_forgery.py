@@ -22,11 +22,11 @@ from tests.results import CLASSES, make_result
 from wsi.errors import UsageError
 
 
-def fill(out):
-    """Two results, a failed slide, their rows and the log, as a run leaves them."""
+def fill(out, finished=("a", "b")):
+    """Results, a failed slide, their rows and the log, as a run leaves them."""
     prepare_output(out)
     audit, rows = AuditLog(out, "Anna", "r1"), []
-    for slide_id in ("a", "b"):
+    for slide_id in finished:
         result = make_result(slide_id, file=f"{slide_id}.svs")
         store.save(result, out, announce=lambda digests, i=slide_id: audit.record("run", i, digests))
         rows.append(SlideRow.of_result(result))
