@@ -393,6 +393,7 @@ def _main_without_workers(argv: list[str]) -> None:
 
     worker.started_early = lambda **_: contextlib.nullcontext([])
     run._engine = lambda *_: InThisProcess(ModelCache(RunConfig(out=Path(), model=DEMO_MODEL)))
+    run._manned = lambda _, engine, config, __: (config, engine)  # this process alone
     _main(argv)
 
 
