@@ -19,6 +19,8 @@ from wsi.process.silence import silent
 
 # Between two progress reports of one slide.
 _REPORT_EVERY_S = 0.2
+# Steps of nice: a batch has what the cores have to spare, and who looks at slides meanwhile does not wait for it.
+_PATIENCE = 10
 
 WorkerProcess = Child
 """It wants to be sent a RunConfig with a SlideWork or None, then SlideJobs; it answers each with (tiles done, tiles),
@@ -47,6 +49,7 @@ def work() -> None:
     """Does the slides that it is sent, until the parent closes the connection or is gone."""
     connection, parent = parent_connection()
     die_with(parent)
+    os.nice(_PATIENCE)
     no_core_files()
     with silent(), contextlib.suppress(EOFError, OSError):
         _serve(connection)

@@ -122,6 +122,20 @@ def aborts(job, config, model, progress):
     return process_slide(job, config, model, progress)
 
 
+def aborts_unless_patient(job, config, model, progress):
+    if os.nice(0) < min(19, os.getpriority(os.PRIO_PROCESS, os.getppid()) + 10):
+        os.abort()
+    return process_slide(job, config, model, progress)
+
+
+def test_a_batch_yields_to_who_looks_at_slides_meanwhile(slides, tmp_path):
+    jobs, tally = collect_jobs([slides / "a.tif"], None), Tally()
+    config = RunConfig(out=tmp_path / "out", model=DEMO_MODEL)
+    for _ in run_batch(jobs, config, CLASSES, engine=LocalEngine(1, work=aborts_unless_patient), tally=tally):
+        pass
+    assert [row.error_code for row in tally.rows] == [""]
+
+
 @pytest.mark.parametrize(
     ("work", "message"), [(killed_each_time, r"killed from outside twice .*SIGKILL.* --workers"), (aborts, "SIGABRT")]
 )
