@@ -7,23 +7,20 @@ OpenSlide's at opening. On any doubt the slide is left to OpenSlide.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
 from wsi.errors import CorruptSlideError, NotAFileError
-from wsi.identity import SlideFiles, open_slide_fd
+from wsi.identity import open_slide_fd
 from wsi.readers.dicom_frames import StoredFrames, read_frames
 from wsi.readers.dicom_series import is_dicom, is_volume
 from wsi.readers.openslide import OpenSlideReader
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, shared_head
 from wsi.readers.tiled.slide import TiledSlide, unlike
-from wsi.region import Pair, Pixels
-from wsi.spacing import Level, Spacing
+from wsi.region import Pixels
 
 
 def recognises(path: Path) -> bool:
@@ -52,17 +49,6 @@ class DicomJpegReader(TiledSlide):
                 self.close()
                 raise
         self._describe(known, {**known.metadata, "reader": f"{self.backend} (verified on {checked} tiles)"})
-
-    def _describe(
-        self, slide: OpenSlideReader | DicomJpegReader, metadata: Mapping[str, str | float | int | bool]
-    ) -> None:
-        self.path: Path = slide.path
-        self.files: SlideFiles = slide.files
-        self.size_px: Pair = slide.size_px
-        self.levels: tuple[Level, ...] = slide.levels
-        self.spacing: Spacing = slide.spacing
-        self.bounds_px: tuple[int, int, int, int] = slide.bounds_px
-        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
 
     def _open_files(self) -> None:
         self._fds: tuple[int, ...] = ()

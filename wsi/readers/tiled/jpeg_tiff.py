@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import openslide
 
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
-from wsi.identity import SlideFiles, open_slide_fd
+from wsi.identity import open_slide_fd
 from wsi.readers.level_scale import StoredLevel, scale_levels
 from wsi.readers.openslide import OpenSlideReader
 from wsi.readers.tiff.coded_tile import APERIO_RGB, OddTileError, decode_coded
@@ -34,7 +32,7 @@ from wsi.readers.tiff.directory import (
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
 from wsi.readers.tiled.slide import TiledSlide, unlike
 from wsi.slide import Pixels
-from wsi.spacing import Level, Spacing
+from wsi.spacing import Level
 
 # OpenSlide's names of the formats whose levels are plain grids of tiles, without overlap or offset.
 _FORMATS = ("aperio", "generic-tiff")
@@ -113,17 +111,6 @@ class TiffJpegReader(TiledSlide):
             self._describe(known, {**known.metadata, "reader": note})
             if len(self.levels) == 1:
                 self._add_sub_levels()
-
-    def _describe(
-        self, slide: OpenSlideReader | TiffJpegReader, metadata: Mapping[str, str | float | int | bool]
-    ) -> None:
-        self.path: Path = slide.path
-        self.files: SlideFiles = slide.files
-        self.size_px: Pair = slide.size_px
-        self.levels: tuple[Level, ...] = slide.levels
-        self.spacing: Spacing = slide.spacing
-        self.bounds_px: tuple[int, int, int, int] = slide.bounds_px
-        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
 
     def _add_sub_levels(self) -> None:
         """Levels in SubIFDs, as OME-TIFF has them and OpenSlide does not see: those that show the slide evenly."""

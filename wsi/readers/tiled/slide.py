@@ -5,10 +5,12 @@ Decoded tiles are kept for a while, in one store for all slides of the process. 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import partial
 from operator import sub
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, Self
 
 import numpy as np
@@ -18,6 +20,7 @@ from wsi.identity import SlideFiles
 from wsi.readers.openslide import MAX_REGION_PIXELS
 from wsi.readers.tiled.cache import TileCache
 from wsi.region import Pair, Pixels, clip, overview, shrink_to, white
+from wsi.slide import Slide
 from wsi.spacing import Level, Spacing
 
 # One for all slides of the process, so that a viewer with many open needs no more than a worker with one. Holds two
@@ -49,7 +52,7 @@ class TileGrid(Protocol):
     def columns(self) -> int: ...
 
 
-class TiledSlide:
+class TiledSlide(ABC):
     """What tiled slides have in common. `_identity` is shared by all handles that decode the same px."""
 
     path: Path
@@ -61,19 +64,27 @@ class TiledSlide:
     metadata: Mapping[str, str | float | int | bool]
     _identity: object
 
+    @abstractmethod
     def _grid(self, level: int) -> TileGrid:
-        raise NotImplementedError
+        """How that level is cut."""
 
+    @abstractmethod
     def _decode(self, level: int, index: int, into: Pixels) -> None:
         """Writes the tile of that number, (height, width, 3). Raises SlideError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _check_open(self) -> None:
         """Raises ValueError where the slide is closed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """See `wsi.slide.Slide.close`; once more does nothing."""
+
+    def _describe(self, slide: Slide, metadata: Mapping[str, str | float | int | bool]) -> None:
+        """Tells of this slide what `slide` does, and `metadata`."""
+        self.path, self.files, self.size_px, self.levels = slide.path, slide.files, slide.size_px, slide.levels
+        self.spacing, self.bounds_px = slide.spacing, slide.bounds_px
+        self.metadata = MappingProxyType(dict(metadata))
 
     def read_region(self, level_xy: Pair, level: int, size_px: Pair) -> Pixels:
         """See `wsi.slide.Slide.read_region`. Stored pixels, whatever the level's downsample."""
