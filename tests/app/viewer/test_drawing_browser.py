@@ -310,6 +310,8 @@ def test_a_finger_draws_and_the_slide_stays(chromium, server, results, slide):
     finger("touchEnd")
     card(page).get_by_label("Comment").fill("by touch")
     card(page).get_by_role("button", name="Keep").tap()
+    # A tap's click comes after the tap.
+    card(page).wait_for(state="hidden")
     kept(page)
     [region] = regions(results, slide)
     corners = np.array(region.rings[0])
