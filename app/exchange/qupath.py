@@ -1,6 +1,6 @@
 """A QuPath project of many results: its images, our classes in our colours, the regions of each slide, and a script
 that brings them in. After QuPath's documented structure of a project (qupath.readthedocs.io, "Project structure") and
-of what it reads of it (QuPath 0.5).
+of what it reads of it (QuPath 0.5, whose own code `benchmarks.qupath` asks).
 
 QuPath keeps objects in `data.qpdata`, Java's own serialisation, which nothing but QuPath should write: so regions lie
 beside as GeoJSON, and the script, which QuPath shows under Automate > Project scripts, adds them.
@@ -38,7 +38,8 @@ _VERSION = "0.5.1"
 _NAMESPACE = uuid.UUID("0c7cf5a8-6c0c-4b0f-9c8e-3d1cf0d2a6f4")
 _NOWHERE = "pulmoscope"
 _OPENSLIDE = "qupath.lib.images.servers.openslide.OpenslideServerBuilder"
-_PLAIN_IMAGE = "qupath.lib.images.servers.ImageIoImageServerBuilder"
+# Readers of ours that decode what OpenSlide opens too; of all other files QuPath chooses among its readers.
+_AS_OPENSLIDE = ("openslide", "tiff-jpeg", "dicom-jpeg")
 _GROOVY = """\
 // Adds the regions that pulmoscope made of this image. "Run" for the open image, "Run for project" for many.
 // A region that is there already is left as it is.
@@ -119,14 +120,9 @@ def packed_colour(colour: str) -> int:
 
 def _entry(result: SlideResult, number: int, place: PurePosixPath) -> dict[str, Any]:
     """With the way from the project to the slide in the place of an address."""
-    whole_image = result.slide.backend == "image"
+    provider = {"providerClassName": _OPENSLIDE} if result.slide.backend in _AS_OPENSLIDE else {}
     return {
-        "serverBuilder": {
-            "builderType": "uri",
-            "providerClassName": _PLAIN_IMAGE if whole_image else _OPENSLIDE,
-            "uri": str(place),
-            "args": [],
-        },
+        "serverBuilder": {"builderType": "uri", **provider, "uri": str(place), "args": []},
         "entryID": number,
         "randomizedName": str(uuid.uuid5(_NAMESPACE, f"{result.slide_id}/{result.slide.sha256}")),
         "imageName": plain(result.slide_id),

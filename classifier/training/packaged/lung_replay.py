@@ -21,7 +21,7 @@ from classifier.model_folder.files import ModelFolder, read_folder
 from classifier.model_folder.find import DEFAULT_MODEL, find_model
 from classifier.progress import Progress, ProgressCallback, quiet
 from classifier.training.packaged.replay.head import VIEWS, embedded
-from classifier.training.packaged.replay.stored import Replay, write_replay
+from classifier.training.packaged.replay.stored import FOLDER, Replay, write_replay
 from classifier.training.probe import tapped_features
 from classifier.training.recipe import TrainConfig
 from classifier.training.train import learned_and_held
@@ -57,6 +57,7 @@ def make_replay(folder: ModelFolder, listed: TileSet, progress: ProgressCallback
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m classifier.training.packaged.lung_replay", description=__doc__)
     parser.add_argument("tiles", type=Path, help="the CSV that lung-v2 was trained on")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="another folder than the program's own")
     arguments = parser.parse_args()
 
     def show(progress: Progress) -> None:
@@ -65,7 +66,7 @@ def main() -> int:
     try:
         folder = read_folder(find_model(DEFAULT_MODEL))
         replay = make_replay(folder, read_tile_set(arguments.tiles), show)
-        path = write_replay(replay, unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE))
+        path = write_replay(replay, unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE), arguments.out)
     except PulmoscopeError as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code

@@ -5,6 +5,7 @@ import json
 import shutil
 import uuid
 import zipfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,7 @@ from scipy import ndimage
 from aggregate import store
 from aggregate.result_folder import result_path
 from app.commands.report import write_reports
+from app.exchange.qupath import QuPathProject
 from app.ledger.records import SlideRow, write_rows
 from app.presentation import colours, words
 from app.reports import Asked
@@ -81,12 +83,24 @@ def test_it_has_what_qupath_documents(project):
         builder = image["serverBuilder"]
         assert image["entryID"] == number and uuid.UUID(image["randomizedName"])
         assert builder["builderType"] == "uri" and builder["args"] == []
-        assert builder["providerClassName"].startswith("qupath.lib.images.servers.")
+        assert set(builder) <= {"builderType", "providerClassName", "uri", "args"}
         assert all(isinstance(value, str) for value in image["metadata"].values())
     assert [image["imageName"] for image in document["images"]] == ["a b", "c", "gone"]
     assert {path.name for path in project.iterdir()} == {"project.qpproj", "classifiers", "scripts", "regions"}
     [script] = (project / "scripts").glob("*.groovy")
     assert "regions" in script.read_text()
+
+
+@pytest.mark.parametrize("backend", ["openslide", "tiff-jpeg", "dicom-jpeg", "image", "ome-zarr", "tiff-coded"])
+def test_qupath_is_told_openslide_or_chooses_itself(backend):
+    made = make_result("a", cells=CELLS, cell_px=CELL_PX, size_px=SIZE_PX)
+    project = QuPathProject(None, None)
+    list(project.add(replace(made, slide=replace(made.slide, backend=backend)), None, None))
+    [image] = json.loads(dict(project.files())["qupath/project.qpproj"])["images"]
+    # The name of its class in QuPath 0.4 to 0.7; without one QuPath asks all its readers.
+    named = ["qupath.lib.images.servers.openslide.OpenslideServerBuilder"]
+    told = [image["serverBuilder"][name] for name in image["serverBuilder"] if name == "providerClassName"]
+    assert told == (named if backend in ("openslide", "tiff-jpeg", "dicom-jpeg") else [])
 
 
 def test_slides_are_found_from_the_project_wherever_both_are_moved(project, laboratory, tmp_path):
