@@ -35,7 +35,7 @@ def render_html(result: SlideResult, record: SlideRecord | None = None, options:
     page = environment().get_template("report.html")
     return page.render(
         report=content,
-        heatmap_base64=_base64(picture.png()),
+        heatmap_base64=_base64(picture.png),
         picture_px=round(_PICTURE_MAX_HEIGHT_PX * picture.pixels.shape[1] / picture.pixels.shape[0]),
         bar_percent=f"{100 * picture.bar_share:.3f}",
         bar_length=figures.length(picture.bar_um),

@@ -38,6 +38,14 @@ def decision_in_words(decision: Decision) -> str:
     return tell("Agrees: {call}", call=title) if agrees else tell("Changed to {call}", call=title)
 
 
+def outcome_in_words(reading: Reading) -> str:
+    """The decision of a reading that has one, and what an addendum made of it since."""
+    assert reading.decision is not None
+    decided = decision_in_words(reading.decision)
+    changed = reading.call != reading.decision.call
+    return decided + (tell("; the call is now {call}", call=call_of_a_person(reading.call)) if changed else "")
+
+
 def reading_title(name: ReadingName) -> str:
     return tell(_READINGS[name])
 

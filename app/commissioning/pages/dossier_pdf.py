@@ -12,6 +12,7 @@ from app.commissioning.pages.charts import decision_chart, roc_chart
 from app.commissioning.pages.parts import Markup, section, table
 from app.commissioning.pages.words import FIGURE_NAMES, asked, figure, in_words, number, seconds
 from app.commissioning.reporting_items import CALIBRATION, FIGURES, MATERIAL, PINNED, READERS, SUBGROUPS, VERDICT
+from app.presentation import figures
 from app.presentation.colours import INK
 from app.presentation.figures import MISSING
 from app.presentation.words import class_title
@@ -65,7 +66,8 @@ class _Foot:
 
 def render_pdf(document: Document) -> bytes:
     """PDF/A with its structure told; the same document gives the same bytes."""
-    foot = _Foot(f"Dossier {document['covers']['model']['name']}, {document['made']}", document["research_use"])
+    when = figures.moment(document["made"])
+    foot = _Foot(f"Dossier {document['covers']['model']['name']}", document["research_use"], written=when)
     charts = _Charts.of(document)  # pages may be laid out more than once
     return build_pdf(lambda w, _scale: _story(w, document, charts), foot, ReportOptions(), title=TITLE)
 
@@ -107,7 +109,11 @@ def _verdict(w: Writer, document: Document) -> list[Flowable]:
         Spacer(1, 5 * MM),
         w.text(f"<b>{told}</b>", size=22, leading=28, color=_GREEN if passed else _RED, kind="H2"),
         w.text(marked(words if passed else f"{words}. Runs that ask for a dossier refuse this one.")),
-        w.text(marked(f"{_of_model(document)} · made {document['made']} by {document['who']}"), size=8.5, color=SOFT),
+        w.text(
+            marked(f"{_of_model(document)} · made {figures.moment(document['made'])} by {document['who']}"),
+            size=8.5,
+            color=SOFT,
+        ),
         Spacer(1, 4 * MM),
     ]
 
@@ -187,7 +193,8 @@ def _drawn(w: Writer, charts: _Charts) -> list[Flowable]:
     from reportlab.platypus import KeepTogether, Spacer
 
     cells = [
-        [w.picture(png, alt, _HALF, _HALF * share), w.text(alt, size=8, color=SOFT)] for png, share, alt in charts.drawn
+        [w.picture(png, alt, _HALF, _HALF * share), Spacer(1, 3), w.text(alt, size=8, color=SOFT)]
+        for png, share, alt in charts.drawn
     ]
     if not cells:
         return []
@@ -214,12 +221,12 @@ def _subgroups(w: Writer, document: Document) -> list[Flowable]:
 
 def _calibration(w: Writer, document: Document) -> list[Flowable]:
     head = w.heading(CALIBRATION)
-    figures = document["figures"]
+    found = document["figures"]
     rows = [
         (
             name,
-            figure(before, figures.get(before)),
-            figure(f"{before}_calibrated", figures.get(f"{before}_calibrated")),
+            figure(before, found.get(before)),
+            figure(f"{before}_calibrated", found.get(f"{before}_calibrated")),
         )
         for name, before in (("Expected calibration error", "ece"), ("Brier score", "brier"))
     ]

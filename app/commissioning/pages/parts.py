@@ -33,6 +33,7 @@ def table(writer: Writer, header: Sequence[str], rows: Sequence[Sequence[str]], 
     style: Style = [("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 2)]
     style.append(("RIGHTPADDING", (0, 0), (-1, -1), 4))
     made = writer.grid(cells, [WIDTH * share / total for share in shares], style)
+    made.spaceAfter = 1.2 * MM  # a line of text may follow
     made.repeatRows = 1 if any(header) else 0
     return made
 

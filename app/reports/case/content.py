@@ -65,7 +65,7 @@ class Pictures:
 
     def take(self, result: SlideResult) -> None:
         drawn = draw_heatmap(result)
-        self.heatmaps[result.slide_id] = (drawn.png(), (drawn.pixels.shape[1], drawn.pixels.shape[0]))
+        self.heatmaps[result.slide_id] = (drawn.png, (drawn.pixels.shape[1], drawn.pixels.shape[0]))
         self.synthetic.add((result.slide.synthetic, result.provenance.model.synthetic))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reportlab.platypus import Flowable
 
 _COLUMNS = 3
-_SHARES = (0.09, 0.27, 0.2, 0.13, 0.08, 0.1, 0.13)
+_SHARES = (0.08, 0.2, 0.2, 0.17, 0.09, 0.1, 0.16)
 _PICTURE_HEIGHT = 46 * MM
 
 
@@ -27,7 +27,7 @@ def render_pdf(content: CaseContent, options: ReportOptions) -> bytes:
 
 
 def _story(writer: Writer, content: CaseContent, scale: float) -> list[Flowable]:
-    from reportlab.platypus import Spacer
+    from reportlab.platypus import KeepTogether, Spacer
 
     gap = Spacer(1, 4.5 * MM * scale)
     signed = content.review.signed
@@ -41,11 +41,12 @@ def _story(writer: Writer, content: CaseContent, scale: float) -> list[Flowable]
         *_reasons(writer, content),
         writer.heading(tell("The slides of the case")),
         _table(writer, content),
+        Spacer(1, 2),
         writer.text(marked(content.note), size=7.5, color=SOFT),
         gap,
         *_pictures(writer, content, scale),
         *decisions(writer, content.review),
-        *([] if signed else room_to_sign(writer, WIDTH)),
+        *([] if signed else [KeepTogether(room_to_sign(writer, WIDTH))]),
     ]
 
 
@@ -95,7 +96,7 @@ def _card(writer: Writer, one: CaseSlideTold, scale: float) -> list[Flowable]:
     parts: list[Flowable] = []
     if one.picture:
         width, height = one.picture_px
-        shrunk = min((WIDTH / _COLUMNS - 4 * MM) / width, _PICTURE_HEIGHT * scale / height)
+        shrunk = min((WIDTH / _COLUMNS - 4 * MM) / width, _PICTURE_HEIGHT / height) * scale
         alt = tell("Heatmap of slide {slide}: {call}", slide=one.slide_id, call=one.call)
         parts += [writer.picture(one.picture, alt, width * shrunk, height * shrunk), Spacer(1, 2)]
     told = f"<b>{marked(f'{one.block} {one.slide_id}'.strip())}</b><br/>{marked(f'{one.call}, {one.role}')}"

@@ -19,7 +19,8 @@ _MAX_COMMENT = 2000
 
 @dataclass(frozen=True)
 class ReviewContent:
-    """`status` is one line; `readings` are (title, rows of name and text), plain text, empty where nobody decided."""
+    """`status` is one line: who signed, and what, since the call above it is the model's. `readings` are (title, rows
+    of name and text), plain text, empty where nobody decided."""
 
     status: str
     signed: bool
@@ -34,6 +35,8 @@ def describe_review(record: SlideRecord | None) -> ReviewContent:
     settled = record is not None and record.settled
     if record is not None and record.differ and not settled:
         status = tell("unsigned: two signed readings differ, and there is no consensus yet")
+    if settled and final:
+        status = f"{status}. {words.outcome_in_words(final)}"
     tables = tuple((words.reading_title(one.name), _rows(one)) for one in told)
     return ReviewContent(status[0].upper() + status[1:] + ".", settled, tables)
 

@@ -101,7 +101,7 @@ def overview(
         columns.append([heading, image, *_scale_bar(writer, heatmap, width)])
     heading = writer.heading(tell("Heatmap"))
     alt = tell("Heatmap of the slide: the class that the model calls each tile")
-    image = writer.picture(heatmap.png(), alt, width, height)
+    image = writer.picture(heatmap.png, alt, width, height)
     columns.append([heading, image, *_scale_bar(writer, heatmap, width)])
     columns.append([writer.heading(tell("Probabilities")), _pie(writer, content, widths[-1], scale)])
     row: list[Any] = [part for column in columns for part in (column, "")][:-1]

@@ -17,7 +17,7 @@ from app.reports.pdf.evidence import reason_notes, region_cards
 from app.reports.pdf.first_page import call_block, decisions, masthead, overview, tissue_and_signing
 from app.reports.pdf.measures import measures
 from app.reports.pdf.parts import MM, Writer
-from app.reports.pictures.heatmap import draw_heatmap
+from app.reports.pictures.heatmap import HeatmapPicture, draw_heatmap
 from app.reports.pictures.slide import TissuePictures, take_pictures
 from app.review.records import SlideRecord
 
@@ -31,21 +31,21 @@ def render_pdf(result: SlideResult, record: SlideRecord | None = None, options: 
     options = options or ReportOptions()
     content = describe(result, record, options)
     pictures = take_pictures(result, options.slide_file, content.places)
+    heatmap = draw_heatmap(result)  # pages may be laid out more than once
 
     def story(writer: Writer, scale: float) -> list[Flowable]:
-        return _story(writer, content, result, pictures, scale)
+        return _story(writer, content, heatmap, pictures, scale)
 
     return build_pdf(story, content, options)
 
 
 def _story(
-    writer: Writer, content: ReportContent, result: SlideResult, pictures: TissuePictures, scale: float
+    writer: Writer, content: ReportContent, heatmap: HeatmapPicture, pictures: TissuePictures, scale: float
 ) -> list[Flowable]:
     """`scale` makes gaps and pictures smaller where a last page would hold next to nothing."""
     from reportlab.platypus import Spacer
 
     gap = Spacer(1, 4.5 * MM * scale)
-    heatmap = draw_heatmap(result)
     return [
         *masthead(writer, content, tell("slide report")),
         *call_block(writer, content, scale),

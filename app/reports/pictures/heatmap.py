@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class HeatmapPicture:
         """Length of the scale bar as a share of the picture's width."""
         return self.bar_um / self.width_um
 
+    @cached_property
     def png(self) -> bytes:
         from PIL import Image
 

@@ -14,6 +14,7 @@ from app.review.people import Person
 from app.review.records import Verdict
 from app.review.reviews import open_reviews
 from tests.app.reports.pdfa import problems
+from tests.app.reports.test_filed import text_of
 from tests.app.reports.test_reports import Page
 from tests.cases import AD, made_cases, write_cohort
 
@@ -74,6 +75,15 @@ def test_the_page_tells_discordant_slides_and_who_signed_the_case(reports):
 def test_the_pdf_is_archival(reports):
     for path in reports[1].glob("*.pdf"):
         assert problems(path.read_bytes()) == []
+
+
+def test_the_lines_to_sign_on_stay_together(reports, tmp_path):
+    """They once lay on two pages, the second with nothing else on it."""
+    arguments = ["report", str(reports[0]), "--by-case", "--out", str(tmp_path), "--format", "pdf", "--language", "de"]
+    assert CliRunner().invoke(cli, arguments, standalone_mode=False).exception is None
+    pages = text_of((tmp_path / f"{case_stem('26/0001')}.pdf").read_bytes()).rstrip("\f").split("\f")
+    [signed_on] = [page for page in pages if "Eigene Beurteilung" in page]
+    assert "Name und Unterschrift" in signed_on and len(pages) == 1
 
 
 def test_the_table_tells_who_signed(reports):

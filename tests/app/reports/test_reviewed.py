@@ -96,6 +96,9 @@ def test_a_signed_report_tells_who_decided_what_and_when(output):
         assert "Name and signature" not in told and UNSIGNED not in told
     assert "Anna &lt;b&gt;Reader&lt;/b&gt;" in page and "<i>no tumour" not in page
     assert "Signed by Anna <b>Reader</b> (reviewer; name stated, not checked by a login)" in text
+    # Below the model's call in large letters, and not in a table further down alone.
+    first = text[: text.index("HEATMAP")]
+    assert "Changed to Normal; the call is now Squamous cell carcinoma." in first
     facts = json.loads(render(result, "json", kept))["review"]
     assert (facts["status"], facts["call"]) == ("signed", "squamous_cell_carcinoma")
     [reading] = facts["readings"]
