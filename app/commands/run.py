@@ -115,10 +115,12 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     config = of_site(replace(request.how, model_sha256=card.digest), card)
     config = _of_dossier(of_slide_model(config, card), request.commissioned)
     tally, show = Tally(), reporter(request.as_json)
-    engine, jobs = _engine(request.engine, early, config.cache), _jobs(request.what, config.out, tally)
+    engine, told = _engine(request.engine, early, config.cache), _jobs(request.what, config.out, tally)
+    # A part of a batch knows its cases whole: what the other parts did not run yet is missing, and said to be.
+    note_members(config.out, {job.slide_id: (job.case, job.block) for job in told if job.case is not None})
+    jobs = shard(told, request.what.shard)
     if config.cache is None and any(job.remote for job in jobs):
         raise UsageError("slides of an object store are copied before they are read", hint="give --cache DIR")
-    note_members(config.out, {job.slide_id: (job.case, job.block) for job in jobs if job.case is not None})
     jobs, beside = _stale_jobs(jobs, config, tally) if request.stale else (jobs, frozenset())
     config, engine = _manned(request.engine, engine, config, len(jobs))
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast, beside=beside)
@@ -223,8 +225,8 @@ def of_slide_model(config: RunConfig, card: ModelCard) -> RunConfig:
 
 
 def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:
-    """The jobs with their ids. `tally` is told what was passed over, under pseudonyms without a name, and what was in
-    the way in the output folder."""
+    """The jobs of all parts with their ids. `tally` is told what was passed over, under pseudonyms without a name, and
+    what was in the way in the output folder."""
     passed = PassedOver()
     mpp = what.mpp_override if what.mpp is None else FillIn(what.mpp)
     jobs = collect_jobs(what.inputs, what.manifest, mpp=mpp, skip=out, passed=passed)
@@ -233,9 +235,9 @@ def _jobs(what: Selection, out: Path, tally: Tally) -> list[SlideJob]:
         from app.batch.pseudonyms import pseudonymize
 
         tally.passed_over = passed.in_words(names=False)
-        return pseudonymize(shard(_masked(jobs, what, tally), what.shard), what.key_file, out)
+        return pseudonymize(_masked(jobs, what, tally), what.key_file, out)
     tally.passed_over = passed.in_words()
-    return shard(_masked(settle_ids(jobs, out), what, tally), what.shard)
+    return _masked(settle_ids(jobs, out), what, tally)
 
 
 def _masked(jobs: list[SlideJob], what: Selection, tally: Tally) -> list[SlideJob]:

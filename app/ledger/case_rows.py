@@ -14,6 +14,7 @@ from aggregate.case.rule import CaseCall, CaseSlide, call_case
 from aggregate.result import SlideStatus
 from aggregate.result_folder import committed_digest, load_summary, result_path
 from app.ledger.case_members import Member, read_members
+from app.ledger.locks import lock
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
 from wsi.errors import StoreError
@@ -37,6 +38,11 @@ class CaseMember:
     result_sha256: str = ""
     slide_sha256: str = ""
     model_sha256: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Told of the case and without a row yet: another part of the batch has it, or nobody ran it."""
+        return self.row.error_code == NOT_RUN
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class CaseRow:
             "slides": str(len(self.members)),
             "judged": str(self.judged),
             "failed": str(self.failed),
+            "missing": inert(";".join(one.row.slide_id for one in self.members if one.is_missing)),
             "status": str(self.told.status),
             "call": inert(self.told.call),
             "origin_slide": inert(self.told.origin),
@@ -120,11 +127,12 @@ def cases_bytes(rows: Sequence[CaseRow], further: Mapping[str, Mapping[str, str]
 
 
 def write_cases(out: Path) -> bool:
-    """Brings `OUT/cases.csv` up to date, where there are cases; whether there are. Raises OutputUnwritableError."""
-    rows = case_rows(out)
+    """Brings `OUT/cases.csv` up to date, where there are cases; whether there are. Of several runs that end at once
+    the last one to write has seen what all did. Raises OutputUnwritableError."""
     try:
-        if rows:
-            write_file(out / CASES_CSV, cases_bytes(rows))
+        with lock(out, CASES_CSV):
+            if rows := case_rows(out):
+                write_file(out / CASES_CSV, cases_bytes(rows))
     except OSError as error:
         raise unwritable(str(out / CASES_CSV), error) from error
     return bool(rows)

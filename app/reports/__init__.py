@@ -139,7 +139,7 @@ def cohort_files(
     classes = tuple(dict.fromkeys(name for row in rows for name in row.probabilities))
     with speaking(language):
         page = render_cohort(rows, classes, formats, known, cases, watched)
-    return [("cohort.csv", cohort_bytes(rows, classes, known)), ("cohort.html", page)]
+    return [("cohort.csv", cohort_bytes(rows, classes, known, cases)), ("cohort.html", page)]
 
 
 def write_cohort(

@@ -1,6 +1,7 @@
 """The table of a cohort: one row a slide as CSV and as a page with links to the reports. Opens no result.
 
-The columns of `cohort.csv` are those of `slides.csv`, and behind them what people decided.
+The columns of `cohort.csv` are those of `slides.csv`, behind them what people decided, and the case where cases are
+known.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class CohortLine:
     """One slide as the page shows it. `links` are (format, relative address); all texts are plain."""
 
     slide_id: str
+    case: str
     status: str
     status_in_words: str
     call: str
@@ -46,15 +48,19 @@ class CohortLine:
     links: tuple[tuple[str, str], ...]
 
 
-def cohort_bytes(rows: Sequence[SlideRow], classes: Sequence[str], states: States) -> bytes:
-    """The table as the bytes of its file."""
+def cohort_bytes(
+    rows: Sequence[SlideRow], classes: Sequence[str], states: States, cases: Mapping[str, str] | None = None
+) -> bytes:
+    """The table as the bytes of its file; `cases` by slide id."""
     names = columns(classes, opinions=any(row.has_opinion for row in rows))
-    lines = [csv_line((*names, *REVIEW_COLUMNS))]
+    known = _cases_of(rows, cases)
+    lines = [csv_line((*names, *REVIEW_COLUMNS, *(("case",) if known else ())))]
     for row in rows:
         state = states.get(row.slide_id) or ReviewState(row.slide_id)
         told = (state.status, state.verdict, state.call, inert(state.by), state.at, str(state.addenda or ""))
         cells = row.cells(classes)
-        lines.append(csv_line((*(cells[name] for name in names), *told)))
+        case = (inert(known.get(row.slide_id, "")),) if known else ()
+        lines.append(csv_line((*(cells[name] for name in names), *told, *case)))
     return "".join(lines).encode("utf-8", "backslashreplace")
 
 
@@ -69,11 +75,13 @@ def render_cohort(
     """The page of a cohort, slides that a person should look at first, as UTF-8 HTML in the language that is spoken."""
     ordered = sorted(rows, key=lambda row: (row.status.reading_order, row.slide_id))
     counts = Counter(row.status for row in rows)
+    known = _cases_of(rows, cases)
     page = environment().get_template("cohort.html")
     return page.render(
         language=forms().code,
         title=tell_count("{count} slide", "{count} slides", len(rows), count=figures.count(len(rows))),
-        lines=[_line(row, classes, formats, states.get(row.slide_id)) for row in ordered],
+        lines=[_line(row, classes, formats, states.get(row.slide_id), known) for row in ordered],
+        by_case=bool(known),
         classes=[words.class_title(name) for name in classes],
         counts=[f"{figures.count(counts[status])} {_status(status)}" for status in SlideStatus],
         summary=summarise(rows, states, cases),
@@ -90,13 +98,25 @@ def _status(status: SlideStatus) -> str:
     return tell(_STATUSES[status])
 
 
-def _line(row: SlideRow, classes: Sequence[str], formats: Sequence[str], state: ReviewState | None) -> CohortLine:
+def _cases_of(rows: Sequence[SlideRow], cases: Mapping[str, str] | None) -> dict[str, str]:
+    """The case of each of these slides that has one; empty where cases were not told."""
+    return {row.slide_id: cases[row.slide_id] for row in rows if cases and cases.get(row.slide_id)}
+
+
+def _line(
+    row: SlideRow,
+    classes: Sequence[str],
+    formats: Sequence[str],
+    state: ReviewState | None,
+    cases: Mapping[str, str],
+) -> CohortLine:
     told = bool(row.call) and row.call != UNDETERMINED
     call = tell(words.CANNOT_TELL) if row.call == UNDETERMINED else words.class_title(row.call) if row.call else ""
     failed = row.status is SlideStatus.FAILED
     failure = (plain(f"{row.error_code}: {row.message}"),) if failed else ()
     return CohortLine(
         slide_id=plain(row.slide_id),
+        case=plain(cases.get(row.slide_id, "")),
         status=row.status,
         status_in_words=_status(row.status),
         call=call,

@@ -16,13 +16,16 @@ const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" })
 const states = new WeakMap();
 // Kept while the tab is open: who comes back from a slide finds the row.
 let opened = null;
+// What is searched for may be a case, and a case a patient: where cases are told, it is kept here and in no address.
+let sought = "";
 
-function address() {
+function address(byCase) {
   const words = new URLSearchParams(location.search);
-  return { find: words.get("find") ?? "", status: words.get("status") ?? "all", sort: words.get("sort") ?? "" };
+  return { find: byCase ? sought : words.get("find") ?? "", status: words.get("status") ?? "all", sort: words.get("sort") ?? "" };
 }
 
-function keep(view) {
+function keep(view, byCase) {
+  if (byCase) [sought, view] = [view.find, { ...view, find: "" }];
   const words = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(view)) {
     if (value && !(name === "status" && value === "all")) words.set(name, value);
@@ -50,7 +53,7 @@ function inOrder(rows, sort) {
 
 function fits(row, { find, status }, statuses) {
   if (status === "unsigned" ? row.signed : status !== "all" && row.status !== status) return false;
-  row.searched ??= [row.id, row.call, row.why, row.review, row.words, statuses[row.status]].join(" ").toLowerCase();
+  row.searched ??= [row.id, row.case, row.call, row.why, row.review, row.words, statuses[row.status]].join(" ").toLowerCase();
   return find.toLowerCase().split(/\s+/).every((word) => row.searched.includes(word));
 }
 
@@ -81,6 +84,11 @@ function cell({ name, kind }, row, data) {
     const link = box.appendChild(text("a", "", value));
     link.href = `?slide=${encodeURIComponent(value)}`;
     link.tabIndex = -1;
+  } else if (kind === "case" && value) {
+    const link = box.appendChild(text("a", "", value));
+    link.href = `?case=${encodeURIComponent(row.case_token)}`;
+    link.tabIndex = -1;
+    box.title = value;
   } else if (kind === "status") box.append(text("span", `ps-chip ps-${value}`, data.statuses[value] ?? value));
   else if (kind === "bar" && value != null) {
     const bar = box.appendChild(text("span", "wl-track", ""));
@@ -190,7 +198,7 @@ class List {
   constructor(root, told) {
     Object.assign(this, { root, told, rows: new Map(), order: [], elements: new Map(), version: "", live: new Map() });
     Object.assign(this, { filters: new Map(), pressing: new Set(), coming: null, gone: new AbortController() });
-    this.view = address();
+    this.view = address(told.cases);
     this.part = (name) => root.querySelector(name);
     this.body = this.part(".wl-body");
     this.grid = this.part(".wl");
@@ -206,13 +214,15 @@ class List {
   listen() {
     const search = this.part("input");
     search.value = this.view.find;
+    if (this.told.cases) search.placeholder = "Slide, case, call, reason or person";
+    this.grid.classList.toggle("wl-cases", this.told.cases);
     search.oninput = () => this.change({ find: search.value });
     this.grid.onscroll = () => this.paint();
     this.part(".wl-moved button").onclick = () => this.sortAgain();
     this.body.onclick = (event) => {
       const row = event.target.closest(".wl-row");
       // With a key or another button the browser opens the link in a tab of its own.
-      if (!row || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      if (!row || event.target.closest(".wl-case a") || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
       this.open(row.dataset.slideId);
     };
@@ -248,7 +258,7 @@ class List {
 
   change(view) {
     Object.assign(this.view, view);
-    keep(this.view);
+    keep(this.view, this.told.cases);
     this.drawHead();
     this.grid.scrollTop = 0;
     this.sortAgain();

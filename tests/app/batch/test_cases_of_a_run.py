@@ -66,6 +66,29 @@ def test_a_run_writes_down_its_cases_in_two_files_and_nowhere_else(slides, tmp_p
     assert {slide: one.block for slide, one in read_members(out).items()} == {"two": "", "broken": "C1"}
 
 
+def rows_of(out):
+    with (out / "cases.csv").open(newline="") as file:
+        return {row["case"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_each_part_of_a_batch_names_what_its_cases_miss_and_the_last_one_nothing(slides, tmp_path, hidden):
+    listed = manifest(slides, *(f"{name}.svs,{CASE},A1" for name in ("one", "two", "three")), name="parts.csv")
+    out, key = tmp_path / "out", ("--pseudonymize", tmp_path / "key") if hidden else ()
+    still = []
+    for part in (2, 3, 1):
+        run(listed, out, "--shard", f"{part}/3", *key)
+        [row] = rows_of(out).values()
+        still.append(set(filter(None, row["missing"].split(";"))))
+        assert (row["slides"], int(row["failed"])) == ("3", len(still[-1]))
+        assert ("slide-failed" in row["review_reasons"]) == bool(still[-1])
+    done = {path.name.removesuffix(".zarr") for path in out.glob("*.zarr")}
+    assert [len(one) for one in still] == [2, 1, 0] and still[0] > still[1] and still[0] < done
+    whole = tmp_path / "whole"
+    run(listed, whole, *key)
+    assert rows_of(whole) == rows_of(out)
+
+
 def test_under_a_key_cases_have_pseudonyms_too(slides, tmp_path):
     out = tmp_path / "out"
     lines = [f"one.svs,{CASE},A1", f"two.svs,{CASE},{CASE}-B"]

@@ -49,6 +49,21 @@ ROWS = [
 ]
 
 
+def test_the_case_stands_in_both_tables_where_cases_are_told_and_else_nowhere():
+    def tables(cases):
+        told = dict(reports.cohort_files(ROWS, cases=cases))
+        return told["cohort.csv"].decode(), told["cohort.html"].decode()
+
+    plain, page = tables(None)
+    assert tables({}) == tables({"another": "S26-9"}) == (plain, page) and "case" not in plain.partition("\n")[0]
+    table, page = tables({"s1": "=S26-1", "s3": "S26-3"})
+    assert [line.rsplit(",", 1)[0] for line in table.splitlines()] == plain.splitlines()
+    told = {line["slide_id"]: line["case"] for line in csv.DictReader(io.StringIO(table))}
+    # Inert for a spreadsheet.
+    assert told == {"s1": "'=S26-1", "s2": "", "s3": "S26-3", "s4": "", "f5": "", "f6": "", "f7": ""}
+    assert "<bdi>s3</bdi></td><td><bdi>S26-3</bdi></td>" in page and ">Case</th>" in page
+
+
 def test_everything_is_counted_once():
     summary = summarise(ROWS, {})
     assert counts(summary.calls) == {"Normal": 2, "Adenocarcinoma": 1, "Cannot tell": 1}

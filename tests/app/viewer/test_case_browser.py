@@ -7,7 +7,7 @@ from app.ledger.case_rows import case_rows
 from app.ledger.locks import prepare_locks
 from app.review.cases import case_to_decide
 from app.review.reviews import open_reviews
-from tests.app.viewer.browser import CHROMIUM, added
+from tests.app.viewer.browser import CHROMIUM, added, forgive_refusals
 from tests.app.viewer.test_deciding_browser import press, settled
 from tests.cases import AD, SCC, made_result
 
@@ -27,6 +27,32 @@ def case(results):
         note_members(results, {f"c-{at}": ("S26-77", f"A{at}") for at in (1, 2, 3)})
         yield read_members(results)["c-1"].token
         (results / SLIDE_CASES).unlink()
+
+
+def test_the_list_of_slides_has_the_case_and_finds_it_and_no_address_tells_it(page, results, case):
+    page.set_default_timeout(60_000)
+    page.goto("/")
+    rows = page.get_by_test_id("worklist-row")
+    rows.first.wait_for()
+    assert page.get_by_role("columnheader", name="Case").count() == 1
+    page.get_by_role("columnheader", name="Case").get_by_role("button").click()
+    assert [one.get_attribute("data-slide-id") for one in rows.all()[:3]] == ["c-1", "c-2", "c-3"]
+    search = page.get_by_label("Search")
+    search.fill("s26-77")
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=worklist-row]').length === 3")
+    assert "77" not in page.url and "find" not in page.url
+    # Who comes back from a slide finds what was searched for.
+    rows.first.click()
+    page.get_by_test_id("case-link").wait_for()
+    assert "77" not in page.url
+    page.go_back()
+    rows.first.wait_for()
+    assert search.input_value() == "s26-77" and rows.count() == 3
+    rows.first.get_by_role("link", name="S26-77").click()
+    page.get_by_test_id("case-call").wait_for()
+    assert f"case={case}" in page.url and "77" not in page.url.replace(case, "")
+    page.goto("about:blank")
+    forgive_refusals(page)  # no slide lies there
 
 
 def test_a_case_is_found_read_and_signed(page, results, case):

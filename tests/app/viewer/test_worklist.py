@@ -13,7 +13,8 @@ from starlette.applications import Starlette
 
 from aggregate import store
 from app.batch.run_log import RunLog
-from app.ledger.locks import try_lock
+from app.ledger.case_members import note_members, read_members
+from app.ledger.locks import prepare_locks, try_lock
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow, write_rows
 from app.presentation import colours
@@ -47,6 +48,22 @@ def feed_of(folder, rows, **more):
     write_rows(folder / "slides.csv", rows, CLASSES)
     site = Site(folder)
     return Feed(site, site.batches, **more)
+
+
+def test_a_row_tells_its_case_from_when_it_is_told_and_no_other_row_does(tmp_path):
+    feed = feed_of(tmp_path, [row("a"), row("b")], queued=lambda who: ("c",))
+    before = told(feed)
+    assert not any("case" in line for line in before["rows"])
+    prepare_locks(tmp_path)
+    note_members(tmp_path, {"a": ("S26-1", "A1"), "c": ("S26-1", "")})
+    after = told(feed, before["version"])
+    token = read_members(tmp_path)["a"].token
+    assert {line["id"]: (line.get("case"), line.get("case_token")) for line in after["rows"]} == {
+        "a": ("S26-1", token), "b": (None, None), "c": ("S26-1", token),
+    }  # fmt: skip
+    assert [line for line in after["rows"] if line["id"] == "b"] == [
+        line for line in before["rows"] if line["id"] == "b"
+    ]
 
 
 def test_who_needs_a_person_first_comes_first(tmp_path, monkeypatch):

@@ -37,6 +37,8 @@ COLUMNS = (
     ("Tissue, mm²", "tissue", "number"),
     ("µm per px", "mpp", "number"),
 )
+# Behind the slide's name, where cases were told.
+_CASE = ("Case", "case", "case")
 # Formats of an export: name, and what a person reads.
 FORMATS = (
     ("html", "HTML"),
@@ -74,13 +76,15 @@ def opened_slide() -> Opened | None:
     return None
 
 
-def show_list(site: Site, empty: str) -> None:
-    """Mounts the list; `empty` is what it says while there is no slide."""
+def show_list(site: Site, empty: str, *, by_case: bool) -> None:
+    """Mounts the list; `empty` is what it says while there is no slide, `by_case` whether cases were told."""
+    shown = (*COLUMNS[:3], _CASE, *COLUMNS[3:]) if by_case else COLUMNS
     token = site.signer.sign(LIST_GRANT, time.time())
     data = {
         "feed": f"{MOUNT}{LIST_ROUTE}/{token}",
         "pictures": f"{MOUNT}{PICTURES_ROUTE}/{token}",
-        "columns": [{"title": title, "name": name, "kind": kind} for title, name, kind in COLUMNS],
+        "columns": [{"title": title, "name": name, "kind": kind} for title, name, kind in shown],
+        "cases": by_case,
         "statuses": STATUS_WORDS,
         "empty": empty,
         "exports": f"{MOUNT}{EXPORT_ROUTE}/{site.exports.leave(people.asking())}",

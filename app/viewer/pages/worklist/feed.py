@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from app.ledger.case_members import Member
 from app.ledger.records import SlideRow
 from app.review.records import ReviewState
-from app.viewer.catalog import Entry, look
+from app.viewer.catalog import Entry, case_of, look
 from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.jobs.batches import Batch, Batches
 from app.viewer.pages.worklist.rows import backgrounds, listed, under_way
@@ -51,6 +52,7 @@ class _Shown:
 
     row: SlideRow
     review: ReviewState
+    member: Member | None
     text: str
 
 
@@ -137,10 +139,12 @@ class Feed:
                 continue
             busy.pop(slide_id, None)
             background = known.get(entry.row.model, "normal")
-            rows.append(_row(view.shown, entry, background, reviews.get(slide_id, ReviewState(slide_id))))
+            review = reviews.get(slide_id, ReviewState(slide_id))
+            rows.append(_row(view.shown, entry, background, review, case_of(self.site.results, slide_id)))
         for gone in view.shown.keys() - look(self.site.results).entries.keys():
             del view.shown[gone]
-        return rows + [json.dumps(under_way(slide_id, status)) for slide_id, status in busy.items()]
+        coming = ((slide_id, status, case_of(self.site.results, slide_id)) for slide_id, status in busy.items())
+        return rows + [json.dumps(under_way(*one)) for one in coming]
 
     async def _answer(self, request: Request) -> Response:
         from starlette.responses import Response
@@ -156,11 +160,11 @@ class Feed:
         return Response(content, media_type="application/json", headers=headers)
 
 
-def _row(shown: dict[str, _Shown], entry: Entry, background: str, review: ReviewState) -> str:
+def _row(shown: dict[str, _Shown], entry: Entry, background: str, review: ReviewState, member: Member | None) -> str:
     """Told anew only where it changed: most of ten thousand did not."""
     told = shown.get(entry.row.slide_id)
-    if told is None or told.row != entry.row or told.review != review:
-        told = _Shown(entry.row, review, json.dumps(listed(entry, background, review)))
+    if told is None or (told.row, told.review, told.member) != (entry.row, review, member):
+        told = _Shown(entry.row, review, member, json.dumps(listed(entry, background, review, member)))
         shown[entry.row.slide_id] = told
     return told.text
 

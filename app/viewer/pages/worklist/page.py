@@ -22,9 +22,9 @@ _HOW = (
 
 def show(site: Site) -> None:
     """Draws the page."""
-    if (site.results / SLIDE_CASES).exists():
+    if by_case := (site.results / SLIDE_CASES).exists():
         st.html(
             '<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>'
         )
-    element.show_list(site, _EMPTY)
+    element.show_list(site, _EMPTY, by_case=by_case)
     st.html(f'<p class="ps-note">{parts.safe(ORDER_WORDS)} {parts.safe(_HOW)}</p>')

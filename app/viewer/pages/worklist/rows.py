@@ -9,6 +9,7 @@ from typing import Any
 
 from aggregate import store
 from aggregate.result import UNDETERMINED, SlideStatus
+from app.ledger.case_members import Member
 from app.ledger.records import SlideRow
 from app.presentation import words
 from app.review.records import ReviewState, ReviewStatus
@@ -52,8 +53,8 @@ def rank(row: SlideRow, background: str, signed: bool) -> float:
     return level + (0.0 if confidence is None else min(0.999, max(0.0, confidence)))
 
 
-def listed(entry: Entry, background: str, review: ReviewState) -> dict[str, Any]:
-    """A slide as one line of the list; what is not known is null."""
+def listed(entry: Entry, background: str, review: ReviewState, member: Member | None = None) -> dict[str, Any]:
+    """A slide as one line of the list; what is not known is null. `member` tells its case, where it has one."""
     row, signed = entry.row, is_signed(entry, review)
     confidence, stamp = _confidence(row), store.stamp(entry.result_path)
     return {
@@ -71,10 +72,16 @@ def listed(entry: Entry, background: str, review: ReviewState) -> dict[str, Any]
         "rank": rank(row, background, signed),
         "picture": f"{stamp:x}" if stamp else "",
         "words": " ".join((row.call, str(row.status), *row.review_reasons)),
+        **of_case(member),
     }
 
 
-def under_way(slide_id: str, status: str) -> dict[str, Any]:
+def of_case(member: Member | None) -> dict[str, Any]:
+    """The case that a line tells, and by what its page goes; nothing for a slide without one."""
+    return {} if member is None else {"case": plain(member.case), "case_token": member.token}
+
+
+def under_way(slide_id: str, status: str, member: Member | None = None) -> dict[str, Any]:
     """The line of a slide that is being run, or waits for it, and has no row yet."""
     rank = {"running": _RUNNING, "queued": _QUEUED}[status]
     nothing = dict.fromkeys(("confidence", "tissue", "mpp"))
@@ -84,6 +91,7 @@ def under_way(slide_id: str, status: str) -> dict[str, Any]:
         **nothing,
         **texts,
         "words": status,
+        **of_case(member),
     }
 
 
