@@ -3,7 +3,8 @@
 TILES is the list that `classifier.training.packaged.lung_sources` writes. For each site the linear classifier is fitted
 on all others and shown the site's tiles (of LC25000 the `val` split). Prints, by tile: how many are told as what they
 are, and between the two carcinomas. By case and kind: tumour or not, and which of the two carcinomas, by the mean of
-its tiles' probabilities. Some ten minutes a site.
+its tiles' probabilities. Some ten minutes a site. `--beside lung-v1` shows the same tiles to a model as it is packaged:
+what that says of a laboratory that it learned from means nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 from classifier.calibrate import softmax
 from classifier.dataset.predict import forward_tiles
 from classifier.dataset.split import TRAIN, VALIDATION
-from classifier.dataset.tile_list import TileSet, read_tile_set
+from classifier.dataset.tile_list import TileRecord, TileSet, read_tile_set
 from classifier.dataset.whites import with_whites
-from classifier.model import TileModel
+from classifier.model import TileModel, load_model
 from classifier.model_folder.about import LUNG_V2
 from classifier.networks.build import build_network, network_weights
 from classifier.runtimes.tensorflow import TensorFlowRuntime
@@ -40,20 +41,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tiles", type=Path)
     parser.add_argument("--site", action="append", help=f"default: {', '.join(SITES)}")
+    parser.add_argument("--beside", metavar="MODEL", action="append", default=[])
     asked = parser.parse_args()
     listed = read_tile_set(asked.tiles)
     for site in asked.site or SITES:
-        judged = judge_left_out(listed, site)
-        print(f"\n| {site}, {len(judged)} tiles, trained without it | right | of |", flush=True)
-        print("| --- | --- | --- |")
-        for title, answers in figures_of(judged).items():
-            print(f"| {title} | {sum(answers)} ({np.mean(answers):.3f}) | {len(answers)} |", flush=True)
+        shown = with_whites(TileSet(tuple(judged_of(listed, site)), listed.classes))
+        for name in asked.beside:
+            print_figures(f"{site}, {name} as it is packaged", judge(load_model(name), shown))
+        print_figures(f"{site}, trained without it", judge(train_without(listed, site), shown))
 
 
-def judge_left_out(listed: TileSet, site: str) -> list[Tile]:
-    """(class, source group, probability by output) of each tile of `site`, by a model of all others."""
+def print_figures(title: str, judged: list[Tile]) -> None:
+    print(f"\n| {title}, {len(judged)} tiles | right | of |", flush=True)
+    print("| --- | --- | --- |")
+    for line, answers in figures_of(judged).items():
+        print(f"| {line} | {sum(answers)} ({np.mean(answers):.3f}) | {len(answers)} |", flush=True)
+
+
+def judged_of(listed: TileSet, site: str) -> list[TileRecord]:
+    """The site's tiles that judge: its `val` split, or all where it has none."""
     own = [record for record in listed.records if record.site == site]
-    judged = [record for record in own if record.split == VALIDATION] or own
+    return [record for record in own if record.split == VALIDATION] or own
+
+
+def train_without(listed: TileSet, site: str) -> TileModel:
+    """A model of all laboratories but `site`."""
     learned = [record for record in listed.records if record.site != site and record.split == TRAIN]
     present = {record.label for record in learned}
     classes = tuple(name for name in listed.classes if name in present)
@@ -65,12 +77,15 @@ def judge_left_out(listed: TileSet, site: str) -> list[Tile]:
     whole = network_weights(build_network(config.network, len(classes), config.tile.size_px))
     weights = {**whole, **probe(start, taught, config)}
     card = bare_card(taught, taught, config, Origin("left-out", LUNG_V2, "", "0" * 64))
-    model = TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
-    shown = with_whites(TileSet(tuple(judged), listed.classes))
+    return TileModel(card, TensorFlowRuntime(card, weights), unfitted(card))
+
+
+def judge(model: TileModel, shown: TileSet) -> list[Tile]:
+    """(class, source group, probability by output) of each tile."""
     p = softmax(forward_tiles(model, shown)[0], 1.0)
     return [
-        (record.label, record.group, dict(zip(card.outputs, map(float, row), strict=True)))
-        for record, row in zip(judged, p, strict=True)
+        (record.label, record.group, dict(zip(model.card.outputs, map(float, row), strict=True)))
+        for record, row in zip(shown.records, p, strict=True)
     ]
 
 
