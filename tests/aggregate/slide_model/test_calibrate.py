@@ -52,6 +52,17 @@ def test_a_bias_is_taken_out():
     assert expected_calibration_error(calibration.apply(fresh), truth) < 0.05 < before
 
 
+@pytest.mark.parametrize("bias", [-15.0, 0.0, 15.0])
+def test_logits_that_all_lie_to_one_side_are_calibrated_on_sixty_slides(bias):
+    """As those of a second laboratory may. The bias was held to 5, and drawn to 0."""
+    errors = []
+    for seed in range(10):
+        calibration, _ = fit_calibration(*_drawn(60, 1.0, bias=bias, seed=seed, spread=8.0), methods=(BIASED,))
+        fresh, truth, _ = _drawn(4000, 1.0, bias=bias, seed=99, spread=8.0)
+        errors.append(expected_calibration_error(calibration.apply(fresh), truth))
+    assert np.mean(errors) < 0.035
+
+
 def test_a_bent_scale_is_straightened_by_isotonic_regression():
     logits, labels, patients = _drawn(1500, 1.0)
     bent = np.stack([logits[:, 0], np.sign(logits[:, 1]) * np.minimum(abs(logits[:, 1]), 0.3) * 20], axis=1)
