@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,16 +23,18 @@ class Peak:
 
 def peak_memory(command: Sequence[str]) -> Peak:
     """Runs `command` to its end. Raises subprocess.CalledProcessError where it fails."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    peaks: dict[int, float] = {}
-    while process.poll() is None:
-        for pid in _family(process.pid):
-            # The kernel keeps each process's own peak, so looking now and then misses next to nothing.
-            peaks[pid] = max(peaks.get(pid, 0.0), _own_peak_mb(pid))
-        time.sleep(_EVERY_S)
-    output, _ = process.communicate()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output)
+    # A pipe that nobody reads until the end would stop whoever says much.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        peaks: dict[int, float] = {}
+        while process.poll() is None:
+            for pid in _family(process.pid):
+                # The kernel keeps each process's own peak, so looking now and then misses next to nothing.
+                peaks[pid] = max(peaks.get(pid, 0.0), _own_peak_mb(pid))
+            time.sleep(_EVERY_S)
+        if process.returncode:
+            output.seek(0)
+            raise subprocess.CalledProcessError(process.returncode, command, output.read())
     return Peak(sum(peaks.values()), max(peaks.values(), default=0.0))
 
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 import contextlib
 import pickle
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from app.slides.question import Question, SlideAddress, Work, error_of, read_facts
+from app.slides.question import SLIDES_OPEN, Question, SlideAddress, Work, error_of, read_facts
 from wsi.errors import SlideCrashedError, SlideTimeoutError
 from wsi.process.child import Child, start_child
 
 _LOOK = "app.slides.looking:look"
 # An answer is a tile or a page's facts.
 _MAX_ANSWER_BYTES = 64 << 20
+# What opening a slide once more costs, so that questions wait as long, all together, for a process that has it open.
+_OPENING_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class _Looker:
     recent: list[SlideAddress] = field(default_factory=list)
 
     def remember(self, slide: SlideAddress) -> None:
-        self.recent = [*(other for other in self.recent if other != slide), slide][-4:]
+        self.recent = [*(other for other in self.recent if other != slide), slide][-SLIDES_OPEN:]
 
     @property
     def alive(self) -> bool:
@@ -62,6 +65,8 @@ class GuardedSlides:
     ) -> None:
         self._processes, self._limits, self._start_child = processes, limits or Limits(), start
         self._idle: list[_Looker] = []
+        self._at_work: list[_Looker] = []
+        self._waited_s: dict[SlideAddress, float] = {}
         self._started = 0
         self._change = threading.Condition()
 
@@ -87,9 +92,9 @@ class GuardedSlides:
         raise self._ended(slide, ended)
 
     def start(self) -> None:
-        """Starts one process ahead of the first question, and does not wait for it."""
+        """Starts all processes ahead of the first question, and does not wait for them."""
         with self._change:
-            if not self._started:
+            while self._started < self._processes:
                 self._started += 1
                 self._idle.append(self._new())
 
@@ -104,7 +109,6 @@ class GuardedSlides:
 
     def _answer(self, looker: _Looker, question: Question) -> tuple[Any, bytes]:
         connection = looker.child.connection
-        looker.remember(question.slide)
         connection.send_bytes(pickle.dumps(question))
         if not connection.poll(self._limits.seconds):
             raise SlideTimeoutError(
@@ -142,29 +146,54 @@ class GuardedSlides:
             raise
         finally:
             with self._change:
+                self._at_work.remove(looker)
                 if answered and looker.alive:
                     self._idle.append(looker)
                 else:
                     looker.child.kill()
                     self._started -= 1
-                self._change.notify()
+                self._change.notify_all()
 
     def _take(self, slide: SlideAddress, *, fresh: bool) -> _Looker:
-        """An idle process, one that knows the slide first; else another, where one more is allowed; else waits."""
+        """A process for one question, at work from now on; waits where there is none."""
         with self._change:
-            while True:
-                self._bury_dead()
-                for looker in [] if fresh else sorted(self._idle, key=lambda looker: slide not in looker.recent):
+            while (looker := self._found(slide, fresh=fresh)) is None:
+                # A process that could have been asked is spared the opening for as long.
+                spared = not fresh and (bool(self._idle) or self._started < self._processes)
+                began, waited_s = time.monotonic(), self._waited_s.get(slide, 0.0)
+                self._change.wait(max(0.0, _OPENING_S - waited_s) if spared else None)
+                if spared:
+                    self._waited_s[slide] = self._waited_s.get(slide, 0.0) + time.monotonic() - began
+            looker.remember(slide)
+            self._at_work.append(looker)
+            return looker
+
+    def _found(self, slide: SlideAddress, *, fresh: bool) -> _Looker | None:
+        """An idle process that has the slide open; else another or a new one; None where waiting is better."""
+        self._bury_dead()
+        if fresh and self._idle and self._started >= self._processes:
+            self._idle.pop(0).child.kill()
+            self._started -= 1
+        if not fresh:
+            for looker in self._idle:
+                if slide in looker.recent:
                     self._idle.remove(looker)
                     return looker
-                if fresh and self._idle and self._started >= self._processes:
-                    self._idle.pop(0).child.kill()
-                    self._started -= 1
-                if self._started < self._processes:
-                    looker = self._new()
-                    self._started += 1
-                    return looker
-                self._change.wait()
+            if self._is_worth_waiting(slide):
+                return None
+            self._waited_s.pop(slide, None)
+            if self._idle:
+                return self._idle.pop(0)
+        if self._started >= self._processes:
+            return None
+        self._started += 1
+        return self._new()
+
+    def _is_worth_waiting(self, slide: SlideAddress) -> bool:
+        """Whether one at work has the slide open, and questions have not waited for it as long as one more opening
+        takes: so one reader's slide is opened once, and that of many in all processes."""
+        at_work = any(slide in looker.recent for looker in self._at_work)
+        return at_work and self._waited_s.get(slide, 0.0) < _OPENING_S
 
     def _bury_dead(self) -> None:
         """Those that ended while idle: the system may have been short of memory."""

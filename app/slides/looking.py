@@ -12,14 +12,12 @@ from collections import OrderedDict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from app.slides.question import Question, SlideAddress, error_words
+from app.slides.question import SLIDES_OPEN, Question, SlideAddress, error_words
 from wsi.errors import PulmoscopeError, SlideCrashedError, SlideTooLargeError
 from wsi.process.child import parent_connection
 from wsi.process.limits import allow_cpu_seconds, leave_with, memory_limit, no_core_files
 from wsi.process.silence import silent
 from wsi.slide import Slide
-
-MAX_SLIDES = 4
 
 
 def look() -> None:
@@ -51,7 +49,7 @@ def _serve(connection: Connection) -> None:
 class Shelf:
     """Open slides, the least recently used closed first."""
 
-    def __init__(self, max_slides: int = MAX_SLIDES) -> None:
+    def __init__(self, max_slides: int = SLIDES_OPEN) -> None:
         self._max_slides = max_slides
         self._slides: OrderedDict[SlideAddress, Slide] = OrderedDict()
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from wsi.errors import PulmoscopeError, SlideCrashedError
 
+# How many slides a process keeps open, those asked for last: as many as a department looks at at once.
+SLIDES_OPEN = 8
+
 Work = Callable[..., tuple[Any, bytes]]
 """Takes an open slide and the question's arguments; gives facts that JSON can hold, and bytes. A function that can be
 imported. What it raises as PulmoscopeError comes to who asked."""

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -23,6 +24,7 @@ from app.slides.question import SlideAddress
 from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.tiles.encoded import encoded_tile
 from app.viewer.tiles.tokens import Grant, Signer
+from app.viewer.uploads.stored import is_upload_id
 from wsi.errors import PulmoscopeError
 
 TILE_ROUTE = "/tiles"
@@ -110,6 +112,12 @@ class TileServer:
     def _tile_for(self, visitor: Visitor, grant: Grant, level: int, column: int, row: int) -> bytes | None:
         return self.tile(grant, level, column, row) if self.may_see(grant.slide_id, visitor) else None
 
+    def _kept(self, visitor: Visitor, grant: Grant, level: int, column: int, row: int) -> bytes | None:
+        """A tile that is kept, without a wait behind those that are read; not of an upload, whose owner is on disk."""
+        if is_upload_id(grant.slide_id) or not self.may_see(grant.slide_id, visitor):
+            return None
+        return self.cache.get((grant, level, column, row))
+
     def _address(self, grant: Grant) -> SlideAddress | None:
         """Where the slide of a grant lies. Looked for anew now and then: a page asks for many tiles at a time."""
         now_s = time.monotonic()
@@ -132,7 +140,10 @@ class TileServer:
         self.asked[0] = time.monotonic()
         place = (request.path_params["level"], request.path_params["column"], request.path_params["row"])
         try:
-            tile = await anyio.to_thread.run_sync(lambda: self._tile_for(visitor, grant, *place), limiter=self.limiter)
+            tile = self._kept(visitor, grant, *place)
+            if tile is None:
+                ask = partial(self._tile_for, visitor, grant, *place)
+                tile = await anyio.to_thread.run_sync(ask, limiter=self.limiter)
         except PulmoscopeError as error:
             return PlainTextResponse(_told(error), status_code=_UNREADABLE)
         if tile is None:

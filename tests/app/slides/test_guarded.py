@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -149,6 +150,35 @@ def test_many_who_ask_share_few_processes(address):
         thread.join()
     slides.close()
     assert len(seen) == 8 and 1 <= len(set(seen)) <= 2
+
+
+def slowly(slide):
+    time.sleep(0.3)
+    return os.getpid(), b""
+
+
+@pytest.mark.parametrize(("opening_s", "processes"), [(600.0, 1), (0.0, 2)])
+def test_a_slide_is_opened_in_another_process_once_waiting_costs_more(address, monkeypatch, opening_s, processes):
+    """Two processes, and eight at once who ask of one slide."""
+    monkeypatch.setattr("app.slides.guarded._OPENING_S", opening_s)
+    slides = GuardedSlides(processes=2)
+    slides.start()
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: slides.ask(slowly, address)[0], range(8)))
+    slides.close()
+    assert len(set(told)) == processes
+
+
+def test_a_slide_that_is_open_nowhere_waits_for_nobody(address, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.slides.guarded._OPENING_S", 600.0)
+    other = tmp_path / "other.tif"
+    other.write_bytes(address.path.read_bytes())
+    slides = GuardedSlides(processes=2)
+    slides.start()
+    with ThreadPoolExecutor(2) as pool:
+        told = [pool.submit(slides.ask, slowly, one) for one in (address, SlideAddress(other))]
+        assert len({one.result()[0] for one in told}) == 2
+    slides.close()
 
 
 def test_an_error_that_comes_back_is_of_the_class_of_its_code():
