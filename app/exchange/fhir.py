@@ -16,6 +16,7 @@ from typing import Any
 from aggregate.result import SlideResult
 from app.exchange.signed import Stated, stated
 from app.presentation import words
+from app.presentation.synoptic import SYNOPTIC_ITEMS, SYNOPTIC_TITLE
 from app.review import words as review_words
 from app.review.records import SlideRecord
 from wsi.text import plain
@@ -117,6 +118,7 @@ def _observations(result: SlideResult) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, (title, unit, code) in _FIGURES.items():
         if key in result.qc:
             yield key, _told(result, title, **_quantity(result.qc[key], unit, code))
+    yield "synoptic", _told(result, SYNOPTIC_TITLE, component=list(map(_left_empty, SYNOPTIC_ITEMS.values())))
     yield "digests", _told(result, "What it was made of", component=list(_digests(result)))
 
 
@@ -129,6 +131,11 @@ def _quantity(value: float, unit: str, code: str) -> dict[str, Any]:
     if not math.isfinite(value):
         return {"dataAbsentReason": {"coding": [{"system": _ABSENT, "code": "not-a-number"}]}}
     return {"valueQuantity": {"value": float(value), "unit": unit, "system": _UCUM, "code": code}}
+
+
+def _left_empty(title: str) -> dict[str, Any]:
+    """An item of a synoptic report, which a person may fill in later."""
+    return {"code": {"text": title}, "dataAbsentReason": {"coding": [{"system": _ABSENT, "code": "temp-unknown"}]}}
 
 
 def _reasons(result: SlideResult) -> dict[str, Any]:

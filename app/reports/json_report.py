@@ -16,6 +16,7 @@ from app.ledger.records import SlideRow
 from app.presentation import words
 from app.presentation.language import tell
 from app.presentation.measured import MEASURES_NOTE, Measured
+from app.presentation.synoptic import SYNOPTIC_ITEMS, SYNOPTIC_NOTE
 from app.reports.cohort.measures import figures_of
 from app.reports.content.failed import describe_failure, file_name
 from app.reports.content.options import ReportOptions
@@ -95,6 +96,7 @@ def _document(result: SlideResult, content: ReportContent) -> dict[str, Any]:
             for one, area in zip(content.tissue, content.tissue_areas, strict=True)
         ],
         "measures": _measures(result, content.measures),
+        "synoptic": synoptic_items(),
         "qc": dict(result.qc),
         "slide": {
             "file": slide.file,
@@ -140,6 +142,12 @@ def _measures(result: SlideResult, told: tuple[Measured, ...]) -> dict[str, Any]
         "note": tell(MEASURES_NOTE),
         "in_words": [{"code": one.code, "title": one.title, "value": one.value, "is_not": one.is_not} for one in told],
     }
+
+
+def synoptic_items() -> dict[str, Any]:
+    """What is left to a person: each item by its code, without a value."""
+    items = [{"code": code, "title": tell(title), "value": None} for code, title in SYNOPTIC_ITEMS.items()]
+    return {"note": tell(SYNOPTIC_NOTE), "items": items}
 
 
 def _region(told: RegionTold) -> dict[str, Any]:

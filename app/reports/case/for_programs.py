@@ -9,7 +9,7 @@ from app.ledger.case_rows import CaseMember, CaseRow
 from app.reports.case.content import CaseContent
 from app.reports.content.options import ReportOptions
 from app.reports.content.reviewed import review_facts
-from app.reports.json_report import as_json, report_facts
+from app.reports.json_report import as_json, report_facts, synoptic_items
 from app.review.records import SlideRecord
 
 SCHEMA, SCHEMA_VERSION = "pulmoscope-case-report", 1
@@ -43,6 +43,7 @@ def render_json(row: CaseRow, content: CaseContent, record: SlideRecord | None, 
             ],
             "slides": [_slide(one) for one in row.members],
             "note": content.note,
+            "synoptic": synoptic_items(),
             "review": review_facts(record),
         }
     )

@@ -19,6 +19,7 @@ from app.exchange.export import Wanted, table_files
 from app.exchange.fhir import render_fhir
 from app.exchange.parquet import render_parquet, render_tiles
 from app.ledger.records import SlideRow, columns
+from app.presentation.synoptic import SYNOPTIC_ITEMS, SYNOPTIC_TITLE
 from app.reports import write_cohort
 from app.reports.csv_report import render_csv
 from app.reports.json_report import render_json
@@ -85,6 +86,21 @@ def test_the_digests_are_those_of_the_result():
     text = render_fhir(result).decode()
     for digest in (result.slide.sha256, result.provenance.model.sha256, result.provenance.config_sha256):
         assert text.count(digest) == 1
+
+
+def test_the_items_of_a_synoptic_report_are_there_for_a_person_and_empty():
+    bundle = bundle_of(make_result())
+    [items] = [
+        entry["resource"]["component"]
+        for entry in bundle["entry"]
+        if entry["resource"].get("code", {}).get("text") == SYNOPTIC_TITLE
+    ]
+    assert [one["code"]["text"] for one in items] == list(SYNOPTIC_ITEMS.values())
+    for one in items:
+        [coding] = one["dataAbsentReason"]["coding"]
+        assert coding["code"] == "temp-unknown" and not any(key.startswith("value") for key in one)
+    told = json.loads(render_json(make_result()))["synoptic"]["items"]
+    assert [(one["code"], one["value"]) for one in told] == [(code, None) for code in SYNOPTIC_ITEMS]
 
 
 def test_a_slide_without_a_call_has_no_made_up_figures():
