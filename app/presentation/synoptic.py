@@ -1,4 +1,4 @@
-"""What a pathologist's synoptic report of a lung resection has to say, and no program says here: each item stands empty.
+"""What a pathologist's synoptic report of a lung resection says, and no program says here: each item stands empty.
 
 The items are those of the protocol for lung resections of the College of American Pathologists (Lung 4.1.0.1, February
 2020), in words of our own. A system that takes in a report has a place for them; a person fills it.
