@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from classifier.colour.white import WHITE_TILES, White, white_point
 from classifier.model import TileModel, TilePredictions
 from tiler import Grid, TileBatch, TileQuality, TileSpec, map_tiles, survey_slide
 from tiler.false_colours.righted_slide import in_right_colours
-from tiler.given.mask import GivenMask
 from tiler.quality import out_of_focus, usual_detail
 from tiler.stream import read_tiles
 from wsi import Slide, __version__, open_slide
@@ -28,6 +28,9 @@ from wsi.errors import SiteError
 from wsi.files.fingerprint import fingerprint_meanwhile
 from wsi.metadata import public_label
 from wsi.spacing import MPP_OTHERWISE, ReadPlan
+
+if TYPE_CHECKING:
+    from tiler.given.mask import GivenMask
 
 Progress = Callable[[int, int], None]
 """Called with (tiles done, tiles in all)."""

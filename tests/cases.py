@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aggregate import store
 from aggregate.result import SlideResult
-from app.ledger.case_members import note_members
-from app.ledger.case_rows import write_cases
+from app.ledger.cases.members import note_members
+from app.ledger.cases.rows import write_cases
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow, write_rows
 from tests.results import CLASSES, make_result

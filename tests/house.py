@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -35,6 +36,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
 }
 
 Graph = Mapping[str, set[str]]
+_DOTTED = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.[a-z_]+)+")
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -48,15 +50,29 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imported(path: Path) -> list[tuple[int, str]]:
-    """(line, dotted name) of each import in a file; `from a import b` gives `a.b`, which may be a module or a name."""
+    """(line, dotted name) of each import in a file; `from a import b` gives `a.b`, which may be a module or a name. A
+    module in a table of what is loaded when it is asked for is imported, too."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide the direction"
             found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
-    return found
+    return found + _in_tables(tree)
+
+
+def _in_tables(tree: ast.Module) -> list[tuple[int, str]]:
+    """(line, dotted name) of each module that stands in a tuple or a record, in a file that loads modules by name."""
+    by_name = any(isinstance(node, ast.ImportFrom) and node.module == "importlib" for node in ast.walk(tree))
+    tables = [node for node in ast.walk(tree) if isinstance(node, ast.Tuple | ast.Call)] if by_name else []
+    return [
+        (entry.lineno, entry.value)
+        for node in tables
+        for entry in (node.elts if isinstance(node, ast.Tuple) else node.args if len(node.args) > 1 else ())
+        if isinstance(entry, ast.Constant) and isinstance(entry.value, str) and _DOTTED.fullmatch(entry.value)
+    ]
 
 
 def import_graph(root: Path) -> dict[str, set[str]]:

@@ -127,6 +127,13 @@ def test_an_import_up_the_floors_is_found(small_house, package, room, line):
     assert found.startswith(f"{room} imports ")
 
 
+def test_an_import_by_name_in_a_table_is_found(small_house):
+    (small_house / "tiler" / "module" / "module.py").write_text(
+        'from importlib import import_module\nTABLE = {"tile": ("classifier.model.module", "load")}\n'
+    )
+    assert wrong_imports(small_house) == ["tiler/module/module.py:2 imports classifier.model.module"]
+
+
 def test_a_room_without_a_floor_is_found(small_house):
     (small_house / "app" / "misc.py").write_text("")
     assert upward(siblings(import_graph(small_house), "app"), FLOORS["app"]) == ["misc has no floor"]
@@ -195,6 +202,18 @@ prepare_output(config.out)
 outcome = process_slide(SlideJob(Path("{slide}"), "{slide}", "one"), config, ModelCache(config))
 assert not outcome.row.error_code and outcome.row.tiles, outcome
 """
+# What the demo slide, tiled JPEG of one file, and the default model's network are not.
+OTHER_CONTENT = {
+    "wsi.readers.dicom.series",
+    "wsi.readers.dicom.frames",
+    "wsi.readers.zarr_files.arrays",
+    "wsi.readers.tiled.ome_zarr",
+    "wsi.readers.tiled.dicom_jpeg",
+    "wsi.readers.image",
+    "wsi.readers.icc",
+    "classifier.networks.residual_cnn",
+    "classifier.networks.imported",
+}
 HEAVY = {"tensorflow", "keras", "streamlit", "pandas", "sklearn", "altair", "matplotlib"}
 
 
@@ -230,6 +249,7 @@ def test_the_process_that_hands_slides_out_loads_nothing_to_read_them(ready_slid
     assert (tmp_path / "out" / "slides.csv").exists()
     assert not loaded & {"numpy", "cv2", "openslide", "simplejpeg", "zarr", "scipy", "ai_edge_litert"}
     for_others = {"classifier.networks.onnx_file", "app.slides", "app.reports", "app.viewer"}
+    for_others |= {"app.ledger.cases.rows", "app.batch.manifest", "app.batch.engines.staging", *OTHER_CONTENT}
     assert not loaded & {*for_others, "concurrent.futures", "xml.etree", "cryptography", "pydicom"}
 
 
@@ -237,12 +257,15 @@ def test_doing_a_slide_loads_nothing_that_few_slides_need(ready_slide, tmp_path)
     """Some hundredths of a second each, in every worker that starts."""
     loaded = all_modules_after(WORKER.format(slide=str(ready_slide.path), out=str(tmp_path)))
     assert {"cv2", "zarr", "ai_edge_litert", "app.pipeline", "aggregate.summary"} <= loaded
+    assert {"wsi.readers.tiled.jpeg_tiff", "classifier.networks.efficientnet_lite"} <= loaded
     for_others = {
         "classifier.networks.onnx_file",
         "classifier.site",
         "classifier.training",
         "app.slides",
         "app.reports",
+        "tiler.given.mask",
+        *OTHER_CONTENT,
     }
     assert not loaded & {*for_others, "numpy.ma", "xml.etree", "cryptography", "pydicom", "tifffile", *HEAVY}
 

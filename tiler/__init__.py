@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wsi.process.later import from_homes
 
 if TYPE_CHECKING:
     from tiler.grid import lay_grid
@@ -27,27 +29,22 @@ __all__ = [
     "survey_slide",
 ]
 
-_HOMES = {
-    "lay_grid": "tiler.grid",
-    "Grid": "tiler.spec",
-    "TileBatch": "tiler.spec",
-    "TileQuality": "tiler.spec",
-    "TileSpec": "tiler.spec",
-    "map_tiles": "tiler.stream",
-    "read_tile_at": "tiler.stream",
-    "stream_tiles": "tiler.stream",
-    "Survey": "tiler.survey",
-    "survey_slide": "tiler.survey",
-    "TissueAreas": "tiler.tissue",
-    "TissueMask": "tiler.tissue",
-    "find_tissue": "tiler.tissue",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Loads what is asked for: who only needs a TileSpec opens no imaging library."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tiler' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+# Who only needs a TileSpec opens no imaging library.
+__getattr__ = from_homes(
+    __name__,
+    {
+        "lay_grid": "grid",
+        "Grid": "spec",
+        "TileBatch": "spec",
+        "TileQuality": "spec",
+        "TileSpec": "spec",
+        "map_tiles": "stream",
+        "read_tile_at": "stream",
+        "stream_tiles": "stream",
+        "Survey": "survey",
+        "survey_slide": "survey",
+        "TissueAreas": "tissue",
+        "TissueMask": "tissue",
+        "find_tissue": "tissue",
+    },
+)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from tiler import given as given_masks
 from tiler.false_colours.righted_slide import can_be_righted, in_right_colours
 from tiler.false_colours.undo import way_to_right
-from tiler.given.mask import GivenFacts, GivenMask, lay_over
 from tiler.grid import lay_grid
 from tiler.spec import Grid, TileSpec
 from tiler.tissue import TissueAreas, TissueMask, find_tissue
 from wsi.slide import Slide
+
+if TYPE_CHECKING:
+    from tiler.given.mask import GivenFacts, GivenMask
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def survey_slide(slide: Slide, spec: TileSpec, given: GivenMask | None = None) -
     right, righting = _righted(slide, tissue)
     facts = None
     if given is not None:
-        right, facts = lay_over(given, right, slide)
+        right, facts = given_masks.lay_over(given, right, slide)
     return Survey(replace(right.areas, righted=righting), lay_grid(right, spec, slide), facts)
 
 

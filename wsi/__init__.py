@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wsi.process.later import from_homes
 
 if TYPE_CHECKING:
     from wsi.files.kinds import SLIDE_SUFFIXES
@@ -12,13 +14,4 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["SLIDE_SUFFIXES", "Slide", "__version__", "open_slide"]
 
-_HOMES = {"open_slide": "wsi.registry", "SLIDE_SUFFIXES": "wsi.files.kinds", "Slide": "wsi.slide"}
-
-
-def __getattr__(name: str) -> Any:
-    """Loads the readers when they are first asked for: `import wsi` alone opens no library."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'wsi' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = from_homes(__name__, {"open_slide": "registry", "SLIDE_SUFFIXES": "files.kinds", "Slide": "slide"})

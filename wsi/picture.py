@@ -19,6 +19,10 @@ from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, Unread
 from wsi.identity import open_slide_file
 from wsi.region import Pixels
 
+SLIDE_FORMATS = ("JPEG", "PNG", "TIFF")
+# Of a slide that is one picture: 525 MB of RGB. Pillow refuses a little more than this by itself.
+MAX_SLIDE_PIXELS = 175_000_000
+
 
 @contextmanager
 def open_picture(

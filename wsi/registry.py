@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from wsi.errors import (
     CorruptSlideError,
@@ -20,37 +21,51 @@ from wsi.errors import (
 )
 from wsi.files.foreign import HEAD_BYTES, is_blank, what_it_is
 from wsi.identity import SlideFiles, open_slide_file
-from wsi.readers import image as image_reader
-from wsi.readers import openslide as openslide_reader
+from wsi.readers.beginnings import is_dicom, looks_like_tiff, may_be_image
 from wsi.readers.examine import Advice, examine
 from wsi.readers.tiff.directory import FastPathDoubtError
-from wsi.readers.tiled import coded_tiff as coded_reader
-from wsi.readers.tiled import dicom_jpeg as dicom_reader
-from wsi.readers.tiled import jpeg_tiff as tiff_reader
-from wsi.readers.tiled import ome_zarr as zarr_reader
+from wsi.readers.zarr_files.folder import is_picture_folder
 from wsi.slide import OTHER_IMAGES, Slide
 
 # What is left of `s3://` and its like in a path.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
-@dataclass(frozen=True)
-class Reader:
-    """`recognises` looks at a file without decoding a pixel; `open` takes the path, the given mpp, and why the reader
-    before it declined the file ("" where none did)."""
+class Reader(NamedTuple):
+    """A reader by its name, and where it is: its module is loaded for a file that it may read by its first bytes.
+
+    There `recognises(path)` looks closer, without decoding a pixel, and the class takes the path and the given mpp.
+    """
 
     name: str
-    recognises: Callable[[Path], bool]
-    open: Callable[[Path, float | None, str], Slide]
+    may_read: Callable[[Path], bool]
+    module: str
+    opener: str
 
+    @property
+    def home(self) -> Any:
+        return import_module(self.module)
+
+    def recognises(self, path: Path) -> bool:
+        return self.may_read(path) and bool(self.home.recognises(path))
+
+    def open(self, path: Path, *known: object) -> Slide:
+        slide: Slide = getattr(self.home, self.opener)(path, *known)
+        return slide
+
+
+_OME_ZARR = Reader("ome-zarr", is_picture_folder, "wsi.readers.tiled.ome_zarr", "OmeZarrReader")
+_TIFF_JPEG = Reader("tiff-jpeg", looks_like_tiff, "wsi.readers.tiled.jpeg_tiff", "TiffJpegReader")
+_OPENSLIDE = Reader("openslide", Path.is_file, "wsi.readers.openslide", "OpenSlideReader")
+_IMAGE = Reader("image", may_be_image, "wsi.readers.image", "ImageReader")
 
 READERS: tuple[Reader, ...] = (
-    Reader("ome-zarr", zarr_reader.recognises, lambda path, mpp, _: zarr_reader.OmeZarrReader(path, mpp)),
-    Reader("tiff-coded", coded_reader.recognises, lambda path, mpp, _: coded_reader.CodedTiffReader(path, mpp)),
-    Reader("tiff-jpeg", tiff_reader.recognises, lambda path, mpp, _: tiff_reader.TiffJpegReader(path, mpp)),
-    Reader("dicom-jpeg", dicom_reader.recognises, lambda path, mpp, _: dicom_reader.DicomJpegReader(path, mpp)),
-    Reader("openslide", openslide_reader.recognises, openslide_reader.OpenSlideReader),
-    Reader("image", image_reader.recognises, lambda path, mpp, _: image_reader.ImageReader(path, mpp)),
+    _OME_ZARR,
+    Reader("tiff-coded", looks_like_tiff, "wsi.readers.tiled.coded_tiff", "CodedTiffReader"),
+    _TIFF_JPEG,
+    Reader("dicom-jpeg", is_dicom, "wsi.readers.tiled.dicom_jpeg", "DicomJpegReader"),
+    _OPENSLIDE,
+    _IMAGE,
 )
 
 
@@ -82,7 +97,7 @@ def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "aut
 
 def _of_file(path: Path, mpp: float | None, reader: str) -> Slide:
     seen = SlideFiles.of((path,))
-    advice = examine(path, image_reader.MAX_PIXELS)
+    advice = examine(path)
     if advice.page is not None and advice.why and reader not in ("auto", "image"):
         raise UnsupportedSlideError(
             f"the reader {reader} would misread {path.name}: {advice.why}", hint="use --reader auto"
@@ -94,9 +109,9 @@ def _of_file(path: Path, mpp: float | None, reader: str) -> Slide:
 
 
 def _of_folder(path: Path, mpp: float | None, reader: str) -> Slide:
-    if reader not in ("auto", zarr_reader.OmeZarrReader.backend):
+    if reader not in ("auto", _OME_ZARR.name):
         raise UnsupportedSlideError(f"the reader {reader} opens no folder", hint="use --reader auto")
-    slide = zarr_reader.OmeZarrReader(path, mpp)
+    slide = _OME_ZARR.open(path, mpp)
     slide.files.check()
     return slide
 
@@ -104,20 +119,25 @@ def _of_folder(path: Path, mpp: float | None, reader: str) -> Slide:
 def _opened(path: Path, mpp: float | None, reader: str, advice: Advice, seen: SlideFiles) -> Slide:
     if advice.page is not None and reader in ("auto", "image"):
         with seen.unchanged():
-            return image_reader.ImageReader(path, mpp, advice.page, advice.why)
+            return _IMAGE.open(path, mpp, advice.page, advice.why)
     why = ""
     for known in READERS:
         if reader in ("auto", known.name) and known.recognises(path):
             try:
                 with seen.unchanged():
-                    if known.name == openslide_reader.OpenSlideReader.backend:
-                        tiff_reader.refuse_false_colours(path)
-                    return known.open(path, mpp, why)
+                    return _by_openslide(path, mpp, why) if known is _OPENSLIDE else known.open(path, mpp)
             except FastPathDoubtError as doubt:
                 why = str(doubt)
     if why:
         raise UnsupportedSlideError(f"the reader {reader} declines {path.name}: {why}", hint="use --reader auto")
     raise _foreign(path)
+
+
+def _by_openslide(path: Path, mpp: float | None, why: str) -> Slide:
+    """`why` is why the reader before it declined the file, "" where none did."""
+    if _TIFF_JPEG.may_read(path):
+        _TIFF_JPEG.home.refuse_false_colours(path)
+    return _OPENSLIDE.open(path, mpp, why)
 
 
 def _foreign(path: Path) -> SlideError:
@@ -145,7 +165,7 @@ def check_file(path: Path) -> None:
         raise NotAFileError(f"{path.name} does not exist", hint="check the path") from error
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path.name} cannot be reached ({_reason(error)})") from error
-    if zarr_reader.recognises(path):
+    if is_picture_folder(path):
         return
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"

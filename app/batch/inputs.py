@@ -9,7 +9,6 @@ from pathlib import Path
 
 from app.batch.ids import first_ids
 from app.batch.job import SlideJob, absolute
-from app.batch.manifest import read_manifest
 from app.batch.search import PassedOver, make_job, slides_of_input
 from wsi.errors import UsageError
 from wsi.files.kinds import SLIDE_SUFFIXES
@@ -38,6 +37,8 @@ def collect_jobs(
     jobs: dict[Path, SlideJob] = {}
     found = [job for path in inputs for job in _named_by(path, skip, passed)]
     if manifest is not None:
+        from app.batch.manifest import read_manifest  # most runs name slides and folders
+
         found += read_manifest(manifest)
     for job in _whole_slides(found):
         jobs.setdefault(absolute(job.path), replace(job, mpp=mpp if job.mpp is None else job.mpp))

@@ -22,7 +22,7 @@ from app.commands.terminal.counter import slides_shown
 from app.exchange.archive import Archive
 from app.exchange.crew import Order, helpers_for, rendered
 from app.exchange.export import PROJECT_FORMATS, Export, Rendered, Wanted, table_files
-from app.ledger.case_members import read_members
+from app.ledger.cases.members import read_members
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table
 from app.reports import Asked, Changed, ReportOptions, Watched
@@ -92,7 +92,7 @@ def write_case_reports(
     results: Path, out: Path | None, formats: Sequence[str], asked: Asked, zip_file: Path | None, database: str | None
 ) -> tuple[list[Path], list[str]]:
     """As `write_reports`, a report a case and `cases.csv`. Raises UsageError besides where no case is known."""
-    from app.ledger.case_rows import case_rows
+    from app.ledger.cases.rows import case_rows
     from app.reports.case.content import FORMATS
     from app.reports.case.render import case_files
 

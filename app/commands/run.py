@@ -23,8 +23,7 @@ from app.batch.run_batch import Tally, run_batch
 from app.batch.search import PassedOver
 from app.commands.terminal.reporter import Reporter, reporter
 from app.config import RunConfig
-from app.ledger.case_members import note_members
-from app.ledger.case_rows import write_cases
+from app.ledger import cases
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SLIDES_CSV
 from wsi.errors import ModelError, UsageError
@@ -117,14 +116,16 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     tally, show = Tally(), reporter(request.as_json)
     engine, told = _engine(request.engine, early, config.cache), _jobs(request.what, config.out, tally)
     # A part of a batch knows its cases whole: what the other parts did not run yet is missing, and said to be.
-    note_members(config.out, {job.slide_id: (job.case, job.block) for job in told if job.case is not None})
+    if members := {job.slide_id: (job.case, job.block) for job in told if job.case is not None}:
+        cases.note_members(config.out, members)
     jobs = shard(told, request.what.shard)
     if config.cache is None and any(job.remote for job in jobs):
         raise UsageError("slides of an object store are copied before they are read", hint="give --cache DIR")
     jobs, beside = _stale_jobs(jobs, config, tally) if request.stale else (jobs, frozenset())
     config, engine = _manned(request.engine, engine, config, len(jobs))
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast, beside=beside)
-    write_cases(config.out)
+    if cases.are_told(config.out):
+        cases.write_cases(config.out)
     code, stopped = (exit_codes.STOPPED, "interrupted") if interrupted else (tally.exit_code, "")
     if tally.undone and not interrupted:
         code, stopped = exit_codes.FAILURES, "a slide failed and --fail-fast was given"

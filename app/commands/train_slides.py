@@ -18,7 +18,7 @@ from aggregate.slide_model.model import load_slide_model
 from aggregate.slide_model.train import SlideTraining, recalibrate
 from aggregate.slide_model.train import train_slides as trained
 from app.commands.train import shown
-from app.ledger.case_members import read_members
+from app.ledger.cases.members import read_members
 from wsi.errors import DatasetError, StoreError
 from wsi.files.csv_cells import csv_line, inert
 from wsi.files.writing import unwritable, write_file

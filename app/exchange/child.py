@@ -39,7 +39,7 @@ def export(asked: Mapping[str, Any], file: BinaryIO, tell: Any) -> None:
     PulmoscopeError, OSError."""
     from app.exchange.archive import Archive
     from app.exchange.export import Export, Wanted
-    from app.ledger.case_members import read_members
+    from app.ledger.cases.members import read_members
     from app.reports import Asked
     from app.review.reviews import open_reviews
 

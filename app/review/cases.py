@@ -6,7 +6,7 @@ slides, or another slide in it, makes it another one: what was signed for the ea
 
 from __future__ import annotations
 
-from app.ledger.case_rows import CaseRow
+from app.ledger.cases.rows import CaseRow
 from app.review.canonical import digest
 from app.review.records import Case
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from aggregate import store
 from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideResult, SlideStatus
-from app.ledger.case_members import SLIDE_CASES, Member, read_members
+from app.ledger.cases.members import Member, read_members
+from app.ledger.cases.told import SLIDE_CASES
 from app.ledger.records import SLIDES_CSV, SlideRow, readable_rows
 from app.viewer.uploads.stored import upload_folders
 from wsi.errors import StoreError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregate.result import SlideResult
-from app.ledger.case_rows import CaseRow, case_rows
+from app.ledger.cases.rows import CaseRow, case_rows
 from app.review.reviews import Reviews, open_reviews
 from app.slides.files import SlideFile, find_slide_file, slide_trouble
 from app.viewer.catalog import UPLOADS, Entry, find_entry, load_result, look

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.networks.catalog import read_architecture
-from classifier.networks.imported import FEATURES, ImportedNetwork
-from classifier.networks.shape import NetworkShape, check_size
+from classifier.networks.shape import FEATURES, NetworkShape, check_size
 from tiler.spec import TileSpec
 from wsi.errors import ModelError, UsageError
 from wsi.spacing import PLAUSIBLE_MPP
@@ -112,15 +111,14 @@ class ModelCard:
     def required_files(self) -> frozenset[str]:
         """What the model's folder must hold besides the card."""
         network = self.network
-        if not isinstance(network, ImportedNetwork):
+        if not network.in_a_file:
             return frozenset({WEIGHTS_FILE, FAMILIARITY_FILE})
         # A classifier from elsewhere brings no training tissue to be familiar with.
         return frozenset({NETWORK_FILE, *((WEIGHTS_FILE, FAMILIARITY_FILE) if network.gives == FEATURES else ())})
 
     @property
     def optional_files(self) -> frozenset[str]:
-        imported = isinstance(self.network, ImportedNetwork)
-        return frozenset() if imported else frozenset({LITERT_FILE, LITERT_FLOAT_FILE})
+        return frozenset() if self.network.in_a_file else frozenset({LITERT_FILE, LITERT_FLOAT_FILE})
 
     @property
     def knows_familiarity(self) -> bool:

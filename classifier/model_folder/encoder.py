@@ -11,8 +11,8 @@ from typing import Any
 
 from classifier.model_folder.card import NETWORK_FILE, is_model_name
 from classifier.model_folder.files import ENCODER_FILE, read_contents, read_values, refuse_finished
-from classifier.networks.imported import FEATURES, ImportedNetwork
-from classifier.networks.shape import MAX_TILE_PX
+from classifier.networks.imported import ImportedNetwork
+from classifier.networks.shape import FEATURES, MAX_TILE_PX
 from tiler.spec import TileSpec
 from wsi.errors import ModelError, ModelNotFoundError, UsageError
 from wsi.files.writing import write_file

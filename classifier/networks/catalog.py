@@ -1,26 +1,40 @@
-"""The networks by the name that a card gives them."""
+"""The networks by the name that a card gives them. A network's module is loaded for a card that names it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
-from classifier.networks.efficientnet_lite import EfficientNetLite
-from classifier.networks.imported import ImportedNetwork
-from classifier.networks.residual_cnn import ResidualCnn
 from classifier.networks.shape import NetworkShape
 from wsi.errors import ModelError
 
-NETWORKS: tuple[type[NetworkShape], ...] = (ResidualCnn, EfficientNetLite, ImportedNetwork)
+NETWORKS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "residual-cnn": ("classifier.networks.residual_cnn", "ResidualCnn"),
+        "efficientnet-lite0": ("classifier.networks.efficientnet_lite", "EfficientNetLite"),
+        "onnx": ("classifier.networks.imported", "ImportedNetwork"),
+    }
+)
+"""Module and class."""
+
+
+def network_class(name: object) -> type[NetworkShape]:
+    """Raises ModelError where no network has that name."""
+    if not isinstance(name, str) or name not in NETWORKS:
+        raise ModelError(f"the architecture is none of {', '.join(NETWORKS)}")
+    module, attribute = NETWORKS[name]
+    found: type[NetworkShape] = getattr(import_module(module), attribute)
+    return found
 
 
 def read_architecture(architecture: Mapping[str, Any]) -> NetworkShape:
     """The network that a card's ``{"name", "parameters"}`` describes; raises ModelError where there is none."""
-    name, parameters = architecture.get("name"), architecture.get("parameters")
-    found = next((network for network in NETWORKS if network.name == name), None)
-    if found is None or not isinstance(parameters, Mapping):
-        raise ModelError(f"the architecture is none of {', '.join(network.name for network in NETWORKS)}")
-    return found.from_dict(parameters)
+    network, parameters = network_class(architecture.get("name")), architecture.get("parameters")
+    if not isinstance(parameters, Mapping):
+        raise ModelError("the architecture has no parameters")
+    return network.from_dict(parameters)
 
 
 def write_architecture(shape: NetworkShape) -> dict[str, Any]:

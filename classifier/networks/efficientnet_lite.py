@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 from classifier.networks.framework import load_keras
 from classifier.networks.layers import convolution, depthwise_convolution
-from classifier.networks.shape import MAX_FIELDS, Fields, check_shape, whole, whole_numbers
+from classifier.networks.shape import FEATURES, MAX_FIELDS, Fields, check_shape, whole, whole_numbers
 from wsi.errors import ModelError
 
 STEM_WIDTH, STEM_STRIDE = 32, 2
@@ -55,6 +55,8 @@ class EfficientNetLite:
     """
 
     name: ClassVar[str] = "efficientnet-lite0"
+    in_a_file: ClassVar[bool] = False
+    gives: ClassVar[str] = FEATURES
 
     stages: int = 4
     dropout: float = 0.2

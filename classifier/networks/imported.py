@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from classifier.networks.shape import WHOLE_TILE, Fields, whole
+from classifier.networks.shape import FEATURES, WHOLE_TILE, Fields, whole
 from wsi.errors import ModelError
 
-FEATURES, LOGITS, PROBABILITIES = GIVES = ("features", "logits", "probabilities")
+LOGITS, PROBABILITIES = "logits", "probabilities"
+GIVES = (FEATURES, LOGITS, PROBABILITIES)
 # Of an output (b, d); of tokens (b, t, d); of maps (b, d, h, w) or (b, h, w, d).
 PLAIN, CLASS_TOKEN, MEAN, CLASS_AND_MEAN = POOLS = ("none", "cls", "mean", "cls+mean")
 MAX_FEATURES = 4096
@@ -34,6 +35,7 @@ class ImportedNetwork:
     """
 
     name: ClassVar[str] = "onnx"
+    in_a_file: ClassVar[bool] = True
 
     features: int
     gives: str = FEATURES

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from classifier.networks.framework import load_keras
 from classifier.networks.layers import convolution
-from classifier.networks.shape import MAX_FIELDS, WHOLE_TILE, Fields, check_shape, whole, whole_numbers
+from classifier.networks.shape import FEATURES, MAX_FIELDS, WHOLE_TILE, Fields, check_shape, whole, whole_numbers
 from wsi.errors import ModelError
 
 STEM_STRIDE = 4
@@ -29,6 +29,8 @@ class ResidualCnn:
     """A stride-4 stem of `stem_width` channels, then `blocks`. Raises ModelError where a number is out of bounds."""
 
     name: ClassVar[str] = "residual-cnn"
+    in_a_file: ClassVar[bool] = False
+    gives: ClassVar[str] = FEATURES
 
     stem_width: int = 32
     blocks: tuple[Block, ...] = (Block(32, 1), Block(64, 2), Block(128, 2), Block(128, 1))

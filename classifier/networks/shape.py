@@ -21,12 +21,20 @@ MAX_FIELDS, MAX_FIELD_FACTOR = 3, 8
 
 Fields = tuple[int, ...]
 WHOLE_TILE: Fields = (1,)
+FEATURES = "features"
 
 
 class NetworkShape(Protocol):
     """A network in numbers. `dropout` acts in training only."""
 
     name: ClassVar[str]
+    in_a_file: ClassVar[bool]
+    """Whether its layers are a file of the model's folder, and not our code."""
+
+    @property
+    def gives(self) -> str:
+        """FEATURES, for a head of our own, or another word of `imported`."""
+        ...
 
     @property
     def fields(self) -> Fields: ...

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.model_folder.card import ModelCard
-from classifier.networks.imported import FEATURES, PROBABILITIES, ImportedNetwork
+from classifier.networks.imported import PROBABILITIES, ImportedNetwork
 from classifier.networks.onnx_file.check import check_onnx
+from classifier.networks.shape import FEATURES
 from classifier.runtimes.onnx_session import OnnxSession, need_onnx_runtime
 from classifier.runtimes.onnx_trial import limits_for, try_network
 from classifier.runtimes.runtime import Floats

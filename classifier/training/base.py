@@ -15,7 +15,6 @@ from classifier.model_folder.files import read_folder
 from classifier.model_folder.find import find_model
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.imagenet import imagenet_weights
-from classifier.networks.imported import ImportedNetwork
 from classifier.networks.shape import NetworkShape
 from tiler.spec import TileSpec
 from wsi.errors import ModelError
@@ -49,7 +48,7 @@ def read_base(name_or_path: str | Path) -> Base:
         return Base(EFFICIENTNET, network, imagenet_weights(network))
     folder = read_folder(find_model(name_or_path))
     card = folder.card
-    if isinstance(card.network, ImportedNetwork):
+    if card.network.in_a_file:
         raise ModelError(
             f"the network of {card.name} was made elsewhere and cannot be trained further",
             hint="import it without --classes and give it with --encoder",

@@ -6,16 +6,15 @@ import os
 import stat
 from pathlib import Path
 
-from wsi.readers.zarr_files.arrays import is_picture_folder
+from wsi.readers.beginnings import DICOM, DICOM_AT, TIFF
+from wsi.readers.zarr_files.folder import is_picture_folder
 
 # What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
 SLIDE_SUFFIXES = frozenset(
     (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
 ) | frozenset((".jpg", ".jpeg", ".png"))
 
-_HEAD_BYTES = 132
-_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"ZISRAWFILE")
-_DICOM_AT, _DICOM = 128, b"DICM"
+_STARTS = (*TIFF, b"ZISRAWFILE")
 # An index of other DICOM files; it holds no picture.
 _NO_SLIDES = frozenset(("DICOMDIR",))
 
@@ -31,9 +30,9 @@ def starts_like_a_slide(path: Path) -> bool:
         # Should it become a pipe meanwhile, opening it must not wait.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            head = os.read(handle, _HEAD_BYTES)
+            head = os.read(handle, DICOM_AT + len(DICOM))
         finally:
             os.close(handle)
     except (OSError, ValueError):
         return False
-    return head.startswith(_STARTS) or head[_DICOM_AT:] == _DICOM
+    return head.startswith(_STARTS) or head[DICOM_AT:] == DICOM

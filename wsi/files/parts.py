@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from wsi.errors import SlideError
-from wsi.readers import dicom_series, hamamatsu_index
+from wsi.readers import dicom, hamamatsu_index
+from wsi.readers.beginnings import is_dicom
 
 
 def slides_of(paths: Iterable[Path]) -> dict[Path, Path]:
@@ -34,7 +35,7 @@ class _Folder:
     @cached_property
     def of_series(self) -> dict[str, Path]:
         """The file that stands for the slide of each DICOM series in it."""
-        return dicom_series.slides_of_series(dicom_series.series_of_folder(self._folder))
+        return dicom.slides_of_series(dicom.series_of_folder(self._folder))
 
     @cached_property
     def indexed(self) -> dict[Path, Path]:
@@ -54,7 +55,7 @@ def _slide_of(path: Path, folder: _Folder) -> Path:
         mirax = path.parent.with_name(f"{path.parent.name}.mrxs") if path.parent.name else path
         if mirax.is_file() and (path.parent / "Slidedat.ini").is_file():
             return mirax
-        header = dicom_series.read_header(path) if dicom_series.is_dicom(path) else None
+        header = dicom.read_header(path) if is_dicom(path) else None
         return path if header is None else folder.of_series.get(header.series, path)
     except (OSError, ValueError, SlideError):
         return path

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import openslide
 
+from wsi import picture
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
-from wsi.identity import open_slide_file
-from wsi.readers import dicom_series, features
+from wsi.readers import dicom, features
+from wsi.readers.beginnings import is_plain_picture, looks_like_tiff
 from wsi.readers.tiff.coded_tile import lacks_extra
 from wsi.readers.tiff.directory import FastPathDoubtError, TruncatedTiffError
-from wsi.readers.tiff.pages import JPEG, TiffPage, looks_like_tiff, read_pages
+from wsi.readers.tiff.pages import JPEG, TiffPage, read_pages
 from wsi.readers.tiled.coded_tiff import is_coded
 
 # Endings of formats that are never one plain picture.
 _SLIDES_ONLY = frozenset((".mrxs", ".ndpi", ".vms", ".vmu", ".scn", ".svs", ".svslide", ".bif", ".czi", ".dcm"))
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 # OpenSlide's names of the formats whose pixels are tiles of a TIFF's own directories.
 _TIFF_VENDORS = frozenset(("aperio", "generic-tiff", "huron", "leica", "philips", "trestle", "ventana"))
 # A label or macro picture is smaller beside the slide, another section is not.
@@ -43,8 +43,8 @@ class Advice:
     other_images: int = 0
 
 
-def examine(path: Path, max_image_pixels: int) -> Advice:
-    """How to read the file. `max_image_pixels` is what a plain image may have.
+def examine(path: Path) -> Advice:
+    """How to read the file.
 
     Raises CorruptSlideError for what is cut short, UnsupportedSlideError for what nothing here reads as it should.
     """
@@ -65,7 +65,7 @@ def examine(path: Path, max_image_pixels: int) -> Advice:
         return Advice()  # whoever reads it finds the words
     if not pages:
         return Advice()
-    return _advice(path, vendor, pages, max_image_pixels)
+    return _advice(path, vendor, pages)
 
 
 def _vendor(path: Path) -> str | None:
@@ -85,9 +85,7 @@ def _check_parts(path: Path) -> None:
         raise CorruptSlideError(
             f"{path.name} is incomplete: its folder {folder.name} {lacking}", hint="copy the folder beside the file"
         )
-    with open_slide_file(path) as file:
-        plain = file.read(8).startswith(_PICTURES)
-    if plain and suffix in _SLIDES_ONLY:
+    if suffix in _SLIDES_ONLY and is_plain_picture(path):
         raise UnsupportedSlideError(
             f"{path.name} is named as a slide but holds a plain picture",
             hint="copy the slide again, or rename it to .jpg or .png where a picture is meant",
@@ -96,14 +94,14 @@ def _check_parts(path: Path) -> None:
 
 def _check_lights(path: Path) -> None:
     """OpenSlide shows some path of several without a word, so the one that it shows must be told to be bright field."""
-    for part in dicom_series.slide_files_of(path):
-        lights = dicom_series.read_lights(part)
-        if len(lights.of_paths) > 1 and not lights.bright and dicom_series.is_volume(part):
+    for part in dicom.slide_files_of(path):
+        lights = dicom.read_lights(part)
+        if len(lights.of_paths) > 1 and not lights.bright and dicom.is_volume(part):
             told = f"{len(lights.of_paths)} optical paths, of which it is not told that the first is bright field"
             raise features.unsupported(path.name, told, features.ONE_LIGHT)
 
 
-def _advice(path: Path, vendor: str | None, pages: Sequence[TiffPage], max_image_pixels: int) -> Advice:
+def _advice(path: Path, vendor: str | None, pages: Sequence[TiffPage]) -> Advice:
     main = max(pages, key=lambda page: page.pixels)
     _check_features(path, main)
     _check_places(path, pages, main)
@@ -123,7 +121,7 @@ def _advice(path: Path, vendor: str | None, pages: Sequence[TiffPage], max_image
         return Advice(main.number, "", others)
     if not why:
         return Advice(other_images=others)
-    if vendor == "generic-tiff" and main.pixels <= max_image_pixels:
+    if vendor == "generic-tiff" and main.pixels <= picture.MAX_SLIDE_PIXELS:
         return Advice(main.number, why, others)
     if why == _OPACITY and main.extra:
         return Advice(other_images=others)  # OpenSlide knows opacity that is told as such

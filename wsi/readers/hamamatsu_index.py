@@ -11,8 +11,8 @@ SUFFIXES = (".vms", ".vmu")
 # A larger file is no list of names.
 _MAX_INDEX_BYTES = 1 << 20
 _HEADINGS = ("[Virtual Microscope Specimen]", "[Uncompressed Virtual Microscope Specimen]")
-_READ = re.compile(r"^(?:ImageFile|MapFile|OptimisationFile)[^=\r\n]*=(.+?)\s*$", re.MULTILINE)
-_NAMED = re.compile(r"^(?:ImageFile|MapFile|OptimisationFile|MacroImage)[^=\r\n]*=(.+?)\s*$", re.MULTILINE)
+_READ = r"^(?:ImageFile|MapFile|OptimisationFile)[^=\r\n]*=(.+?)\s*$"
+_NAMED = r"^(?:ImageFile|MapFile|OptimisationFile|MacroImage)[^=\r\n]*=(.+?)\s*$"
 _PICTURES = (".jpg", ".jpeg", ".ngr", ".opt")
 
 
@@ -37,8 +37,8 @@ def pictures_of_index(index: Path) -> tuple[Path, ...]:
     return tuple(part for part in _named(index, _NAMED) if part.suffix.lower() in _PICTURES)
 
 
-def _named(index: Path, lines: re.Pattern[str]) -> tuple[Path, ...]:
-    parts = [index.parent / name.strip() for name in lines.findall(_text(index)) if "\0" not in name]
+def _named(index: Path, lines: str) -> tuple[Path, ...]:
+    parts = [index.parent / name.strip() for name in re.findall(lines, _text(index), re.MULTILINE) if "\0" not in name]
     return tuple(part for part in parts if part.parent == index.parent)
 
 

@@ -19,10 +19,10 @@ from openslide import lowlevel
 from PIL import Image, ImageCms
 
 from wsi.errors import CorruptSlideError, PulmoscopeError
-from wsi.picture import open_picture
-from wsi.readers.image import FORMATS, MAX_PIXELS
+from wsi.picture import MAX_SLIDE_PIXELS, SLIDE_FORMATS, open_picture
+from wsi.readers.beginnings import looks_like_tiff
 from wsi.readers.tiff.directory import FastPathDoubtError
-from wsi.readers.tiff.pages import looks_like_tiff, read_profile
+from wsi.readers.tiff.pages import read_profile
 from wsi.region import Pixels, clip
 from wsi.slide import Slide
 
@@ -77,7 +77,7 @@ def _of_tiff(path: Path) -> bytes:
 
 def _of_picture(path: Path) -> bytes:
     try:
-        with open_picture(path, FORMATS, MAX_PIXELS) as image:
+        with open_picture(path, SLIDE_FORMATS, MAX_SLIDE_PIXELS) as image:
             profile = image.info.get("icc_profile") or b""
     except PulmoscopeError:
         return b""  # whoever opens it finds the words

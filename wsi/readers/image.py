@@ -17,19 +17,17 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from wsi import picture
 from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
 from wsi.identity import SlideFiles, open_slide_file
 from wsi.metadata import Metadata, is_synthetic, number
 from wsi.picture import open_picture
+from wsi.readers.beginnings import may_be_image
 from wsi.readers.description import imagej_mpp, ome_mpp
 from wsi.readers.features import unsupported
 from wsi.region import Pixels, clip, on_white, overview, shrink_to, white
 from wsi.spacing import Level, Spacing, mpp_from_tiff_resolution, resolve_spacing
 
-FORMATS = ("JPEG", "PNG", "TIFF")
-# 525 MB of RGB. Pillow refuses a little more than this by itself.
-MAX_PIXELS = 175_000_000
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _INCH = 2
@@ -37,8 +35,7 @@ _INCH = 2
 
 def recognises(path: Path) -> bool:
     """Whether the file begins as a JPEG, PNG or TIFF does."""
-    with open_slide_file(path) as file:
-        return file.read(8).startswith(_SIGNATURES)
+    return may_be_image(path)
 
 
 class ImageReader:
@@ -149,12 +146,13 @@ class _LazyPixels:
 def _opened(path: Path, page: int | None) -> Iterator[Image.Image]:
     """The image as `open_picture` gives it; one that began well and is none after all is damaged."""
     try:
-        with open_picture(path, FORMATS, MAX_PIXELS) as image:
+        with open_picture(path, picture.SLIDE_FORMATS, picture.MAX_SLIDE_PIXELS) as image:
             if page:
                 image.seek(page)
-                if image.width * image.height > MAX_PIXELS:
+                if image.width * image.height > picture.MAX_SLIDE_PIXELS:
+                    millions = picture.MAX_SLIDE_PIXELS // 1_000_000
                     raise SlideTooLargeError(
-                        f"{path.name} has a page of more than {MAX_PIXELS // 1_000_000} million pixels in one piece",
+                        f"{path.name} has a page of more than {millions} million pixels in one piece",
                         hint="crop it, or convert it to a tiled pyramid",
                     )
             yield image
@@ -256,7 +254,7 @@ def _spacing(name: str, image: Image.Image, given: float | None, description: st
 
 
 def _public(image: Image.Image) -> Metadata:
-    found: Metadata = {"format": image.format} if image.format in FORMATS else {}
+    found: Metadata = {"format": image.format} if image.format in picture.SLIDE_FORMATS else {}
     description = image.info.get("Description") or image.info.get("comment") or ""
     tags = getattr(image, "tag_v2", {})
     description = tags.get(ExifTags.Base.ImageDescription, description)

@@ -16,8 +16,9 @@ import openslide
 from wsi.errors import CorruptSlideError, SlideError, SlideTooLargeError, UnreadableFileError
 from wsi.identity import SlideFiles
 from wsi.metadata import number, public_metadata
+from wsi.readers import dicom
+from wsi.readers.beginnings import is_dicom
 from wsi.readers.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
-from wsi.readers.dicom_series import alone
 from wsi.readers.features import explained
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.slide_files import slide_files
@@ -70,7 +71,8 @@ class OpenSlideReader:
         self.files = files_of(path)
         self._shown = ExitStack()
         try:
-            handle = openslide.OpenSlide(str(self._shown.enter_context(alone(path, self.files.paths))))
+            shown = self._shown.enter_context(dicom.alone(path, self.files.paths)) if is_dicom(path) else path
+            handle = openslide.OpenSlide(str(shown))
             properties = dict(handle.properties)
             stored = _stored_levels(handle, path.name, properties)
         except (openslide.OpenSlideError, ValueError) as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from wsi.errors import UnreadableFileError
 from wsi.identity import check_regular
-from wsi.readers import dicom_series, hamamatsu_index
-from wsi.readers.zarr_files.arrays import is_picture_folder
+from wsi.readers import dicom, hamamatsu_index
+from wsi.readers.beginnings import is_dicom
+from wsi.readers.zarr_files.folder import is_picture_folder
 
 _MAX_FILES = 1_000_000
 
@@ -30,8 +31,8 @@ def slide_files(path: Path) -> tuple[Path, ...]:
         others = _mirax_files(path)
     elif suffix in hamamatsu_index.SUFFIXES:
         others = hamamatsu_index.index_files(path)
-    elif dicom_series.is_dicom(path):
-        others = dicom_series.slide_files_of(path)
+    elif is_dicom(path):
+        others = dicom.slide_files_of(path)
     return tuple(sorted({path, *others}))
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aggregate import store
 from aggregate.provenance import Provenance
@@ -19,7 +19,7 @@ from app.ledger.locks import try_lock
 from app.ledger.records import SlideRow
 from app.pipeline import Progress, run_slide
 from classifier.model import TileModel, load_model
-from tiler.given.mask import GivenMask, read_given
+from tiler import given as given_masks
 from wsi.errors import (
     IdentifyingMetadataError,
     MaskMissingError,
@@ -31,6 +31,9 @@ from wsi.errors import (
     SiteError,
 )
 from wsi.text import plain
+
+if TYPE_CHECKING:
+    from tiler.given.mask import GivenMask
 
 
 def process_slide(
@@ -141,7 +144,7 @@ def given_mask(job: SlideJob) -> GivenMask:
             f"no mask is this slide's ({plain(job.slide_id)})",
             hint=f"name one {plain(job.slide_id)}.geojson or .png, or run the slide without --tissue-mask",
         )
-    return read_given(job.mask)
+    return given_masks.read_given(job.mask)
 
 
 def _finished_elsewhere(job: SlideJob, config: RunConfig, model: TileModel) -> SlideOutcome | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregate.result import UNDETERMINED, SlideResult, SlideStatus
-from app.ledger.case_rows import CaseMember, CaseRow
+from app.ledger.cases.rows import CaseMember, CaseRow
 from app.presentation import case_words, figures, words
 from app.presentation.language import forms, tell
 from app.presentation.words import Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from app.ledger.case_rows import CaseMember, CaseRow
+from app.ledger.cases.rows import CaseMember, CaseRow
 from app.reports.case.content import CaseContent
 from app.reports.content.options import ReportOptions
 from app.reports.content.reviewed import review_facts

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aggregate.result import SlideResult
-from app.ledger.case_rows import CASES_CSV, CaseRow, cases_bytes
+from app.ledger.cases.rows import CASES_CSV, CaseRow, cases_bytes
 from app.presentation.language import speaking
 from app.reports.case.content import FORMATS, CaseContent, Pictures, describe_case
 from app.reports.case.for_programs import render_json

@@ -121,7 +121,7 @@ def _unpack_dicom(packed: zipfile.ZipFile, entries: Entries, folder: Path, stem:
 
 
 def _is_image(path: Path) -> bool:
-    from wsi.readers.dicom_series import read_header
+    from wsi.readers.dicom.series import read_header
 
     return read_header(path) is not None
 

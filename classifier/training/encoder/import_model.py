@@ -13,7 +13,6 @@ from classifier.model_folder.encoder import LICENCE_UNSTATED, EncoderCard, check
 from classifier.model_folder.files import refuse_finished, write_folder
 from classifier.networks.catalog import write_architecture
 from classifier.networks.imported import (
-    FEATURES,
     IMAGENET_MEAN,
     IMAGENET_STD,
     LOGITS,
@@ -25,6 +24,7 @@ from classifier.networks.imported import (
 from classifier.networks.onnx_file.check import OnnxNetwork, check_onnx
 from classifier.networks.onnx_file.messages import shown
 from classifier.networks.onnx_file.rewrite import with_output
+from classifier.networks.shape import FEATURES
 from classifier.runtimes.onnx_session import need_onnx_runtime
 from classifier.runtimes.onnx_trial import Trial, TrialLimits, limits_for, try_network
 from classifier.training.encoder.request import ImportRequest

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from aggregate import store
 from app.batch.manifest import read_manifest
 from app.cli import cli
-from app.ledger.case_members import read_members
+from app.ledger.cases.members import read_members
 from classifier.model_folder.find import DEMO_MODEL
 from wsi.errors import UsageError
 

@@ -5,8 +5,9 @@ import csv
 import pytest
 
 from aggregate import store
-from app.ledger.case_members import SLIDE_CASES, TOKEN, note_members, read_members
-from app.ledger.case_rows import CASES_CSV, case_rows, write_cases
+from app.ledger.cases.members import TOKEN, note_members, read_members
+from app.ledger.cases.rows import CASES_CSV, case_rows, write_cases
+from app.ledger.cases.told import SLIDE_CASES
 from app.ledger.prepare import prepare_output
 from tests.cases import AD, NORMAL, made_cases, made_result, write_cohort
 

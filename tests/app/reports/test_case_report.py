@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import cli
-from app.ledger.case_rows import case_rows
+from app.ledger.cases.rows import case_rows
 from app.reports.case.render import case_stem
 from app.review.cases import case_to_decide
 from app.review.people import Person

@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.ledger.case_members import SLIDE_CASES, note_members, read_members
-from app.ledger.case_rows import case_rows
+from app.ledger.cases.members import note_members, read_members
+from app.ledger.cases.rows import case_rows
+from app.ledger.cases.told import SLIDE_CASES
 from app.ledger.locks import prepare_locks
 from app.review.cases import case_to_decide
 from app.review.reviews import open_reviews

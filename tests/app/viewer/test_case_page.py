@@ -5,8 +5,8 @@ import html
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.ledger.case_members import read_members
-from app.ledger.case_rows import case_rows
+from app.ledger.cases.members import read_members
+from app.ledger.cases.rows import case_rows
 from app.review.cases import case_to_decide
 from app.review.proof import prove
 from app.review.records import ReadingName, Verdict

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from aggregate import store
 from app.batch.run_log import RunLog
-from app.ledger.case_members import note_members, read_members
+from app.ledger.cases.members import note_members, read_members
 from app.ledger.locks import prepare_locks, try_lock
 from app.ledger.prepare import prepare_output
 from app.ledger.records import SlideRow, write_rows

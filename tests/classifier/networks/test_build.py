@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from classifier.networks.build import build_network, network_weights, set_network_weights
-from classifier.networks.catalog import NETWORKS, read_architecture, write_architecture
+from classifier.networks.catalog import NETWORKS, network_class, read_architecture, write_architecture
 from classifier.networks.efficientnet_lite import EfficientNetLite
 from classifier.networks.fields import stack_fields
 from classifier.networks.residual_cnn import Block, ResidualCnn
@@ -141,8 +141,8 @@ def test_hostile_architectures_are_refused(architecture):
         read_architecture(architecture)
 
 
-def test_every_network_has_a_name_of_its_own():
-    assert len({network.name for network in NETWORKS}) == len(NETWORKS)
+def test_every_network_is_found_by_the_name_that_it_writes():
+    assert [network_class(name).name for name in NETWORKS] == list(NETWORKS)
 
 
 def test_the_whole_efficientnet_has_the_published_size():

@@ -16,7 +16,7 @@ from tests.dicoms import drawn, write_concatenation, write_instance, write_serie
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.files.parts import slides_of
-from wsi.readers import dicom_series
+from wsi.readers.dicom import series as dicom_series
 from wsi.readers.slide_files import slide_files
 
 

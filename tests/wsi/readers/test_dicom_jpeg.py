@@ -12,7 +12,7 @@ from tests.contracts.reader import ReaderContract
 from tests.dicoms import drawn, write_concatenation, write_instance, write_series
 from wsi import open_slide
 from wsi.errors import CorruptSlideError
-from wsi.readers.dicom_frames import read_frames
+from wsi.readers.dicom.frames import read_frames
 from wsi.readers.openslide import OpenSlideReader
 from wsi.readers.tiff.directory import FastPathDoubtError
 

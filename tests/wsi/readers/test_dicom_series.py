@@ -13,7 +13,7 @@ import pytest
 from tests.dicoms import drawn, write_instance, write_series
 from wsi import open_slide
 from wsi.errors import PulmoscopeError
-from wsi.readers.dicom_series import alone, read_header, series_files
+from wsi.readers.dicom.series import alone, read_header, series_files
 
 
 def test_a_header_is_read_without_what_follows_it(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class TestOrderOfPages:
         assert open_slide(path, mpp=0.5, reader="image").size_px == (900, 700)
 
     def test_too_large_to_be_read_as_an_image(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wsi.readers.image.MAX_PIXELS", 900 * 700 - 1)
+        monkeypatch.setattr("wsi.picture.MAX_SLIDE_PIXELS", 900 * 700 - 1)
         picture = section(900, 700)
         path = tiff(tmp_path / "x.tif", page(reduced(picture, 4)), page(picture))
         with pytest.raises(UnsupportedSlideError, match=r"which of its 2 images is meant\?"):
@@ -220,7 +220,7 @@ class TestTurnedAndFourth:
         assert area == pytest.approx(expected, rel=0.02)
 
     def test_too_large_to_be_turned(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wsi.readers.image.MAX_PIXELS", 1000)
+        monkeypatch.setattr("wsi.picture.MAX_SLIDE_PIXELS", 1000)
         path = tiff(tmp_path / "x.tif", page(section(900, 700), orientation=[6]))
         with pytest.raises(UnsupportedSlideError, match="TIFF Orientation"):
             open_slide(path, mpp=0.5)

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.contracts.reader import ReaderContract
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, MppMissingError, SlideTooLargeError, UnsupportedSlideError
-from wsi.readers.image import MAX_PIXELS
+from wsi.picture import MAX_SLIDE_PIXELS
 from wsi.slide import Slide
 from wsi.synthetic.tissue import paint_tissue
 
@@ -163,7 +163,7 @@ def test_bomb_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
 @pytest.mark.filterwarnings("error")
 def test_large_images_raise_no_warning(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
-    path.write_bytes(png_header(10_000, MAX_PIXELS // 10_000))
+    path.write_bytes(png_header(10_000, MAX_SLIDE_PIXELS // 10_000))
     with open_slide(path, mpp=0.5) as slide:
         assert slide.size_px == (10_000, 17_500)
 

@@ -27,7 +27,7 @@ from wsi.errors import (
     UnsupportedSlideError,
 )
 from wsi.files.fingerprint import fingerprint
-from wsi.readers.zarr_files.arrays import is_picture_folder
+from wsi.readers.zarr_files.folder import is_picture_folder
 
 V2 = {
     "blosc": numcodecs.Blosc("zstd"),

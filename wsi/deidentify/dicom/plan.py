@@ -15,7 +15,7 @@ from typing import Any
 from wsi.deidentify import streams
 from wsi.deidentify.plan import FilePlan, Kept, Naming, NotUnderstoodError, Removed, SlidePlan, Span
 from wsi.deidentify.source import Source, opened_source, slices_of, words_in
-from wsi.readers.dicom_series import series_files
+from wsi.readers.dicom.series import series_files
 
 MARK_AT, MARK = 128, b"DICM"
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"

@@ -104,11 +104,6 @@ def read_profile(path: Path, most_bytes: int) -> bytes:
     return b""
 
 
-def looks_like_tiff(path: Path) -> bool:
-    with open_slide_file(path) as file:
-        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
 def _page(file: TiffFile, number: int, entries: dict[int, Entry]) -> TiffPage | None:
     first = {name: int(file.values(entries[tag], most=1)[0]) for name, tag in _TAGS.items() if tag in entries}
     subfile = first.get("subfile", 0)

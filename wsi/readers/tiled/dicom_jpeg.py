@@ -14,8 +14,9 @@ import numpy as np
 
 from wsi.errors import CorruptSlideError, NotAFileError
 from wsi.identity import open_slide_fd
-from wsi.readers.dicom_frames import StoredFrames, read_frames
-from wsi.readers.dicom_series import is_dicom, is_volume
+from wsi.readers.beginnings import is_dicom
+from wsi.readers.dicom.frames import StoredFrames, read_frames
+from wsi.readers.dicom.series import is_volume
 from wsi.readers.openslide import OpenSlideReader
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, shared_head

@@ -15,8 +15,9 @@ from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.openslide import MAX_PIXELS
 from wsi.readers.slide_files import slide_files
 from wsi.readers.tiled.slide import TiledSlide
-from wsi.readers.zarr_files.arrays import OddZarrError, ZarrArray, is_picture_folder
+from wsi.readers.zarr_files.arrays import ZarrArray
 from wsi.readers.zarr_files.chunks import read_chunk
+from wsi.readers.zarr_files.folder import OddZarrError, is_picture_folder
 from wsi.readers.zarr_files.multiscales import Picture, read_picture
 from wsi.region import Pair, Pixels
 from wsi.spacing import Level, Spacing, resolve_spacing

@@ -6,26 +6,19 @@ every size is bounded before memory is asked for.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wsi.errors import NotAFileError
-from wsi.identity import open_slide_file
+from wsi.readers.zarr_files.folder import OddZarrError, read_json
 
 MAX_CHUNK_BYTES = 1 << 26
-_MAX_METADATA_BYTES = 1 << 22
 _MAX_AXES = 5
 _MAX_SIDE = 2**31 - 1
 _MAX_CHUNKS = 1 << 24
 PACKED = frozenset(("blosc", "gzip", "lz4", "zlib", "zstd"))
-
-
-class OddZarrError(ValueError):
-    """What is not read here, or damaged, in a few words of ours."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +46,10 @@ class ZarrArray:
         return self.folder / (self.prefix + self.separator.join(map(str, place)))
 
 
-def is_picture_folder(path: Path) -> bool:
-    """Whether it is a folder called `.zarr` whose group says that it holds a picture. Never raises."""
-    try:
-        if path.suffix.lower() != ".zarr" or not path.is_dir():
-            return False
-        told = read_attributes(path)
-    except (OSError, ValueError):
-        return False
-    ome = told.get("ome", told)
-    return isinstance(ome, dict) and ("multiscales" in ome or ome.get("bioformats2raw.layout") == 3)
-
-
-def read_attributes(folder: Path) -> Mapping[str, Any]:
-    """The attributes of a group. Raises OddZarrError."""
-    for name, of in (("zarr.json", "attributes"), (".zattrs", "")):
-        if (folder / name).exists():
-            found = _json(folder / name)
-            return _mapping(found.get(of, {})) if of else found
-    return {}
-
-
 def read_array(folder: Path) -> ZarrArray:
     """Raises OddZarrError."""
     third = (folder / "zarr.json").exists()
-    told = _json(folder / ("zarr.json" if third else ".zarray"))
+    told = read_json(folder / ("zarr.json" if third else ".zarray"))
     try:
         array = _third(folder, told) if third else _second(folder, told)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -179,20 +151,3 @@ def _separator(told: object) -> str:
     if told not in (".", "/"):
         raise OddZarrError("a layout of chunks that is not read here")
     return str(told)
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        with open_slide_file(path) as file:
-            content = file.read(_MAX_METADATA_BYTES + 1)
-        if len(content) > _MAX_METADATA_BYTES:
-            raise OddZarrError("metadata of no sensible size")
-        return _mapping(json.loads(content))
-    except (OSError, NotAFileError, ValueError, RecursionError) as error:
-        raise OddZarrError("its metadata cannot be read") from error
-
-
-def _mapping(found: object) -> Mapping[str, Any]:
-    if not isinstance(found, dict):
-        raise OddZarrError("its metadata are not such as Zarr has")
-    return found

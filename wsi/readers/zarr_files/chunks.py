@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsi.identity import open_slide_fd
-from wsi.readers.zarr_files.arrays import OddZarrError, ZarrArray
+from wsi.readers.zarr_files.arrays import ZarrArray
+from wsi.readers.zarr_files.folder import OddZarrError
 
 _NONE = 2**64 - 1
 _MAX_SHARD_CHUNKS = 1 << 20

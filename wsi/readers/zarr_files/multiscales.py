@@ -13,7 +13,8 @@ from typing import Any
 
 from wsi.metadata import number
 from wsi.readers.description import um_per_unit
-from wsi.readers.zarr_files.arrays import OddZarrError, ZarrArray, read_array, read_attributes
+from wsi.readers.zarr_files.arrays import ZarrArray, read_array
+from wsi.readers.zarr_files.folder import OddZarrError, read_attributes
 
 VERSIONS = ("0.4", "0.5")
 _MAX_LEVELS = 64

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app.ledger.case_rows import CaseRow
+from app.ledger.cases.rows import CaseRow
 from app.presentation import case_words
 from app.review import words as review_words
 from app.review.cases import case_to_decide

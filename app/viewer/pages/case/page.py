@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from aggregate.result import UNDETERMINED, SlideStatus
-from app.ledger.case_rows import CaseMember, CaseRow
+from app.ledger.cases.rows import CaseMember, CaseRow
 from app.presentation import case_words, figures, words
 from app.review import words as review_words
 from app.review.cases import case_to_decide

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from app.ledger.case_members import Member
+from app.ledger.cases.members import Member
 from app.ledger.records import SlideRow
 from app.review.records import ReviewState
 from app.viewer.catalog import Entry, case_of, look

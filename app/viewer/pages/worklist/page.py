@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.ledger.case_members import SLIDE_CASES
+from app.ledger.cases.told import SLIDE_CASES
 from app.viewer.pages import parts
 from app.viewer.pages.worklist import element
 from app.viewer.pages.worklist.rows import ORDER_WORDS

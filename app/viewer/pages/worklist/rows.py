@@ -9,7 +9,7 @@ from typing import Any
 
 from aggregate import store
 from aggregate.result import UNDETERMINED, SlideStatus
-from app.ledger.case_members import Member
+from app.ledger.cases.members import Member
 from app.ledger.records import SlideRow
 from app.presentation import words
 from app.review.records import ReviewState, ReviewStatus

@@ -13,7 +13,7 @@ from typing import Any
 from aggregate.case.rule import CaseCall, CaseSlide, call_case
 from aggregate.result import SlideStatus
 from aggregate.result_folder import committed_digest, load_summary, result_path
-from app.ledger.case_members import Member, read_members
+from app.ledger.cases.members import Member, read_members
 from app.ledger.locks import lock
 from app.ledger.records import SlideRow
 from app.ledger.table import read_table

@@ -20,6 +20,7 @@ from typing import Any
 
 from wsi.errors import SlideError, UnreadableFileError
 from wsi.identity import open_slide_file
+from wsi.readers.beginnings import DICOM, DICOM_AT
 
 _WHOLE_SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # would be unpacked whole, however large; OpenSlide does not read it
@@ -60,12 +61,6 @@ class Lights:
         others it shows the frame of a place that comes last, of whatever path."""
         first = self.of_paths[0] if self.of_paths else None
         return first if len(self.of_paths) < 2 or self.full else False
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether the file begins as a DICOM file does. Raises OSError, NotAFileError."""
-    with open_slide_file(path) as file:
-        return file.read(132)[128:] == b"DICM"
 
 
 def read_header(path: Path) -> DicomHeader | None:
@@ -127,11 +122,8 @@ def alone(path: Path, files: Collection[Path]) -> Iterator[Path]:
     """`path`, or a link to it in a folder that holds `files` and nothing else, for as long as the `with` lasts.
 
     `files` are those of the slide. OpenSlide opens every file beside a DICOM instance: a damaged or hostile neighbour
-    must not reach it, and a thousand of them take time. Files of other formats are left where they lie.
+    must not reach it, and a thousand of them take time.
     """
-    if not is_dicom(path):
-        yield path
-        return
     names = {file.name for file in files}
     with os.scandir(path.parent) as entries:
         crowded = any(entry.name not in names for entry in entries)
@@ -250,8 +242,8 @@ def _scan(folder: Path) -> SeriesOfFolder:
 @lru_cache(maxsize=_MAX_FILES)
 def _header(path: Path, *_identity: int) -> DicomHeader | None:
     with open_slide_file(path) as file:
-        head = file.read(132)
-        if head[128:] != b"DICM":
+        head = file.read(DICOM_AT + len(DICOM))
+        if head[DICOM_AT:] != DICOM:
             return None
         head += file.read(_HEAD_BYTES)
     return None if _DEFLATED in head else _parse(head)

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.ledger.cases.told import SLIDE_CASES
 from app.ledger.locks import lock
 from wsi.files.csv_cells import as_written, csv_line, inert
 from wsi.files.reading import read_regular
 from wsi.files.writing import unwritable, write_file
 
-SLIDE_CASES = "slide-cases.csv"
 TOKEN = re.compile(r"~case-[0-9a-f]{12}")
 _HEADER = ("slide_id", "case", "block", "case_token")
 _MAX_BYTES = 64 << 20
