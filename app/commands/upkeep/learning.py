@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.upkeep.candidate.registry import Entry, open_registry
 from app.upkeep.learning.learn import learn, withdraw
 from app.upkeep.learning.learning_set import LearningSet
+from app.upkeep.learning.take_over import take_over
 from wsi.errors import UsageError
 from wsi.files.reading import read_regular
 from wsi.files.writing import write_out
@@ -32,12 +34,16 @@ def take_in(
     site_name: str | None,
     withdraw_slide: str | None,
     withdraw_patient: str | None,
+    other: Path | None,
     database: str | None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """(facts, lines) of one change of a learning set. Raises as `learn` and `withdraw` do."""
+    """(facts, lines) of one change of a learning set. Raises as `learn`, `withdraw` and `take_over` do."""
+    if sum(map(bool, (results, withdraw_slide or withdraw_patient, other))) > 1:
+        raise UsageError("results, withdrawing and another set are three things", hint="do one after the other")
+    if other:
+        came = take_over(out, other)
+        return asdict(came), [f"{came.regions} regions taken over, {came.tiles} tiles; {came.withdrawn} withdrawn"]
     if withdraw_slide or withdraw_patient:
-        if results:
-            raise UsageError("withdrawing takes no results", hint="do one after the other")
         count, models = withdraw(out, slide=withdraw_slide or "", patient=withdraw_patient or "")
         lines = [f"{count} regions withdrawn, their tiles deleted"]
         lines += [f"a model that saw them: {model}" for model in models] or ["no model was trained on them"]

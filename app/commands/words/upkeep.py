@@ -50,6 +50,7 @@ def drift(results: tuple[Path, ...], as_json: bool, **options: Any) -> int:
 @click.option("--site-name", type=WORD, metavar="NAME", help="Which laboratory they are of.")
 @click.option("--withdraw-slide", type=WORD, metavar="ID", help="Take back what was learned of a slide.")
 @click.option("--withdraw-patient", type=WORD, metavar="NAME", help="Take back what was learned of a patient.")
+@click.option("--take-over", "other", type=PATH, metavar="SET", help="Add what stands in another learning set.")
 @DATABASE
 @JSON
 def learn(as_json: bool, **options: Any) -> None:

@@ -84,7 +84,7 @@ def learn(
     done = Learned()
     learning, guarded = LearningSet(out), GuardedSlides(processes=1)
     with learning.writing() as writing:
-        before = learning.standing().regions if (out / "audit.jsonl").exists() else {}
+        before = learning.standing().regions if learning.begun else {}
         known = {f"{one.signature_sha256}/{one.region_id}" for one in before.values()}
         for region in before.values():
             if _overtaken(region, signed, results):
@@ -96,7 +96,7 @@ def learn(
                     _take(one, slides, guarded, writing, done, patients or {}, site)
         finally:
             guarded.close()
-        _finish(learning, writing)
+        writing.settle()
     return done
 
 
@@ -117,14 +117,8 @@ def withdraw(out: Path, *, slide: str = "", patient: str = "") -> tuple[int, tup
             raise UsageError("nothing was learned of that slide or patient", hint="see tiles.csv of the set")
         for region in meant.values():
             writing.withdraw(region, "patient" if patient else "slide")
-        _finish(learning, writing)
+        writing.settle()
     return len(meant), standing.models_of(frozenset(meant))
-
-
-def _finish(learning: LearningSet, writing: Writing) -> None:
-    if (learning.folder / "audit.jsonl").exists():
-        writing.tidy()
-        writing.list_tiles()
 
 
 def _signed_regions(folder: Path, database: str | None) -> Iterator[Signed]:

@@ -1,8 +1,10 @@
 """A learning set: a folder that only ever grows by signed regions, and lets go of what is withdrawn.
 
 audit.jsonl what was learned, withdrawn, and which models were trained on it: a chain, see `app.ledger.audit`
-regions/<sha256>.json a region: its outline, who signed it, its tiles tiles/<sha256>.png a tile tiles.csv the tiles as
-they stand, as `pulmoscope train` reads them; written anew from the rest
+regions/<sha256>.json a region: its outline, who signed it, its tiles
+tiles/<sha256>.png    a tile
+tiles.csv             the tiles as they stand, as `pulmoscope train` reads them; written anew from the rest
+regions.geojson       the outlines as they stand; written anew from the rest
 
 What stands is what the chain says: a file that it does not name is left over from a killed process and counts for
 nothing. The version of a set is the head of its chain.
@@ -18,13 +20,14 @@ from pathlib import Path
 from app.ledger.audit import AUDIT, AuditEvent, AuditLog, audit_key, check_chain, current_user
 from app.ledger.lines import numbered_lines
 from app.ledger.locks import prepare_locks, try_lock
+from app.upkeep.learning.outlines import as_geojson
 from app.upkeep.learning.record import LearnedRegion
 from wsi.errors import OutputBusyError, StoreError, UsageError
 from wsi.files.csv_cells import csv_line, inert
 from wsi.files.reading import parse_json, read_regular
 from wsi.files.writing import unwritable, write_file
 
-REGIONS, TILES, LIST = "regions", "tiles", "tiles.csv"
+REGIONS, TILES, LIST, OUTLINES = "regions", "tiles", "tiles.csv", "regions.geojson"
 COLUMNS = ("file", "class", "source_group", "split", "mpp", "patient", "site", "reviewer", "signed_at", "region")
 _MAX_REGION_BYTES = 4 << 20
 _LOCK = "learning"
@@ -56,9 +59,14 @@ class LearningSet:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was ever learned into it."""
+        return (self.folder / AUDIT).exists()
+
     def standing(self) -> Standing:
         """Reads the chain and what stands. Raises UsageError, StoreError (altered, or a file is missing)."""
-        if not (self.folder / AUDIT).exists():
+        if not self.begun:
             raise UsageError(f"{self.folder} is no learning set", hint="`pulmoscope learn` makes one")
         chain = check_chain(self.folder / AUDIT, audit_key())
         if chain.problems:
@@ -154,15 +162,23 @@ class Writing:
         """Notes that a model was trained on the set as it stands."""
         self._log.record("trained", "", {"model_sha256": model_sha256}, durable=True)
 
+    def settle(self) -> None:
+        """Ends a change: what does not count is deleted, the lists say what stands. Raises as `tidy`."""
+        if self._set.begun:
+            self.tidy()
+            self.list_tiles()
+
     def list_tiles(self) -> Path:
-        """Writes `tiles.csv` anew from what stands. Raises OutputUnwritableError, StoreError."""
-        path = self._set.folder / LIST
-        lines = [csv_line(COLUMNS), *(csv_line(cells) for cells in _cells(self._set.standing()))]
+        """Writes `tiles.csv` and `regions.geojson` anew from what stands; the path of the first. Raises
+        OutputUnwritableError, StoreError."""
+        standing = self._set.standing()
+        lines = [csv_line(COLUMNS), *(csv_line(cells) for cells in _cells(standing))]
         try:
-            write_file(path, "".join(lines).encode("utf-8", "backslashreplace"))
+            write_file(self._set.folder / LIST, "".join(lines).encode("utf-8", "backslashreplace"))
+            write_file(self._set.folder / OUTLINES, as_geojson(standing.regions))
         except OSError as error:
-            raise unwritable(path.name, error) from error
-        return path
+            raise unwritable(self._set.folder.name, error) from error
+        return self._set.folder / LIST
 
     def _record(self, event: AuditEvent, region: LearnedRegion, facts: Mapping[str, str]) -> None:
         self._log.record(event, region.slide_id, {"region_sha256": region.sha256, **facts}, durable=True)

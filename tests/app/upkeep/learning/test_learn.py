@@ -1,6 +1,7 @@
 """From a signed region to labelled tiles, over a real run of a drawn slide; and back, where it is taken back."""
 
 import csv
+import json
 import shutil
 
 import cv2
@@ -15,9 +16,11 @@ from app.review.drawing import rectangle
 from app.review.people import Person
 from app.review.records import Case, Shape, Verdict
 from app.review.reviews import open_reviews
-from app.upkeep.learning.learn import learn
+from app.upkeep.learning.learn import learn, withdraw
 from app.upkeep.learning.learning_set import LearningSet
+from app.upkeep.learning.take_over import TakenOver, take_over
 from wsi import open_slide
+from wsi.errors import StoreError, UsageError
 from wsi.synthetic.shapes import Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
@@ -140,3 +143,65 @@ def test_the_command_tells_what_it_did(results, slides, tmp_path):
         cli, ["learn", "--out", str(tmp_path / "set"), "--withdraw-patient", "P 1"], standalone_mode=False
     )
     assert "1 regions withdrawn" in taken.output and "no model was trained on them" in taken.output
+
+
+@pytest.fixture
+def learned(results, slides, tmp_path):
+    """A set of another machine: a region of each of two slides."""
+    for slide_id in ("slide-0", "slide-1"):
+        draw(results, slide_id)
+        sign(results, slide_id)
+    learn([results], [slides], tmp_path / "theirs", patients={"slide-0": "P 1"})
+    return tmp_path / "theirs"
+
+
+def test_outlines_lie_beside_the_tiles_as_geojson(learned):
+    collection = json.loads((learned / "regions.geojson").read_text())
+    standing = LearningSet(learned).standing()
+    assert [one["properties"]["metadata"]["region"] for one in collection["features"]] == list(standing.regions)
+    for feature, region in zip(collection["features"], standing.regions.values(), strict=True):
+        (ring,) = feature["geometry"]["coordinates"]
+        assert ring[0] == ring[-1] and [tuple(corner) for corner in ring[:-1]] == list(region.rings[0])
+        assert feature["properties"]["metadata"]["slide_id"] == region.slide_id
+        assert feature["properties"]["classification"]["name"] == "Adenocarcinoma"
+        assert feature["properties"]["measurements"]["Tiles"] == len(region.tiles)
+
+
+def test_another_set_is_taken_over_with_its_signatures_and_only_once(learned, tmp_path):
+    theirs = LearningSet(learned).standing()
+    came = take_over(tmp_path / "ours", learned)
+    assert came == TakenOver(2, len(rows(learned)), 0)
+    assert dict(LearningSet(tmp_path / "ours").standing().regions) == dict(theirs.regions)
+    assert rows(tmp_path / "ours") == rows(learned)
+    assert take_over(tmp_path / "ours", learned) == TakenOver(0, 0, 0)
+
+
+def test_what_was_withdrawn_on_either_side_does_not_stand(learned, tmp_path):
+    take_over(tmp_path / "ours", learned)
+    withdraw(tmp_path / "ours", slide="slide-1")
+    withdraw(learned, patient="P 1")
+    assert take_over(tmp_path / "ours", learned) == TakenOver(0, 0, 1)
+    assert LearningSet(tmp_path / "ours").standing().regions == {} and rows(tmp_path / "ours") == []
+    assert list((tmp_path / "ours" / "tiles").iterdir()) == []
+
+
+def test_a_set_that_was_altered_is_not_taken_over(learned, tmp_path):
+    first = next(iter((learned / "tiles").iterdir()))
+    first.write_bytes(b"another picture")
+    with pytest.raises(StoreError, match="was altered"):
+        take_over(tmp_path / "ours", learned)
+    first.unlink()
+    with pytest.raises(StoreError, match="is missing"):
+        take_over(tmp_path / "ours", learned)
+    with pytest.raises(UsageError, match="itself"):
+        take_over(learned, learned)
+    with pytest.raises(UsageError, match="no learning set"):
+        take_over(tmp_path / "ours", tmp_path / "nothing")
+
+
+def test_the_command_takes_over_and_does_one_thing_at_a_time(learned, tmp_path):
+    words = ["learn", "--out", str(tmp_path / "ours"), "--take-over", str(learned)]
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert done.output.startswith("2 regions taken over, ") and done.output.endswith("; 0 withdrawn\n")
+    both = CliRunner().invoke(cli, [*words, "--withdraw-slide", "slide-0"], standalone_mode=False)
+    assert isinstance(both.exception, UsageError) and "three things" in str(both.exception)
