@@ -1,15 +1,15 @@
-"""Which items of STARD 2015, on which STARD-AI builds, and of CLAIM a dossier answers, and which only a laboratory can.
+"""Which items of STARD 2015, STARD-AI and CLAIM a dossier answers, and which only a laboratory can.
 
-Numbers are the guidelines', the words are ours and short. STARD: Bossuyt et al. 2015, doi 10.1136/bmj.h5527. What
-STARD-AI (Sounderajah et al. 2025, doi 10.1038/s41591-025-03953-8) adds on data and fairness is the laboratory's to
-write.
+Numbers are the guidelines', the words are ours and short. STARD: Bossuyt et al. 2015, doi 10.1136/bmj.h5527; of
+STARD-AI (Sounderajah et al. 2025, doi 10.1038/s41591-025-03953-8) the 18 items that it adds or changes: the others are
+STARD's under other numbers. CLAIM: Tejani et al. 2024, doi 10.1148/ryai.240300.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-STARD, CLAIM = "STARD 2015", "CLAIM 2024"
+STARD, STARD_AI, CLAIM = "STARD 2015", "STARD-AI", "CLAIM 2024"
 VERDICT, MATERIAL, FIGURES, SUBGROUPS, CALIBRATION, READERS, PINNED = SECTIONS = (
     *("Criteria", "Slides", "Figures", "By scanner and stain", "Calibration and coverage", "Readers", "What it pins"),
 )
@@ -69,6 +69,29 @@ ITEMS = (
         28 | registration |
         29 | where the protocol is | {PINNED}
         30 | funding |
+        """,
+    ),
+    *_items(
+        STARD_AI,
+        f"""
+        1 | named as a study of diagnostic accuracy that centres on AI |
+        3 | intended use, new or established, its place in the work |
+        6 | ethics approval |
+        7 | who and what data is included and left out, in order |
+        11 | where the data came from, and whether for this study |
+        12 | who labelled the data, how experienced, and how |
+        13 | devices that took the data, software with its version | {PINNED}
+        14 | acquisition and preprocessing |
+        15b | how the index test was developed, with numbers |
+        15d | who is to use it, and how expert |
+        23 | analysis of errors, of bias and fairness | {SUBGROUPS}
+        25 | characteristics of training, validation and test sets |
+        28 | whether the data are like those of intended use |
+        29 | how external data differ from the others |
+        35 | ethics of its use, and fairness |
+        39 | commercial interests |
+        40a | what can be had of data and code |
+        40b | whether outputs are kept and can be audited | {PINNED}
         """,
     ),
     *_items(

@@ -31,6 +31,10 @@ def test_the_page_has_the_items_of_stard():
     assert table_under("STARD 2015") == list(rows_of("STARD 2015"))
 
 
+def test_the_page_has_the_items_of_stard_ai():
+    assert table_under("STARD-AI") == list(rows_of("STARD-AI")) and len(table_under("STARD-AI")) == 18
+
+
 def test_the_page_has_the_items_of_claim():
     assert table_under("CLAIM 2024") == list(rows_of("CLAIM 2024"))
 
