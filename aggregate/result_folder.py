@@ -7,7 +7,7 @@ store, and the arrays, are `aggregate.store`'s.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ def result_path(out_dir: Path, slide_id: str) -> Path:
     return out_dir / f"{slide_id}{SUFFIX}"
 
 
-def stored_results(out_dir: Path) -> list[Path]:
-    """The complete results of a folder, sorted by name; none where there is no folder."""
-    return sorted(path for path in out_dir.glob(f"*{SUFFIX}") if is_complete(path))
+def stored_results(out_dir: Path, besides: Collection[str] = ()) -> list[Path]:
+    """The complete results of a folder, sorted by name, but for the slides `besides`, which are not looked at; none
+    where there is no folder."""
+    found = (path for path in out_dir.glob(f"*{SUFFIX}") if path.name.removesuffix(SUFFIX) not in besides)
+    return sorted(path for path in found if is_complete(path))
 
 
 def is_complete(path: Path) -> bool:

@@ -1,11 +1,12 @@
 """An output of a hundred thousand results: what resuming a run, `verify --quick`, merging the table and the list of
 slides take at 1,000, 10,000 and 100,000, in time, CPU and memory; each should grow as the number does.
 
-`python -m benchmarks.archive [--results 1000 10000 100000] [--dir DIR] [--quick]`. One small drawn slide is
+`python -m benchmarks.archive [--results 1000 10000 100000] [--dir DIR] [--quick] [--books]`. One small drawn slide is
 run; the others' results are that one under names, slide files (stubs of some bytes: they are hashed, never opened) and
 digests of their own, each with a line in table, id list and audit log, as a run leaves them. Files that are alike in
 all results are one file under many names, so what a cold disk costs is not measured. Some 70 KB of disk a result, all
-folders. `--quick`: 300 and 3,000.
+folders. `--quick`: 300 and 3,000. `--books`: no result folders, and only what keeps the books of all slides at once:
+the list, the table's merge, the search for slides and their ids, the check of the audit log.
 """
 
 from __future__ import annotations
@@ -49,25 +50,31 @@ def main() -> None:
     words.add_argument("--results", type=int, nargs="+", default=[1000, 10_000, 100_000])
     words.add_argument("--dir", type=Path, help="where results are made; default: a temporary folder")
     words.add_argument("--quick", action="store_true")
+    words.add_argument("--books", action="store_true")
     asked = words.parse_args()
     for count in [300, 3000] if asked.quick else asked.results:
         with tempfile.TemporaryDirectory(dir=asked.dir) as folder:
-            _measure(Path(folder), count)
+            _measure(Path(folder), count, books=asked.books)
 
 
-def _measure(home: Path, count: int) -> None:
+def _measure(home: Path, count: int, *, books: bool) -> None:
     began = time.process_time()
-    make(home, count)
+    make(home, count, books=books)
     print(f"{count} results made ({time.process_time() - began:.0f} s CPU)", flush=True)
     out, slides = str(home / "out"), str(home / "slides")
     rows = len((home / "out" / SLIDES_CSV).read_text().splitlines()) - 1
     assert rows == count
-    jobs: dict[str, list[str]] = {
+    of_results: dict[str, list[str]] = {
         "run, all kept": ["-m", "app.cli", "run", slides, "--out", out, "--model", DEMO_MODEL],
         "verify --quick": ["-m", "app.cli", "verify", out, "--quick"],
+    }
+    of_books: dict[str, list[str]] = {
         "merge a journal of all": ["-c", _MERGE, out],
         "list of slides, first": ["-c", _LIST, out],
+        "slides found, ids settled": ["-c", _IDS, out, slides],
+        "audit log checked": ["-c", _AUDIT, out],
     }
+    jobs = of_books if books else of_results | of_books
     for name, command in jobs.items():
         _report(name, count, [sys.executable, *command])
 
@@ -93,6 +100,19 @@ site = Site(Path(sys.argv[1]))
 feed = Feed(site, site.batches)
 assert feed.answer("", THE_ONE)
 """
+_IDS = """
+import sys
+from pathlib import Path
+from app.batch.ids import settle_ids
+from app.batch.inputs import collect_jobs
+settle_ids(collect_jobs([Path(sys.argv[2])], None), Path(sys.argv[1]))
+"""
+_AUDIT = """
+import sys
+from pathlib import Path
+from app.ledger.audit import AUDIT, check_chain
+assert not check_chain(Path(sys.argv[1]) / AUDIT).problems
+"""
 
 
 def _report(name: str, count: int, command: Sequence[str]) -> None:
@@ -100,7 +120,7 @@ def _report(name: str, count: int, command: Sequence[str]) -> None:
     peak = peak_memory(command)
     wall, cpu = time.perf_counter() - began, _children_s() - before
     each = f"{1000 * cpu / count:7.3f} ms CPU each"
-    print(f"  {name:<24} {wall:8.1f} s {cpu:8.1f} s CPU {each}  peak {peak.all_mb:6.0f} MB", flush=True)
+    print(f"  {name:<25} {wall:8.1f} s {cpu:8.1f} s CPU {each}  peak {peak.all_mb:6.0f} MB", flush=True)
 
 
 def _children_s() -> float:
@@ -108,8 +128,8 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def make(home: Path, count: int) -> None:
-    """`home/slides` with `count` stubs, and `home/out` with the results of a run over them."""
+def make(home: Path, count: int, *, books: bool = False) -> None:
+    """`home/slides` with `count` stubs, and `home/out` with the results of a run over them, or its books alone."""
     slides, out = home / "slides", home / "out"
     slides.mkdir()
     pattern = _Pattern.run(home)
@@ -127,9 +147,11 @@ def make(home: Path, count: int) -> None:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         slide = replace(pattern.result.slide, file=file.name, sha256=sha256)
         mine = replace(pattern.result, slide_id=slide_id, slide=slide)
-        path = pattern.store(mine, out)
-        audit.record("run", slide_id, _facts(mine, path))
-        rows.append(SlideRow.of_summary(str(file), load_summary(path)))
+        digests = dict.fromkeys(("result_sha256", "commit_sha256"), sha256)
+        if not books:
+            digests = store.committed_digests(pattern.store(mine, out))
+        audit.record("run", slide_id, {**_facts(mine), **digests})
+        rows.append(replace(pattern.row, slide_id=slide_id, file=str(file)))
     for start in range(0, count, _IDS_AT_ONCE):
         part = ids[start : start + _IDS_AT_ONCE]
         add_slide_ids(out, [(slide_id, path_key(slides / f"{slide_id}.svs")) for slide_id in part])
@@ -142,6 +164,7 @@ class _Pattern:
 
     path: Path
     result: SlideResult
+    row: SlideRow
     root: dict[str, Any]
     sums: dict[str, str]
     sizes: dict[str, int]
@@ -155,7 +178,8 @@ class _Pattern:
         command = [sys.executable, "-m", "app.cli", "run", str(slide), "--out", str(out), "--model", DEMO_MODEL]
         subprocess.run(command, check=True, capture_output=True)
         path = result_path(out, slide.stem)
-        result, root = store.load(path), json.loads((path / "zarr.json").read_bytes())
+        result, row = store.load(path), SlideRow.of_summary(str(slide), load_summary(path))
+        root = json.loads((path / "zarr.json").read_bytes())
         own = (path / "zarr.json", path / commit.COMMIT)
         for file in own:
             file.unlink()
@@ -163,7 +187,7 @@ class _Pattern:
         sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         sizes = {name: len(content) for name, content in files.items()}
         folders = sorted({str(one) for name in files for one in Path(name).parents} - {"."})
-        return cls(path, result, root, sums, sizes, folders)
+        return cls(path, result, row, root, sums, sizes, folders)
 
     def copy(self, path: Path) -> None:
         """Files of their own for the results that follow."""
@@ -190,12 +214,11 @@ class _Pattern:
         return path
 
 
-def _facts(result: SlideResult, path: Path) -> dict[str, str]:
+def _facts(result: SlideResult) -> dict[str, str]:
     return {
         "slide_sha256": result.slide.sha256,
         "model_sha256": result.provenance.model.sha256,
         "config_sha256": result.provenance.config_sha256,
-        **store.committed_digests(path),
     }
 
 

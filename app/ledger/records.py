@@ -4,6 +4,7 @@ here opens a slide or a result."""
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 from collections import Counter
@@ -222,16 +223,23 @@ def read_rows(path: Path) -> list[SlideRow]:
     return rows
 
 
-def readable_rows(path: Path) -> list[SlideRow]:
-    """The rows of a table that can be read, whatever else lies there."""
+def readable_rows(path: Path, known: KnownRows | None = None) -> list[SlideRow]:
+    """The rows of a table that can be read, whatever else lies there. `known` is as for `parse_table`."""
     try:
-        return parse_table(read_regular(path, MAX_TABLE_BYTES))[0]
+        return parse_table(read_regular(path, MAX_TABLE_BYTES), known)[0]
     except OSError:
         return []
 
 
-def parse_table(content: bytes) -> tuple[list[SlideRow], list[str]]:
-    """(rows, a line for each flaw) of a table's bytes. Never raises."""
+KnownRows = dict[bytes, SlideRow]
+"""The rows of a table as it was read last, by a digest of their line: of a hundred thousand a run changes few."""
+
+
+def parse_table(content: bytes, known: KnownRows | None = None) -> tuple[list[SlideRow], list[str]]:
+    """(rows, a line for each flaw) of a table's bytes. Never raises.
+
+    Rows that are `known` are taken from there, and are the same objects; afterwards it holds those of this table.
+    """
     try:
         text = content.decode("utf-8-sig")
         header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -240,16 +248,33 @@ def parse_table(content: bytes) -> tuple[list[SlideRow], list[str]]:
     missing = sorted({*_BEFORE, *_AFTER} - set(header))
     if missing or len(set(header)) != len(header):
         return [], [f"has no column {missing[0]}" if missing else "has a column twice"]
-    rows: list[SlideRow] = []
-    flaws = []
-    for number, cells in enumerate(lines, start=1):
-        try:
-            rows.append(_row(dict(zip(header, cells, strict=True))))
-        except ValueError:
-            flaws.append(f"row {number} is not as a run writes it")
+    rows, flaws = _parse_lines(header, lines, known)
     uses = Counter(row.slide_id for row in rows)
     flaws += [f"{times} rows are of one slide" for times in uses.values() if times > 1]
     return [row for row in rows if uses[row.slide_id] == 1], flaws
+
+
+def _parse_lines(
+    header: list[str], lines: list[list[str]], known: KnownRows | None
+) -> tuple[list[SlideRow], list[str]]:
+    rows, flaws = [], []
+    before = {} if known is None else dict(known)
+    if known is not None:
+        known.clear()
+    begun = hashlib.blake2b(repr(header).encode(), digest_size=16)
+    for number, cells in enumerate(lines, start=1):
+        digest = begun.copy()
+        if known is not None:
+            digest.update(repr(cells).encode())
+        try:
+            row = before.get(digest.digest()) or _row(dict(zip(header, cells, strict=True)))
+        except ValueError:
+            flaws.append(f"row {number} is not as a run writes it")
+            continue
+        rows.append(row)
+        if known is not None:
+            known[digest.digest()] = row
+    return rows, flaws
 
 
 def row_of_json(values: object) -> SlideRow:

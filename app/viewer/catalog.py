@@ -5,9 +5,10 @@ A slide is known by its id only; no path ever comes from a browser.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from aggregate.layout.attributes import is_slide_id
 from aggregate.result import SlideResult, SlideStatus
 from app.ledger.cases.members import Member, read_members
 from app.ledger.cases.told import SLIDE_CASES
-from app.ledger.records import SLIDES_CSV, SlideRow, readable_rows
+from app.ledger.records import SLIDES_CSV, KnownRows, SlideRow, readable_rows
 from app.viewer.uploads.stored import upload_folders
 from wsi.errors import StoreError
 
@@ -25,6 +26,10 @@ UPLOADS = "uploads"
 _RESULTS_KEPT = 4
 # A result moves into a folder by a rename, which the folder's own time tells; one that was copied in by hand may not.
 _LOOK_AGAIN_S = 10.0
+# A look at a hundred thousand slides takes seconds, and a run changes the folder with each slide: what was seen then
+# stands a while longer, so that looking takes no more than a sixth of the time.
+_SLOW_S, _STANDS = 1.0, 5.0
+_LOOKS_KEPT = 2
 
 Stamp = tuple[tuple[int, ...], ...]
 """Of a folder and its uploads: another one as soon as a table or a folder changed."""
@@ -55,11 +60,40 @@ class Catalog:
     entries: Mapping[str, Entry]
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What was seen, when, and how long looking took."""
+
+    catalog: Catalog
+    ended_s: float
+    took_s: float
+
+    def stands(self, stamp: Stamp) -> bool:
+        """Whether it may be told again, where the folder's stamp is this by now."""
+        age_s = time.monotonic() - self.ended_s
+        longer_s = _STANDS * self.took_s if self.took_s > _SLOW_S else 0.0
+        return age_s < (max(_LOOK_AGAIN_S, longer_s) if stamp == self.catalog.stamp else longer_s)
+
+
+_looks: dict[Path, _Look] = {}
+_looking = threading.Lock()
+
+
 def look(results: Path) -> Catalog:
     """What there is now. Looked at once for as long as nothing changes: ten thousand rows take a moment."""
     folders = _folders(results)
     stamp = tuple(_stamp(folder) for folder in folders)
-    return _catalog(results, folders, stamp, int(time.monotonic() // _LOOK_AGAIN_S))
+    with _looking:
+        last = _looks.get(results)
+        if last is None or not last.stands(stamp):
+            began_s = time.monotonic()
+            catalog = Catalog(stamp, _found(results, folders))
+            ended_s = time.monotonic()
+            _looks.pop(results, None)
+            last = _looks[results] = _Look(catalog, ended_s, ended_s - began_s)
+            while len(_looks) > _LOOKS_KEPT:
+                del _looks[next(iter(_looks))]
+    return last.catalog
 
 
 def list_entries(results: Path) -> list[Entry]:
@@ -78,11 +112,16 @@ def find_entry(results: Path, slide_id: str) -> Entry | None:
 
 def case_of(results: Path, slide_id: str) -> Member | None:
     """The case of a slide, where a manifest told one."""
+    return cases_of(results).get(slide_id)
+
+
+def cases_of(results: Path) -> Mapping[str, Member]:
+    """The cases of all slides of which a manifest told one."""
     try:
         status = (results / SLIDE_CASES).stat()
     except OSError:
-        return None
-    return _members(results, status.st_mtime_ns, status.st_size).get(slide_id)
+        return {}
+    return _members(results, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=2)
@@ -119,39 +158,52 @@ def _stamp(folder: Path) -> tuple[int, ...]:
     return tuple(told)
 
 
-@lru_cache(maxsize=2)
-def _catalog(results: Path, folders: tuple[Path, ...], stamp: Stamp, period: int) -> Catalog:
+def _found(results: Path, folders: tuple[Path, ...]) -> Mapping[str, Entry]:
     found: dict[str, Entry] = {}
     for folder in folders:
-        for entry in _entries(folder):
-            found.setdefault(entry.row.slide_id, replace(entry, uploaded=folder != results))
-    return Catalog(stamp, found)
+        for entry in _entries(folder, uploaded=folder != results):
+            found.setdefault(entry.row.slide_id, entry)
+    return found
 
 
-def _entries(folder: Path) -> Iterator[Entry]:
+def _entries(folder: Path, *, uploaded: bool) -> Iterator[Entry]:
     listed = set()
     for row in _rows(folder / SLIDES_CSV):
         listed.add(row.slide_id)
-        yield Entry(row, folder)
+        yield Entry(row, folder, uploaded)
     # A result that was copied here without its table is a result all the same.
-    for path in store.stored_results(folder):
-        if path.name.removesuffix(store.SUFFIX) not in listed:
-            yield Entry(_row_of_stored(path, store.stamp(path)), folder)
+    for path in store.stored_results(folder, listed):
+        yield Entry(_row_of_stored(path, store.stamp(path)), folder, uploaded)
 
 
-def _rows(table: Path) -> tuple[SlideRow, ...]:
+def _rows(table: Path) -> Sequence[SlideRow]:
     try:
         status = table.stat()
     except OSError:
         return ()
-    return _read_table(table, status.st_mtime_ns, status.st_size)
+    return _table(table).rows(table, (status.st_mtime_ns, status.st_size))
+
+
+@dataclass
+class _Table:
+    """A table as it was read last. Looked into by one thread at a time."""
+
+    stamp: tuple[int, int] = (0, 0)
+    read: tuple[SlideRow, ...] = ()
+    known: KnownRows = field(default_factory=dict)
+
+    def rows(self, path: Path, stamp: tuple[int, int]) -> Sequence[SlideRow]:
+        """Rows that can be read; results whose row cannot are listed all the same."""
+        if stamp != self.stamp:
+            self.read = tuple(row for row in readable_rows(path, self.known) if is_slide_id(row.slide_id))
+            self.stamp = stamp
+        return self.read
 
 
 # One a folder, and each upload has one of its own.
 @lru_cache(maxsize=256)
-def _read_table(table: Path, stamp: int, size_bytes: int) -> tuple[SlideRow, ...]:
-    """Rows that can be read; results whose row cannot are listed all the same."""
-    return tuple(row for row in readable_rows(table) if is_slide_id(row.slide_id))
+def _table(path: Path) -> _Table:
+    return _Table()
 
 
 @lru_cache(maxsize=1 << 14)

@@ -194,6 +194,16 @@ def test_a_table_with_a_column_twice_is_told():
     assert parse_table(f"{HEADER},call\n".encode()) == ([], ["has a column twice"])
 
 
+def test_rows_that_are_known_are_taken_from_there_and_changed_ones_are_not():
+    known = {}
+    first, _ = parse_table(f"{HEADER}\n{cells('x')}\n{cells('y')}\n".encode(), known)
+    changed = cells("y").replace("done", "review")
+    again, _ = parse_table(f"{HEADER}\n{cells('x')}\n{changed}\n{cells('z')}\n".encode(), known)
+    assert again[0] is first[0] and [str(row.status) for row in again] == ["done", "review", "done"]
+    assert again == parse_table(f"{HEADER}\n{cells('x')}\n{changed}\n{cells('z')}\n".encode())[0]
+    assert len(known) == 3 and first[1] not in known.values()
+
+
 @pytest.mark.parametrize(
     "row",
     [

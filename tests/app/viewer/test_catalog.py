@@ -61,6 +61,26 @@ def test_a_new_table_is_seen_at_once(results):
     assert [entry.row.slide_id for entry in list_entries(results)] == ["new"]
 
 
+def test_a_look_that_takes_long_stands_a_while_and_then_sees_all(results, monkeypatch):
+    """The clock goes on by two seconds whenever it is asked: each look seems to take as long."""
+    clock = iter(range(0, 10_000, 2))
+    monkeypatch.setattr("app.viewer.catalog.time.monotonic", lambda: float(next(clock)))
+    assert len(list_entries(results)) == 3
+    write_rows(results / "slides.csv", [row("new")], CLASSES)
+    told = [[entry.row.slide_id for entry in list_entries(results)] for _ in range(6)]
+    assert told[0] == ["c", "b", "a"] and told[-1] == ["new"]
+
+
+def test_results_that_have_a_row_are_not_looked_at_for_the_list(results, monkeypatch):
+    store.save(make_result("a"), results)
+    store.save(make_result("copied"), results)
+    looked = []
+    known = store.is_complete
+    monkeypatch.setattr("aggregate.result_folder.is_complete", lambda path: looked.append(path.name) or known(path))
+    assert {entry.row.slide_id for entry in list_entries(results)} == {"a", "b", "c", "copied"}
+    assert looked == ["copied.zarr"]
+
+
 def test_uploads_and_results_without_a_row_are_listed_too(results):
     (results / "uploads").mkdir()
     write_rows(results / "uploads" / "slides.csv", [row("upload-1")], CLASSES)

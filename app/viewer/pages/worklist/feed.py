@@ -22,7 +22,7 @@ import anyio.to_thread
 from app.ledger.cases.members import Member
 from app.ledger.records import SlideRow
 from app.review.records import ReviewState
-from app.viewer.catalog import Entry, case_of, look
+from app.viewer.catalog import Entry, cases_of, look
 from app.viewer.gate.visitors import Visitor, visitor_of
 from app.viewer.jobs.batches import Batch, Batches
 from app.viewer.pages.worklist.rows import backgrounds, listed, under_way
@@ -62,7 +62,7 @@ class _View:
     reader must not know of the first."""
 
     shown: dict[str, _Shown] = field(default_factory=dict)
-    asked: tuple[float, Mapping[str, ReviewState]] = (-1.0, MappingProxyType({}))
+    asked: tuple[float, Mapping[str, ReviewState], str] = (-1.0, MappingProxyType({}), "")
     last: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
 
@@ -90,9 +90,9 @@ class Feed:
         live, ended = self.batches.look()
         waiting = self.queued(who)
         view = self._view(who)
-        reviews = self._reviews(view, who)
+        reviews, decided = self._reviews(view, who)
         told = [_told(one) for one in live]
-        now = (catalog.stamp, hidden, told, len(ended), waiting, sorted(map(repr, reviews.values())))
+        now = (catalog.stamp, hidden, told, len(ended), waiting, decided)
         version = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
         if version == have:
             return None
@@ -115,13 +115,16 @@ class Feed:
                 self._views.popitem(last=False)
         return view
 
-    def _reviews(self, view: _View, who: Visitor) -> Mapping[str, ReviewState]:
-        """What people decided, asked for once a moment. A second reader who is blind to the first sees none of it."""
+    def _reviews(self, view: _View, who: Visitor) -> tuple[Mapping[str, ReviewState], str]:
+        """What people decided, asked for once a moment, and its digest. A second reader who is blind to the first sees
+        none of it."""
         with suppress(ReviewError):
             moment = time.monotonic() // _ASKED_EVERY_S
             if view.asked[0] != moment:
-                view.asked = (moment, self.site.reviews.listed(seen_by=who.person))
-        return view.asked[1]
+                decided = self.site.reviews.listed(seen_by=who.person)
+                digest = hashlib.sha256("\n".join(sorted(map(repr, decided.values()))).encode()).hexdigest()
+                view.asked = (moment, decided, digest)
+        return view.asked[1:]
 
     def _rows(
         self,
@@ -133,17 +136,17 @@ class Feed:
     ) -> list[str]:
         known = backgrounds(entries, self._backgrounds)
         busy = {**dict.fromkeys(waiting, "queued"), **{one: "running" for run in live for one in run.running}}
-        rows = []
+        cases, rows = cases_of(self.site.results), []
         for slide_id, entry in entries.items():
             if slide_id in busy and not entry.has_result:
                 continue
             busy.pop(slide_id, None)
             background = known.get(entry.row.model, "normal")
             review = reviews.get(slide_id, ReviewState(slide_id))
-            rows.append(_row(view.shown, entry, background, review, case_of(self.site.results, slide_id)))
+            rows.append(_row(view.shown, entry, background, review, cases.get(slide_id)))
         for gone in view.shown.keys() - look(self.site.results).entries.keys():
             del view.shown[gone]
-        coming = ((slide_id, status, case_of(self.site.results, slide_id)) for slide_id, status in busy.items())
+        coming = ((slide_id, status, cases.get(slide_id)) for slide_id, status in busy.items())
         return rows + [json.dumps(under_way(*one)) for one in coming]
 
     async def _answer(self, request: Request) -> Response:
