@@ -12,17 +12,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.upkeep.candidate.contradicted import contradictions, too_many
 from app.upkeep.candidate.gate import Check, corrected_check, locked_checks
 from app.upkeep.learning.record import JUDGING
 from benchmarks.second_laboratory import Head, Scene, Tiles, scenes
 from classifier.calibrate import softmax
 from classifier.evaluation.intervals import difference
-from classifier.familiarity import Familiarity
+from classifier.familiarity import THRESHOLD, Familiarity
 from classifier.training.package import fit_known_tissue
 from classifier.training.packaged.replay.head import BIAS, KERNEL, Learned
 from classifier.training.probe import DECAY
@@ -126,14 +128,12 @@ def poisoned(scene: Scene, draws: int) -> Iterator[str]:
         for words, spoil in _ways(scene, draw):
             labels = spoil(taught)
             learned = taught.learned(scene.replay.classes, labels)
-            yield _gated(
-                f"{words} | {draw + 1}", scene, learned, judging, spoil(judging), unseen, own, scene.trained(learned)
-            )
+            signed = replace(taught, labels=labels), replace(judging, labels=spoil(judging))
+            yield _gated(f"{words} | {draw + 1}", scene, learned, signed, unseen, own, scene.trained(learned))
         learned = taught.learned(scene.replay.classes)
         head = forgetful(scene, learned)
-        yield _gated(
-            f"right, nothing replayed | {draw + 1}", scene, learned, judging, judging.labels, unseen, own, head
-        )
+        signed = taught, judging
+        yield _gated(f"right, nothing replayed | {draw + 1}", scene, learned, signed, unseen, own, head)
 
 
 def _ways(scene: Scene, draw: int):  # type: ignore[no-untyped-def]
@@ -175,29 +175,38 @@ def _gated(
     words: str,
     scene: Scene,
     learned: Learned,
-    judging: Tiles,
-    told: NDArray[np.int64],
+    signed: tuple[Tiles, Tiles],
     unseen: Tiles,
     own: Tiles,
     head: Head,
 ) -> str:
+    """`signed` are the tiles that taught and those that judge the corrections, labelled as they were signed."""
     known = _known_after(scene, learned)
-    failed = [check.name for check in _checks(scene, head, known, own, judging, told) if not check.passed]
+    failed = [check.name for check in _checks(scene, head, known, own, signed[1]) if not check.passed]
+    found = [_contradicted(head, known, tiles) for tiles in signed]
+    against, claims = sum(one for one, _ in found), sum(all_ for _, all_ in found)
+    failed += [f"contradicted ({against} of {claims})"] * too_many(against, claims)
     second, first = scene.judged(head, unseen).right.mean(), scene.judged(head, own).right.mean()
     before = scene.judged(scene.base, unseen).right.mean()
     verdict = "stopped" if failed else "passed"
     return f"| {words} | {before:.3f} -> {second:.3f} | {first:.3f} | {verdict} | {', '.join(failed)} |"
 
 
-def _checks(
-    scene: Scene, head: Head, known: Familiarity, own: Tiles, judging: Tiles, told: NDArray[np.int64]
-) -> Iterator[Check]:
+def _checks(scene: Scene, head: Head, known: Familiarity, own: Tiles, signed: Tiles) -> Iterator[Check]:
     """The gate's, but for the shown laboratories, which ask for pixels."""
     before, after = scene.judged(scene.base, own), scene.judged(head, own, known)
     labels = [scene.replay.classes[label] for label in own.labels]
     yield from locked_checks(before, after, labels, own.groups)
-    signed = Tiles(judging.features, told, judging.groups, judging.sites)
     yield corrected_check(scene.judged(scene.base, signed), scene.judged(head, signed, known), signed.groups)
+
+
+def _contradicted(head: Head, known: Familiarity, signed: Tiles) -> tuple[int, int]:
+    """How many claims the candidate tells otherwise, of how many; a claim is a slide and what it was signed as."""
+    plain = signed.features[0]
+    told = (plain @ head[KERNEL] + head[BIAS]).argmax(axis=1)
+    claims = list(zip(signed.groups.tolist(), signed.labels.tolist(), strict=True))
+    recognised = np.asarray(known.of(plain) >= THRESHOLD, np.bool_)
+    return len(contradictions(told, recognised, signed.labels, claims)), len(set(claims))
 
 
 def _known_after(scene: Scene, learned: Learned) -> Familiarity:

@@ -69,6 +69,13 @@ def origin_in_words(told: CaseCall, slides: int) -> str:
     if not told.origin:
         return tell("No slide of the case could be judged.")
     count = tell_count("{count} slide", "{count} slides", slides, count=slides)
+    judged = slides - len(told.silent)
+    if told.negative and judged < slides:
+        return tell(
+            "No tumour was found on the {judged} of {slides} slides that could be judged; slide {slide} is the most "
+            "suspicious of them.",
+            judged=judged, slides=slides, slide=plain(told.origin),
+        )  # fmt: skip
     if told.negative:
         return tell(
             "No tumour was found on {slides}; slide {slide} is the most suspicious of them.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,10 +101,13 @@ def train_candidate(
     say(f"next: pulmoscope gate {out} --base {base} --locked TILES --learning {learning} --out gate.json")
 
 
-def judge_candidate(*, candidate: Path, base: str, locked: Path, learning: Path, out: Path) -> GateReport:
+def judge_candidate(
+    *, candidate: Path, base: str, locked: Path, learning: Path, out: Path, looked_at: str | None = None
+) -> GateReport:
     """Judges, and writes the report. Raises ModelError, DatasetError, UsageError, StoreError, OutputUnwritableError."""
     from app.commands.terminal.options import model_name
     from app.commands.train import shown
+    from app.upkeep.candidate.contradicted import contradicted_check
     from app.upkeep.candidate.gate import gate_bytes, judge
     from classifier.dataset.split import TEST
     from classifier.dataset.tile_list import read_tile_set
@@ -113,8 +116,11 @@ def judge_candidate(*, candidate: Path, base: str, locked: Path, learning: Path,
     models = load_model(model_name(base)), load_model(str(candidate))
     with LearningSet(learning).writing() as writing:
         listed = writing.list_tiles()
-    corrected = read_tile_set(listed, fewest_classes=1).of_split(TEST)
-    report = judge(*models, _judging(read_tile_set(locked)), corrected, shown())
+        regions = LearningSet(learning).standing().regions.values()
+    learned = read_tile_set(listed, fewest_classes=1)
+    report = judge(*models, _judging(read_tile_set(locked)), learned.of_split(TEST), shown())
+    doubts = contradicted_check(models[1], learned, regions, looked_at or "")
+    report = replace(report, checks=(*report.checks, doubts))
     write_out(out, gate_bytes(report))
     return report
 

@@ -88,6 +88,7 @@ def retrain(**options: Any) -> None:
 @click.option("--locked", required=True, type=PATH, metavar="TILES", help="Tiles that neither has learned from.")
 @click.option("--learning", required=True, type=PATH, metavar="DIR", help="Its judging groups are the corrected tiles.")
 @click.option("--out", required=True, type=PATH, metavar="FILE", help="Report to write, JSON.")
+@click.option("--looked-at", type=WORD, metavar="NAME", help="Who looked at the corrections that it contradicts.")
 @JSON
 def gate(as_json: bool, **options: Any) -> int:
     """Judge a candidate: nowhere worse, and better where it was corrected; exit code 1 where it is not."""

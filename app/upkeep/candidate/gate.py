@@ -182,7 +182,7 @@ def _in_laboratories(
     base: TileModel, candidate: TileModel, locked: TileSet, progress: ProgressCallback
 ) -> Iterator[Check]:
     """The mean over whole laboratories that show the locked tiles each in their way."""
-    ordered = _in_order(candidate, locked)
+    ordered = in_order(candidate, locked)
     before = by_kind(laboratory_battery(base, ordered, progress))
     after = by_kind(laboratory_battery(candidate, ordered, progress))
     for kind in after:
@@ -216,14 +216,14 @@ def corrected_check(before: Judged, after: Judged, groups: NDArray[np.str_]) -> 
 
 
 def _right(model: TileModel, tiles: TileSet) -> Judged:
-    ordered = _in_order(model, tiles)
+    ordered = in_order(model, tiles)
     predictions = judge_tiles(model, as_shown(model, ordered))
     told = told_as(model, ordered, predictions)
     known = not_turned_away(predictions.familiarity, model.card.familiarity_threshold)
     return Judged(told.probabilities.argmax(axis=1) == ordered.labels, np.asarray(known, np.bool_))
 
 
-def _in_order(model: TileModel, tiles: TileSet) -> TileSet:
+def in_order(model: TileModel, tiles: TileSet) -> TileSet:
     """The list in the order of the model's outputs; without its tissues where the list knows none. Raises
     DatasetError."""
     card, named = model.card, set(tiles.label_names)

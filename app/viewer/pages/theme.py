@@ -110,6 +110,10 @@ h1, h2, h3 { letter-spacing: -0.01em; }
   vertical-align: top; font-weight: 400; }
 .ps-measures small { display: block; color: var(--ps-faint); }
 .ps-facts th { width: 38%; color: var(--ps-faint); }
+.ps-cases th { width: auto; white-space: nowrap; padding-right: 1rem; }
+.ps-cases td { padding-right: 1rem; }
+.ps-cases :is(td, th):nth-child(4) { text-align: right; }
+.ps-cases a, .ps-note a { color: var(--ps-accent); }
 .ps-slide { margin: .5rem 0 .1rem; color: var(--ps-faint); font-size: .95rem; font-weight: 600;
   overflow-wrap: anywhere; }
 .ps-section { margin: .5rem 0 .1rem; font-size: .8rem; font-weight: 700; letter-spacing: .06em; color: var(--ps-faint);

@@ -27,9 +27,7 @@ def show(site: Site) -> None:
         return
     states = site.reviews.states([row.token for row in rows], seen_by=people.current())
     lines = "".join(_line(row, states) for row in rows[:_MOST])
-    head = "".join(
-        f"<th>{name}</th>" for name in ("Case", "Status", "Call", "Slides", "Look again because", "Reviewed")
-    )
+    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
     st.html(
         f'{parts.section(f"{len(rows)} cases")}<table class="ps-facts ps-cases"><tr>{head}</tr>{lines}</table>'
         + (f'<p class="ps-note">The first {_MOST} are shown.</p>' if len(rows) > _MOST else "")

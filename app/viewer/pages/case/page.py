@@ -27,8 +27,9 @@ _STYLE = """
 .ps-case a { display: block; padding: .6rem; border: 1px solid var(--ps-line, #D5DCE4); border-radius: 8px;
   color: inherit; text-decoration: none; overflow-wrap: anywhere; }
 .ps-case a:is(:hover, :focus-visible) { border-color: currentColor; }
-.ps-case a.ps-origin { border-width: 2px; border-color: var(--ps-accent, #1F5F8B); }
-.ps-case a.ps-odd { border-width: 2px; border-color: #B4690E; }
+/* Thicker outwards: what stands in the cards stays on one line. */
+.ps-case a.ps-origin { border-color: var(--ps-accent, #1F5F8B); box-shadow: 0 0 0 1px var(--ps-accent, #1F5F8B); }
+.ps-case a.ps-odd { border-color: #B4690E; box-shadow: 0 0 0 1px #B4690E; }
 .ps-case .ps-two { display: flex; gap: 6px; height: 98px; margin-bottom: .4rem; }
 .ps-case img { max-width: calc(50% - 3px); max-height: 96px; object-fit: contain; image-rendering: pixelated; }
 .ps-case b, .ps-case small, .ps-case em { display: block; }
