@@ -5,14 +5,17 @@ Pixels are uint8 RGB (height, width, 3). A region may reach beyond the slide: wh
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsi.identity import SlideFiles
+from wsi.region import clip
 from wsi.spacing import Level, Spacing
 
 Pixels = NDArray[np.uint8]
@@ -71,3 +74,49 @@ class KeepsComponents(Slide, Protocol):
     def stored_components(self) -> Slide:
         """The same slide on a handle of its own, the three stored components shown as red, green and blue."""
         ...
+
+
+class Recoloured(ABC):
+    """`slide` with its pixels in other colours: it is this one's from now on, and closed with it. `told` is added to
+    its metadata. Not thread-safe, as any slide."""
+
+    def __init__(self, slide: Slide, told: Mapping[str, str]) -> None:
+        self._slide = slide
+        self.path, self.files, self.backend = slide.path, slide.files, slide.backend
+        self.size_px, self.levels, self.spacing = slide.size_px, slide.levels, slide.spacing
+        self.bounds_px = slide.bounds_px
+        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType({**slide.metadata, **told})
+
+    @abstractmethod
+    def _recoloured(self, pixels: Pixels) -> Pixels:
+        """Pixels of the slide, (height, width, 3), in the other colours; one px each, none looked at beside it."""
+
+    @abstractmethod
+    def reopen(self) -> Slide:
+        """See `Slide.reopen`."""
+
+    def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
+        """See `Slide.read_region`. What lies beyond the slide stays white."""
+        region = self._slide.read_region(level_xy, level, size_px)
+        window = clip(level_xy, size_px, self.levels[level].size_px)
+        if window is None:
+            return region
+        (left, top), _, (width, height) = window
+        recoloured = self._recoloured(region[top : top + height, left : left + width])
+        if recoloured.shape == region.shape:
+            return recoloured
+        region[top : top + height, left : left + width] = recoloured
+        return region
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """See `Slide.thumbnail`."""
+        return self._recoloured(self._slide.thumbnail(max_px))
+
+    def close(self) -> None:
+        self._slide.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Self
 
 import cv2
 import numpy as np
 
 from tiler.false_colours.undo import Righting, filled_up, undone
-from wsi.region import clip
-from wsi.slide import COLOURS_RIGHTED, KeepsComponents, Pixels, Slide
+from wsi.slide import COLOURS_RIGHTED, KeepsComponents, Pixels, Recoloured, Slide
 
 # Px of an overview that mix with what an area was filled up with.
 _RIM_PX = 5
 
 
-class RightedSlide:
-    """`slide` in right colours. It is this one's from now on, and closed with it."""
+class RightedSlide(Recoloured):
+    """`slide` in right colours."""
 
     def __init__(self, slide: Slide, righting: Righting) -> None:
-        self._slide, self._righting = slide, righting
-        self.path, self.files, self.backend = slide.path, slide.files, slide.backend
-        self.size_px, self.levels, self.spacing = slide.size_px, slide.levels, slide.spacing
-        self.bounds_px = slide.bounds_px
-        told = {**slide.metadata, COLOURS_RIGHTED: str(righting)}
-        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(told)
+        super().__init__(slide, {COLOURS_RIGHTED: str(righting)})
+        self._righting = righting
 
-    def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
-        """See `wsi.slide.Slide.read_region`. What lies beyond the slide stays white."""
-        region = self._slide.read_region(level_xy, level, size_px)
-        window = clip(level_xy, size_px, self.levels[level].size_px)
-        if window is None:
-            return region
-        (left, top), _, (width, height) = window
-        part = region[top : top + height, left : left + width]
-        right = undone(part, self._righting)
-        if right.shape == region.shape:
-            return right
-        part[:] = right
-        return region
+    def _recoloured(self, pixels: Pixels) -> Pixels:
+        return undone(pixels, self._righting)
 
     def thumbnail(self, max_px: int) -> Pixels:
         """See `wsi.slide.Slide.thumbnail`."""
@@ -59,15 +41,6 @@ class RightedSlide:
 
     def reopen(self) -> RightedSlide:
         return RightedSlide(self._slide.reopen(), self._righting)
-
-    def close(self) -> None:
-        self._slide.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def can_be_righted(slide: Slide, righting: Righting) -> bool:

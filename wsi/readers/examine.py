@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import openslide
-
 from wsi import picture
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.readers import dicom, features
 from wsi.readers.beginnings import is_plain_picture, looks_like_tiff
+from wsi.readers.openslide import vendor_of
 from wsi.readers.tiff.coded_tile import lacks_extra
 from wsi.readers.tiff.directory import FastPathDoubtError, TruncatedTiffError
 from wsi.readers.tiff.pages import JPEG, TiffPage, read_pages
@@ -48,7 +47,7 @@ def examine(path: Path) -> Advice:
 
     Raises CorruptSlideError for what is cut short, UnsupportedSlideError for what nothing here reads as it should.
     """
-    vendor = _vendor(path)
+    vendor = vendor_of(path)
     if vendor is None:
         _check_parts(path)
     if vendor == "dicom":
@@ -66,14 +65,6 @@ def examine(path: Path) -> Advice:
     if not pages:
         return Advice()
     return _advice(path, vendor, pages)
-
-
-def _vendor(path: Path) -> str | None:
-    try:
-        vendor = openslide.OpenSlide.detect_format(str(path))
-    except openslide.OpenSlideError:
-        return None
-    return None if vendor is None else str(vendor)
 
 
 def _check_parts(path: Path) -> None:

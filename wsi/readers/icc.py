@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
 
 import numpy as np
 import openslide
@@ -21,10 +19,10 @@ from PIL import Image, ImageCms
 from wsi.errors import CorruptSlideError, PulmoscopeError
 from wsi.picture import MAX_SLIDE_PIXELS, SLIDE_FORMATS, open_picture
 from wsi.readers.beginnings import looks_like_tiff
+from wsi.readers.openslide import vendor_of
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.pages import read_profile
-from wsi.region import Pixels, clip
-from wsi.slide import Slide
+from wsi.slide import Pixels, Recoloured, Slide
 
 APPLIED = "colour_profile"
 """Of a slide's metadata: that its profile was applied, or that it has none."""
@@ -39,7 +37,7 @@ def profile_of(path: Path) -> bytes:
     sensible size."""
     if path.is_dir():
         return b""
-    vendor = _vendor(path)
+    vendor = vendor_of(path)
     if vendor is None or vendor == "generic-tiff":
         return _of_tiff(path) if looks_like_tiff(path) else _of_picture(path)
     try:
@@ -56,14 +54,6 @@ def _of_openslide(path: Path) -> bytes:
         return bytes(lowlevel.read_icc_profile(handle) or b"")
     finally:
         lowlevel.close(handle)
-
-
-def _vendor(path: Path) -> str | None:
-    try:
-        vendor = openslide.OpenSlide.detect_format(str(path))
-    except openslide.OpenSlideError:
-        return None
-    return None if vendor is None else str(vendor)
 
 
 def _of_tiff(path: Path) -> bytes:
@@ -119,16 +109,12 @@ def check_profile(path: Path, profile: bytes) -> None:
             raise _odd(path)
 
 
-class _InSrgb:
-    """`slide` in the colours of sRGB, by the rendering that its profile prefers. Not thread-safe, as any slide."""
+class _InSrgb(Recoloured):
+    """`slide` in the colours of sRGB, by the rendering that its profile prefers."""
 
     def __init__(self, slide: Slide, profile: bytes) -> None:
-        self._slide, self._profile = slide, profile
-        self.path, self.files, self.backend = slide.path, slide.files, slide.backend
-        self.size_px, self.levels, self.spacing = slide.size_px, slide.levels, slide.spacing
-        self.bounds_px = slide.bounds_px
-        told = {**slide.metadata, APPLIED: "applied"}
-        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(told)
+        super().__init__(slide, {APPLIED: "applied"})
+        self._profile = profile
         try:
             own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             intent = ImageCms.Intent(ImageCms.getDefaultIntent(own))
@@ -136,35 +122,12 @@ class _InSrgb:
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
             raise _odd(slide.path) from error
 
-    def read_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels:
-        """See `wsi.slide.Slide.read_region`. What lies beyond the slide stays white."""
-        region = self._slide.read_region(level_xy, level, size_px)
-        window = clip(level_xy, size_px, self.levels[level].size_px)
-        if window is not None:
-            (left, top), _, (width, height) = window
-            part = region[top : top + height, left : left + width]
-            part[:] = self._turned(part)
-        return region
-
-    def thumbnail(self, max_px: int) -> Pixels:
-        """See `wsi.slide.Slide.thumbnail`."""
-        return self._turned(self._slide.thumbnail(max_px))
-
-    def _turned(self, pixels: Pixels) -> Pixels:
+    def _recoloured(self, pixels: Pixels) -> Pixels:
         image = Image.fromarray(np.ascontiguousarray(pixels))
         return np.array(ImageCms.applyTransform(image, self._to_srgb), np.uint8)
 
     def reopen(self) -> Slide:
         return _InSrgb(self._slide.reopen(), self._profile)
-
-    def close(self) -> None:
-        self._slide.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def _odd(path: Path) -> CorruptSlideError:

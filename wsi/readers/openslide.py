@@ -38,10 +38,16 @@ _RESOLUTION_UNITS = {"inch": 2, "centimeter": 3}
 
 def recognises(path: Path) -> bool:
     """Whether OpenSlide knows the format. A folder's worth of JPEG, PNG or stripped TIFF it does not."""
+    return vendor_of(path) is not None
+
+
+def vendor_of(path: Path) -> str | None:
+    """OpenSlide's name for the format of the file; None where it knows none, or cannot look."""
     try:
-        return openslide.OpenSlide.detect_format(str(path)) is not None
+        vendor = openslide.OpenSlide.detect_format(str(path))
     except openslide.OpenSlideError:
-        return False
+        return None
+    return None if vendor is None else str(vendor)
 
 
 def files_of(path: Path) -> SlideFiles:

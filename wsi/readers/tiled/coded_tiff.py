@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import openslide
 
 from wsi.errors import CorruptSlideError, SlideTooLargeError, UnsupportedSlideError
 from wsi.identity import SlideFiles, open_slide_fd
@@ -22,7 +21,7 @@ from wsi.readers import features
 from wsi.readers.beginnings import looks_like_tiff
 from wsi.readers.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
-from wsi.readers.openslide import MAX_PIXELS
+from wsi.readers.openslide import MAX_PIXELS, vendor_of
 from wsi.readers.tiff.coded_tile import CODED, OddTileError, decode_coded
 from wsi.readers.tiff.directory import FastPathDoubtError, StoredTiles, readable_levels, sub_levels, tiled_levels
 from wsi.readers.tiff.pages import TiffPage, read_pages
@@ -37,9 +36,8 @@ _FORMATS = (None, "generic-tiff")
 def recognises(path: Path) -> bool:
     """Whether the largest page of a TIFF is tiled in a compression that is decoded here and OpenSlide does not know."""
     try:
-        vendor = openslide.OpenSlide.detect_format(str(path))
-        return vendor in _FORMATS and looks_like_tiff(path) and is_coded(read_pages(path))
-    except (openslide.OpenSlideError, FastPathDoubtError, OSError):
+        return vendor_of(path) in _FORMATS and looks_like_tiff(path) and is_coded(read_pages(path))
+    except (FastPathDoubtError, OSError):
         return False
 
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import openslide
 
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.identity import open_slide_fd
 from wsi.readers.level_scale import StoredLevel, scale_levels
-from wsi.readers.openslide import OpenSlideReader
+from wsi.readers.openslide import OpenSlideReader, vendor_of
 from wsi.readers.tiff.coded_tile import APERIO_RGB, OddTileError, decode_coded
 from wsi.readers.tiff.directory import (
     JPEG,
@@ -51,10 +50,7 @@ Pair = tuple[int, int]
 
 def recognises(path: Path) -> bool:
     """Whether OpenSlide takes the file for a format that may hold plain tiled JPEG."""
-    try:
-        return openslide.OpenSlide.detect_format(str(path)) in _FORMATS
-    except openslide.OpenSlideError:
-        return False
+    return vendor_of(path) in _FORMATS
 
 
 def refuse_false_colours(path: Path) -> None:
