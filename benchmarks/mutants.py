@@ -43,6 +43,7 @@ _LOCKED = tuple(
         "a_file_system_without_locks_is_borne_and_told",
     )
 )
+_SIGNED = ("tests/app/review/test_proof.py", "tests/app/review/test_odd_rows.py")
 # The tests that ought to see a fault in a module, those that look at it alone first: they end the soonest.
 TESTS: dict[str, tuple[str, ...]] = {
     "aggregate/thresholds.py": (*_DECISION, "tests/aggregate/test_pool.py"),
@@ -54,6 +55,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "aggregate/store.py": (_STORE, "tests/aggregate/test_tissues.py", _HOSTILE, _COMMIT),
     "aggregate/result_folder.py": (_STORE, _HOSTILE, _COMMIT),
     "wsi/metadata.py": ("tests/wsi/test_metadata.py",),
+    "wsi/files/writing.py": ("tests/wsi/files/test_writing.py",),
     "app/batch/pseudonyms.py": ("tests/app/batch/test_pseudonyms.py",),
     "app/ledger/locks.py": ("tests/app/ledger/test_lock_files.py", *_LOCKED),
     "app/ledger/lines.py": ("tests/app/ledger/test_lines.py", *_LOCKED),
@@ -63,10 +65,24 @@ TESTS: dict[str, tuple[str, ...]] = {
     "app/batch/kept.py": ("tests/app/batch/test_what_stands.py",),
     "tiler/quality.py": ("tests/tiler/test_quality.py",),
     "app/ledger/records.py": ("tests/app/ledger/test_records.py",),
+    "app/review/seals.py": ("tests/app/review/test_seals.py", *_SIGNED),
+    "app/review/proof.py": _SIGNED,
     "app/ledger/verify.py": ("tests/app/ledger/test_verifying.py", "tests/app/ledger/test_forgery.py"),
 }
 # Imported once, before the mutants: what the tests need of others, and none of the modules that are changed.
-_WARM = ("numpy", "zarr", "cv2", "PIL.Image", "scipy.stats", "openslide", "hypothesis", "pytest", "click.testing")
+_WARM = (
+    "numpy",
+    "zarr",
+    "cv2",
+    "PIL.Image",
+    "scipy.stats",
+    "openslide",
+    "hypothesis",
+    "pytest",
+    "click.testing",
+    "alembic",
+    "sqlalchemy",
+)
 # How much longer than the healthy module's a mutant's tests may take; one that hangs is noticed, too.
 _PATIENCE, _LEAST_TIMEOUT_S = 4.0, 30.0
 

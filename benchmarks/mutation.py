@@ -115,6 +115,9 @@ def _replacements(node: ast.AST) -> Iterator[ast.AST]:
             yield node.right
         case ast.BinOp() if type(node.op) in _ARITHMETIC:
             yield ast.BinOp(node.left, _ARITHMETIC[type(node.op)](), node.right)
+        case ast.Dict() if len(node.keys) > 1:  # an entry is dropped
+            for i in range(len(node.keys)):
+                yield ast.Dict(*([*entries[:i], *entries[i + 1 :]] for entries in (node.keys, node.values)))
         case ast.Expr(value=ast.Call()):  # a step is dropped: fsync, write, rename
             yield ast.Pass()
         case ast.With() if all(item.optional_vars is None for item in node.items):  # a lock is dropped

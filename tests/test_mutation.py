@@ -18,6 +18,7 @@ def share(part: int = 5, *, durable: bool = True) -> float:
         raise ValueError
     with lock():
         os.fsync(part)
+    told = {"part": part, **os.environ}
     return part / 2 if durable and not part == 7 else os.O_RDONLY | os.O_NOFOLLOW
 '''
 
@@ -32,6 +33,8 @@ def test_each_kind_of_fault_is_made():
         ("if part < 0: raise ValueError", "pass"),
         ("with lock(): os.fsync(part)", "if True: os.fsync(part)"),
         ("os.fsync(part)", "pass"),
+        ("{'part': part, **os.environ}", "{**os.environ}"),
+        ("{'part': part, **os.environ}", "{'part': part}"),
         ("part / 2", "part * 2"),
         ("2", "3"),
         ("durable and (not part == 7)", "durable or not part == 7"),

@@ -3,10 +3,14 @@
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from wsi.files.writing import replace_file, sync_folder, unwritable, write_file
+from wsi.errors import OutputUnwritableError
+from wsi.files.writing import replace_file, sync_file, sync_folder, unwritable, write_file, write_out
+
+OPEN_FILES = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -102,3 +106,61 @@ def test_the_line_for_a_user_has_nothing_hidden_in_it():
         line
         == "output-unwritable: cannot write a\\x1b[2J.csv: No space left on device; free space or choose another --out"
     )
+
+
+def test_what_a_person_asked_for_is_written_into_folders_that_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "c.csv"
+    assert write_out(path, b"1") == path and path.read_bytes() == b"1"
+    assert write_out(path, b"2") == path and path.read_bytes() == b"2"
+
+
+def test_what_a_person_asked_for_and_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "a").write_bytes(b"no folder")
+    with pytest.raises(OutputUnwritableError, match=r"cannot write c\.csv: "):
+        write_out(tmp_path / "a" / "c.csv", b"1")
+
+
+def test_a_file_is_for_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_file(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_what_went_wrong_is_told_though_nothing_is_left_to_tidy_up(tmp_path):
+    with pytest.raises(ValueError, match="went wrong"), replace_file(tmp_path / "a"):
+        [partial] = tmp_path.iterdir()
+        partial.unlink()
+        raise ValueError("went wrong")
+
+
+def test_a_file_is_synced_and_a_link_is_not(tmp_path, calls):
+    (tmp_path / "a").write_bytes(b"123")
+    (tmp_path / "link").symlink_to("a")
+    sync_file(tmp_path / "a")
+    with pytest.raises(OSError):
+        sync_file(tmp_path / "link")
+    assert calls == ["sync file of 3"]
+
+
+def test_a_file_is_no_folder_to_sync(tmp_path, calls):
+    (tmp_path / "a").write_bytes(b"123")
+    with pytest.raises(NotADirectoryError):
+        sync_folder(tmp_path / "a")
+    assert calls == []
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="open files are not listed here")
+def test_nothing_stays_open(tmp_path):
+    write_file(tmp_path / "a", b"x")
+    before = len(list(OPEN_FILES.iterdir()))
+    for _ in range(5):
+        write_file(tmp_path / "a", b"x")
+        sync_file(tmp_path / "a")
+    assert len(list(OPEN_FILES.iterdir())) == before
+
+
+def test_an_error_without_words_is_told_as_it_is():
+    assert "cannot write a: odd; " in str(unwritable("a", OSError("odd")))
