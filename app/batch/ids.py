@@ -11,8 +11,9 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from aggregate.result_folder import load_summary, result_path
@@ -34,7 +35,7 @@ MayHave = Callable[[SlideJob, str], bool]
 
 def first_ids(jobs: Sequence[SlideJob]) -> list[SlideJob]:
     """The jobs with ids as an output without a past gives them, in their order."""
-    return _with_ids(jobs, {}, lambda job, slide_id: True)
+    return _with_ids(jobs, {}, lambda job, slide_id: True, cache(path_key))
 
 
 def settle_ids(jobs: Sequence[SlideJob], out: Path) -> list[SlideJob]:
@@ -44,9 +45,10 @@ def settle_ids(jobs: Sequence[SlideJob], out: Path) -> list[SlideJob]:
     """
     prepare_locks(out)
     with lock(out, SLIDE_IDS):
-        past = _Past.of(out, jobs)
-        settled = _with_ids(jobs, past.ids, past.may_have)
-        entries = [(job.slide_id, path_key(job.path)) for job in settled]
+        key_of = cache(path_key)
+        past = _Past.of(out, {key_of(job.path) for job in jobs})
+        settled = _with_ids(jobs, past.ids, past.may_have, key_of)
+        entries = [(job.slide_id, key_of(job.path)) for job in settled]
         add_slide_ids(out, [(slide_id, key) for slide_id, key in entries if past.written.get(slide_id) != key])
     return settled
 
@@ -83,8 +85,7 @@ class _Past:
     folded_results: frozenset[str]
 
     @classmethod
-    def of(cls, out: Path, jobs: Sequence[SlideJob]) -> _Past:
-        wanted = {path_key(job.path) for job in jobs}
+    def of(cls, out: Path, wanted: Set[str]) -> _Past:
         try:
             written = read_slide_ids(out)
         except OSError as error:
@@ -121,18 +122,21 @@ class _Past:
         return slide_id in self.results and not holds_another_slide(self.out, slide_id, job)
 
 
-def _with_ids(jobs: Sequence[SlideJob], known: Mapping[str, str], may_have: MayHave) -> list[SlideJob]:
-    ids = {key: known[key] for job in jobs if (key := path_key(job.path)) in known}
+def _with_ids(
+    jobs: Sequence[SlideJob], known: Mapping[str, str], may_have: MayHave, key_of: Callable[[Path], str]
+) -> list[SlideJob]:
+    """`key_of` is `path_key`, each path's kept: it asks the file system for every folder of the path."""
+    ids = {key: known[key] for job in jobs if (key := key_of(job.path)) in known}
     # File systems that ignore case would put A.zarr and a.zarr into one folder.
     used = {slide_id.casefold() for slide_id in known.values()}
-    new = [job for job in jobs if path_key(job.path) not in ids]
+    new = [job for job in jobs if key_of(job.path) not in ids]
     uses = Counter(_plain_id(job.path).casefold() for job in new)
 
     def take(job: SlideJob, slide_id: str) -> bool:
         if slide_id.casefold() in used or not may_have(job, slide_id):
             return False
         used.add(slide_id.casefold())
-        ids[path_key(job.path)] = slide_id
+        ids[key_of(job.path)] = slide_id
         return True
 
     later = []
@@ -141,10 +145,10 @@ def _with_ids(jobs: Sequence[SlideJob], known: Mapping[str, str], may_have: MayH
         if uses[plain.casefold()] > 1 or not take(job, plain):
             later.append(job)
     for job in later:
-        tails = (f"{_plain_id(job.path)}-{path_key(job.path)[:digits]}" for digits in _TAIL_DIGITS)
+        tails = (f"{_plain_id(job.path)}-{key_of(job.path)[:digits]}" for digits in _TAIL_DIGITS)
         if not any(take(job, slide_id) for slide_id in tails):
             raise AssertionError("two paths of one SHA-256")
-    return [replace(job, slide_id=ids[path_key(job.path)]) for job in jobs]
+    return [replace(job, slide_id=ids[key_of(job.path)]) for job in jobs]
 
 
 def _plain_id(path: Path) -> str:
