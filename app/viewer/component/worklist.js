@@ -7,6 +7,8 @@ const DRAWN_AT_ONCE = 300;
 const SPARE = 12;
 const LOOK_MS = 2000;
 const ANSWER_MS = 10_000;
+// The first list of a hundred thousand slides takes seconds, on a busy machine many.
+const FIRST_ANSWER_MS = 90_000;
 const LOOK_OPENING_MS = 100;
 // A click may follow its pointer's release by so much: after a touch the browser waits whether it was the first of two.
 const CLICK_MS = 400;
@@ -273,7 +275,7 @@ class List {
   }
 
   async fetchRows() {
-    const answer = await fetch(new URL(`${this.told.feed}?have=${this.version}`, document.baseURI), { signal: AbortSignal.timeout(ANSWER_MS) });
+    const answer = await fetch(new URL(`${this.told.feed}?have=${this.version}`, document.baseURI), { signal: AbortSignal.timeout(this.taken ? ANSWER_MS : FIRST_ANSWER_MS) });
     if (answer.status === 403) {
       this.renew();
       return this.silent();
@@ -282,9 +284,18 @@ class List {
     this.failures = 0;
     this.alert("");
     if (answer.status === 204) return;
-    this.coming = await answer.json();
+    this.coming = this.whole(await answer.json());
     this.version = this.coming.version;
     this.catchUp();
+  }
+
+  // Of a list that we have, only what changed comes. Pieced together at once: the next answer goes by this one.
+  whole(list) {
+    const rows = list.gone ? new Map(this.latest) : new Map();
+    for (const id of list.gone ?? []) rows.delete(id);
+    for (const row of list.rows) rows.set(row.id, row);
+    this.latest = rows;
+    return { ...list, rows };
   }
 
   // In the place of what is told of batches: the list stays where it is.
@@ -302,7 +313,7 @@ class List {
   take(list) {
     const [before, first] = [this.rows, !this.taken];
     this.taken = true;
-    this.rows = new Map(list.rows.map((row) => [row.id, row]));
+    this.rows = list.rows;
     for (const [id, element] of this.elements) {
       const [old, now] = [before.get(id), this.rows.get(id)];
       if (!now) this.elements.delete(id);

@@ -107,6 +107,15 @@ def test_an_upload_is_its_owners_and_admins_until_it_is_shared(site):
     assert slide not in listed(site, BEN)
 
 
+def test_what_changed_in_the_list_never_names_anothers_upload(site):
+    """Not even to who says that they have that person's list."""
+    slide = uploaded(site, ANNA)
+    feed = Feed(site, site.batches, site.queue.waiting)
+    has = json.loads(gzip.decompress(feed.answer("", ANNA)))
+    assert slide.encode() not in gzip.decompress(feed.answer(has["version"], BEN))
+    assert feed.answer(has["version"], ANNA) is None
+
+
 def test_no_route_gives_anothers_upload_whoever_made_its_address(site):
     slide = uploaded(site, ANNA)
     leave = site.signer.sign(Grant(slide, "v"), time.time())

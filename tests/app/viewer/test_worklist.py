@@ -59,11 +59,10 @@ def test_a_row_tells_its_case_from_when_it_is_told_and_no_other_row_does(tmp_pat
     after = told(feed, before["version"])
     token = read_members(tmp_path)["a"].token
     assert {line["id"]: (line.get("case"), line.get("case_token")) for line in after["rows"]} == {
-        "a": ("S26-1", token), "b": (None, None), "c": ("S26-1", token),
+        "a": ("S26-1", token), "c": ("S26-1", token),
     }  # fmt: skip
-    assert [line for line in after["rows"] if line["id"] == "b"] == [
-        line for line in before["rows"] if line["id"] == "b"
-    ]
+    [unchanged] = [line for line in told(feed)["rows"] if line["id"] == "b"]
+    assert unchanged in before["rows"]
 
 
 def test_who_needs_a_person_first_comes_first(tmp_path, monkeypatch):
@@ -120,7 +119,27 @@ def test_nothing_is_told_twice_and_what_changed_is(tmp_path):
     assert told(feed, first["version"]) is None
     write_rows(tmp_path / "slides.csv", [row("a", "review"), row("b"), row("c")], CLASSES)
     now = told(feed, first["version"])
-    assert {one["id"]: one["status"] for one in now["rows"]} == {"a": "review", "b": "done", "c": "done"}
+    assert {one["id"]: one["status"] for one in now["rows"]} == {"a": "review", "c": "done"} and now["gone"] == []
+    write_rows(tmp_path / "slides.csv", [row("b"), row("c")], CLASSES)
+    last = told(feed, now["version"])
+    assert (last["rows"], last["gone"]) == ([], ["a"])
+    # Who has an older list, or one that is known no more, is told what they lack.
+    assert [one["id"] for one in told(feed, first["version"])["rows"]] == ["c"]
+    whole = told(feed, "0123456789abcdef")
+    assert {one["id"] for one in whole["rows"]} == {"b", "c"} and "gone" not in whole
+
+
+def test_what_changed_pieced_together_is_the_list(tmp_path):
+    """As a browser does it: through a run that adds, changes and takes away."""
+    feed, has, version = feed_of(tmp_path, []), {}, ""
+    steps = [[row("a")], [row("a"), row("b")], [row("a", "review"), row("b")], [row("b")], [], [row("c")]]
+    for rows in steps:
+        write_rows(tmp_path / "slides.csv", rows, CLASSES)
+        came = told(feed, version)
+        has = {name: one for name, one in has.items() if name not in came.get("gone", has)}
+        has |= {one["id"]: one for one in came["rows"]}
+        version = came["version"]
+        assert has == {one["id"]: one for one in told(feed)["rows"]} and has.keys() == {one.slide_id for one in rows}
 
 
 def test_running_slides_and_the_batch_are_told_until_it_ends(tmp_path):

@@ -1,4 +1,5 @@
-"""The rows of the list as a browser fetches them: `/viewer/list/<token>?have=<version>`, 204 while nothing changed.
+"""The rows of the list as a browser fetches them: `/viewer/list/<token>?have=<version>`, 204 while nothing changed, and
+of a version that is still known only what changed since.
 
 A route of ours and no run of the page: ten thousand rows through Streamlit would be sent again at every click.
 """
@@ -11,7 +12,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -42,7 +43,7 @@ LIST_GRANT = Grant("~list", "")
 # Told as ended: the page that is open remembers which of them it saw under way.
 _ENDED_TOLD = 8
 _ASKED_EVERY_S = 2.0
-# Ten thousand rows are some 5 MB a view; of each a few lists, which hide different uploads, some 0.3 MB.
+# Ten thousand rows are some 5 MB a view, which its lists share; of each a few, packed some 0.3 MB.
 _VIEWS_KEPT, _LISTS_KEPT = 8, 4
 
 
@@ -56,6 +57,15 @@ class _Shown:
     text: str
 
 
+@dataclass(frozen=True)
+class _List:
+    """A version of the list: the rows by slide id, and whose uploads are not among them, which no later list may let
+    be known by what is gone from it."""
+
+    rows: Mapping[str, str]
+    hidden: Sequence[str]
+
+
 @dataclass
 class _View:
     """What people decided as one person may know it, and the rows of that: everybody's the same, but where a second
@@ -63,7 +73,8 @@ class _View:
 
     shown: dict[str, _Shown] = field(default_factory=dict)
     asked: tuple[float, Mapping[str, ReviewState], str] = (-1.0, MappingProxyType({}), "")
-    last: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    lists: OrderedDict[str, _List] = field(default_factory=OrderedDict)
+    packed: OrderedDict[tuple[str, str], bytes] = field(default_factory=OrderedDict)
 
 
 @dataclass
@@ -83,7 +94,8 @@ class Feed:
         return Route(LIST_ROUTE + "/{token}", self._answer, methods=["GET"])
 
     def answer(self, have: str, who: Visitor) -> bytes | None:
-        """The list as gzipped JSON; None where `have` is its version."""
+        """The list as gzipped JSON; None where `have` is its version. What changed alone, with `gone`, where `have` is
+        known."""
         catalog = look(self.site.results)
         entries = self.site.entries(who)
         hidden = sorted(catalog.entries.keys() - entries.keys())
@@ -97,14 +109,17 @@ class Feed:
         if version == have:
             return None
         with self._lock:
-            if version not in view.last:
-                rows = self._rows(view, entries, reviews, live, waiting)
+            if version not in view.lists:
+                view.lists[version] = _List(self._rows(view, entries, reviews, live, waiting), hidden)
+                _bound(view.lists)
+            now_told, before = view.lists[version], view.lists.get(have)
+            base = have if before is not None and before.hidden == hidden else ""
+            if (base, version) not in view.packed:
                 past = [_told(one) for one in ended[-_ENDED_TOLD:]]
-                head = json.dumps({"version": version, "live": told, "ended": past})
-                view.last[version] = gzip.compress(f'{head[:-1]}, "rows": [{", ".join(rows)}]}}'.encode(), 1)
-                if len(view.last) > _LISTS_KEPT:
-                    view.last.popitem(last=False)
-            return view.last[version]
+                head = {"version": version, "live": told, "ended": past}
+                view.packed[base, version] = _packed(head, now_told, before if base else None)
+                _bound(view.packed)
+            return view.packed[base, version]
 
     def _view(self, who: Visitor) -> _View:
         key = who.person.key if self.site.second_reading and who.person else None
@@ -133,21 +148,21 @@ class Feed:
         reviews: Mapping[str, ReviewState],
         live: list[Batch],
         waiting: tuple[str, ...],
-    ) -> list[str]:
+    ) -> dict[str, str]:
         known = backgrounds(entries, self._backgrounds)
         busy = {**dict.fromkeys(waiting, "queued"), **{one: "running" for run in live for one in run.running}}
-        cases, rows = cases_of(self.site.results), []
+        cases, rows = cases_of(self.site.results), {}
         for slide_id, entry in entries.items():
             if slide_id in busy and not entry.has_result:
                 continue
             busy.pop(slide_id, None)
             background = known.get(entry.row.model, "normal")
             review = reviews.get(slide_id, ReviewState(slide_id))
-            rows.append(_row(view.shown, entry, background, review, cases.get(slide_id)))
+            rows[slide_id] = _row(view.shown, entry, background, review, cases.get(slide_id))
         for gone in view.shown.keys() - look(self.site.results).entries.keys():
             del view.shown[gone]
         coming = ((slide_id, status, cases.get(slide_id)) for slide_id, status in busy.items())
-        return rows + [json.dumps(under_way(*one)) for one in coming]
+        return rows | {one[0]: json.dumps(under_way(*one)) for one in coming}
 
     async def _answer(self, request: Request) -> Response:
         from starlette.responses import Response
@@ -170,6 +185,20 @@ def _row(shown: dict[str, _Shown], entry: Entry, background: str, review: Review
         told = _Shown(entry.row, review, member, json.dumps(listed(entry, background, review, member)))
         shown[entry.row.slide_id] = told
     return told.text
+
+
+def _packed(head: dict[str, Any], now: _List, before: _List | None) -> bytes:
+    """The list as gzipped JSON; of one that the browser has only the rows that are others by now, and those gone."""
+    rows: Iterable[str] = now.rows.values()
+    if before is not None:
+        rows = [told for slide_id, told in now.rows.items() if before.rows.get(slide_id) != told]
+        head = {**head, "gone": sorted(before.rows.keys() - now.rows.keys())}
+    return gzip.compress(f'{json.dumps(head)[:-1]}, "rows": [{", ".join(rows)}]}}'.encode(), 1)
+
+
+def _bound(kept: OrderedDict[Any, Any]) -> None:
+    while len(kept) > _LISTS_KEPT:
+        kept.popitem(last=False)
 
 
 def _told(run: Batch) -> dict[str, Any]:
