@@ -115,12 +115,12 @@ def run_slides(request: RunRequest, early: list[WorkerProcess]) -> int:
     config = _of_dossier(of_slide_model(config, card), request.commissioned)
     tally, show = Tally(), reporter(request.as_json)
     engine, told = _engine(request.engine, early, config.cache), _jobs(request.what, config.out, tally)
-    # A part of a batch knows its cases whole: what the other parts did not run yet is missing, and said to be.
-    if members := {job.slide_id: (job.case, job.block) for job in told if job.case is not None}:
-        cases.note_members(config.out, members)
     jobs = shard(told, request.what.shard)
     if config.cache is None and any(job.remote for job in jobs):
         raise UsageError("slides of an object store are copied before they are read", hint="give --cache DIR")
+    # A part of a batch knows its cases whole: what the other parts did not run yet is missing, and said to be.
+    if members := {job.slide_id: (job.case, job.block) for job in told if job.case is not None}:
+        cases.note_members(config.out, members)
     jobs, beside = _stale_jobs(jobs, config, tally) if request.stale else (jobs, frozenset())
     config, engine = _manned(request.engine, engine, config, len(jobs))
     interrupted = run_jobs(jobs, config, card, engine, show, tally, fail_fast=request.fail_fast, beside=beside)
