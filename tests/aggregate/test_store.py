@@ -355,3 +355,13 @@ def test_the_format_of_a_result_is_the_first(saved):
 def test_what_went_away_while_it_was_to_be_cleared_costs_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(result_folder, "staged_folders", lambda _: [tmp_path / "a~1-x"])
     result_folder.clear_staging(tmp_path, "a")
+
+
+def test_a_quick_look_tells_each_file_that_is_amiss_and_what_the_result_says_of_itself(saved):
+    _, path = saved
+    assert result_folder.look_over(path) == []
+    (path / "zarr.json").write_text('{"attributes": {}}')
+    assert result_folder.look_over(path) == ["zarr.json was altered"]
+    (path / commit.COMMIT).unlink()
+    commit.seal(path, result_sha256="0")  # whoever commits it anew does not make it a result
+    assert result_folder.look_over(path) == ["slide-1.zarr is no pulmoscope result"]
