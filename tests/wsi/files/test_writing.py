@@ -121,12 +121,12 @@ def test_what_a_person_asked_for_and_cannot_be_written_is_one_line(tmp_path):
 
 
 def test_a_file_is_for_whom_the_umask_lets(tmp_path):
-    before = os.umask(0o027)
+    before = os.umask(0o020)
     try:
         write_file(tmp_path / "a", b"x")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o646
 
 
 def test_what_went_wrong_is_told_though_nothing_is_left_to_tidy_up(tmp_path):
