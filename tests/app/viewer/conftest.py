@@ -146,7 +146,7 @@ def page(chromium, server):
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.complaints = complaints
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     yield page
     page.close()
     assert (outside, complaints) == ([], [])

@@ -87,7 +87,7 @@ def touching(chromium, server):
     context = chromium.new_context(has_touch=True, viewport={"width": 1400, "height": 900}, base_url=server)
     let_in(context, server)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     yield page
     context.close()
 
