@@ -200,7 +200,7 @@ def _lines(place: Place, rng: random.Random) -> None:
         at = rng.randrange(len(lines))
         try:
             lines[at] = json.dumps(_odd(json.loads(lines[at]), rng))
-        except ValueError:
+        except (ValueError, RecursionError):  # an earlier change made it no JSON, or too deep
             lines[at] = rng.choice(("[1]", "NaN", "null", '"x"', "{" * 900, "x" * 70_000))
     path.write_text("\n".join(lines) + rng.choice(("\n", "")), errors="replace")
 
