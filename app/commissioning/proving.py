@@ -72,7 +72,7 @@ def plan_of(request: Request, card: ModelCard, config: RunConfig) -> Plan:
         readings = read_readings(request.readers, card.classes, [row.slide for row in labels.rows])
     mpp = None if request.mpp is None else FillIn(request.mpp)
     jobs = collect_jobs(request.inputs, None, mpp=mpp, skip=request.out)
-    material = match(labels, [job for job in jobs if not job.problem], request.labels.parent)
+    material = match(labels, jobs, request.labels.parent)
     config = replace(config, out=(request.out / RESULTS).absolute())
     return Plan(criteria, material, labels.sha256, readings, card, config, _site_slides(config))
 

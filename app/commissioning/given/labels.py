@@ -64,21 +64,27 @@ def read_labels(path: Path, classes: Sequence[str]) -> Labels:
 def match(labels: Labels, jobs: Sequence[SlideJob], folder: Path) -> Material:
     """The job of each label: by its path (relative to `folder`, where the CSV lies), else by its file's name.
 
-    Raises UsageError for a label without a slide, with several, and for two labels of one slide.
+    Raises UsageError for a label without a slide, with several, of a slide that cannot be tried, and for two labels of
+    one slide.
     """
     by_path = {absolute(job.path): job for job in jobs}
+    usable = [job for job in jobs if not job.problem]
     by_name: dict[str, list[SlideJob]] = {}
-    for job in jobs:
+    for job in usable:
         by_name.setdefault(job.path.name, []).append(job)
     found: dict[Path, tuple[SlideJob, Label]] = {}
     for label in labels.rows:
         job = by_path.get(absolute(folder / label.slide)) or _by_name(label, by_name.get(Path(label.slide).name, []))
+        if job.problem:
+            raise UsageError(
+                f"the labels' row {label.row}: the slide {job.problem}", hint="leave the row out, or mend it"
+            )
         job = replace(job, label=label.label, mpp=job.mpp if label.mpp is None else label.mpp)
         if absolute(job.path) in found:
             raise UsageError(f"the labels' row {label.row} is a second one of its slide", hint="keep one of them")
         found[absolute(job.path)] = job, label
     chosen = tuple(found.values())
-    return Material(tuple(job for job, _ in chosen), tuple(label for _, label in chosen), len(jobs) - len(chosen))
+    return Material(tuple(job for job, _ in chosen), tuple(label for _, label in chosen), len(usable) - len(chosen))
 
 
 def _by_name(label: Label, jobs: Sequence[SlideJob]) -> SlideJob:

@@ -80,6 +80,13 @@ def test_a_label_without_a_slide_of_its_own_is_refused(tmp_path, rows, told):
         match(labels(tmp_path, f"slide,label\n{rows}\n"), jobs, tmp_path)
 
 
+def test_a_label_of_a_slide_that_cannot_be_tried_says_why(tmp_path):
+    jobs = [make_job(tmp_path / "a.svs"), make_job(tmp_path / "b.svs", problem="is a link that leads out")]
+    with pytest.raises(UsageError, match="row 3: the slide is a link that leads out"):
+        match(labels(tmp_path, "slide,label\na.svs,normal\nb.svs,normal\n"), jobs, tmp_path)
+    assert match(labels(tmp_path, "slide,label\na.svs,normal\n"), jobs, tmp_path).unlabelled == 0
+
+
 def test_criteria_are_read_with_their_digest(tmp_path):
     read = read_criteria(write_criteria(tmp_path), CLASSES, "normal")
     assert read.criteria == (Criterion("sensitivity", at_least=0.5), Criterion("failed_share", at_most=0.0))
