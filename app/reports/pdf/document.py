@@ -79,10 +79,20 @@ def _built(story: Story, content: Footed, options: ReportOptions, scale: float, 
         bottomMargin=_FOOT,
         invariant=1,
     )
-    parts = story(writer, scale)
+    parts = _without_end_space(story(writer, scale))
     document.build(parts, canvasmaker=_canvas_of(writer, content, options, title))
     used = 1.0 - (document.frame._y - document.frame._y1p) / (document.frame._y2 - document.frame._y1p)
     return with_line_ends(buffer.getvalue()), document.page, used
+
+
+def _without_end_space(parts: list[Flowable]) -> list[Flowable]:
+    """Space after the last part that does not fit its page would make an empty one."""
+    from reportlab.platypus import Spacer
+
+    end = len(parts)
+    while end and isinstance(parts[end - 1], Spacer):
+        end -= 1
+    return parts[:end]
 
 
 def _canvas_of(writer: Writer, content: Footed, options: ReportOptions, title: str) -> type[Canvas]:

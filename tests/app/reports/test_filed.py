@@ -33,7 +33,7 @@ from app.review.people import Person
 from app.review.records import Case, Verdict
 from app.review.reviews import open_reviews
 from app.slides.views import report_views
-from tests.app.reports.pdfa import outline, problems
+from tests.app.reports.pdfa import Pdf, outline, problems
 from tests.app.reports.test_reports import Page
 from tests.results import CELLS, make_result
 from wsi import open_slide
@@ -160,6 +160,16 @@ def test_pages_are_few_and_the_last_is_not_nearly_empty(laid_out, taken, tried, 
 
     monkeypatch.setattr(document, "_built", built)
     assert document.build_pdf(None, None, None) == str(taken).encode() and len(tries) == tried
+
+
+def test_space_after_the_last_part_makes_no_empty_page():
+    def story(writer, _scale):
+        from reportlab.platypus import Spacer
+
+        return [writer.text("all there is"), Spacer(1, 200 * document.MM), Spacer(1, 60 * document.MM)]
+
+    content = describe(make_result(), None, ReportOptions())
+    assert len(Pdf(document.build_pdf(story, content, ReportOptions())).pages) == 1
 
 
 @pytest.mark.parametrize("probabilities", [(0.9999994, 5e-7, 1e-7), (1.0, 0.0, 0.0), (0.9994, 0.0004, 0.0002)])
