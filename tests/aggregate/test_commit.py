@@ -234,7 +234,10 @@ def test_what_is_no_folder_or_was_never_completed_says_so(folder, tmp_path):
     assert problem.startswith("commit.json cannot be read (") and not commit.is_committed(folder)
 
 
-FILES = ('"files": 7', '"files": []', '"files": {"a.txt": 7}', '"files": {"a": "b", "c": null}')
+FILES = (
+    *('"files": 7', '"files": []', '"files": {"a.txt": 7}', '"files": {"a": "b", "c": null}'),
+    *('"files": {}, "sizes": 7', '"files": {"a": "b"}, "sizes": {"a": "1"}', '"files": {}, "sizes": null'),
+)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", "{}", *(f"{{{files}}}" for files in FILES)])

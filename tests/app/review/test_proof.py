@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from aggregate import store
 from app.cli import main
-from app.ledger.audit import AuditLog
+from app.ledger.audit import AUDIT, AuditLog
 from app.ledger.locks import prepare_locks
 from app.ledger.records import SlideRow, write_rows
 from app.review import reviews as reviews_module
@@ -142,7 +142,8 @@ def test_rules_that_were_put_out_of_force_are_told(signed, tmp_path, address):
 
 def test_a_file_that_is_no_database_is_told(tmp_path):
     (tmp_path / "reviews.sqlite").write_bytes(b"nothing" * 500)
-    assert "not a database" in prove(tmp_path).problems[0]
+    proof = prove(tmp_path)
+    assert "not a database" in proof.problems[0] and proof.records == 0
 
 
 def test_a_program_that_ended_while_it_signed_looks_like_no_forgery(signed, tmp_path, address):
@@ -150,6 +151,16 @@ def test_a_program_that_ended_while_it_signed_looks_like_no_forgery(signed, tmp_
     AuditLog(tmp_path, "Anna", "run").record("sealing", "three", {"record_sha256": "ab" * 32})
     proof = prove(tmp_path, address)
     assert proof.problems == [] and "three was about to be signed" in proof.notes[0]
+
+
+def test_a_program_that_ended_before_it_wrote_down_that_it_had_signed_is_no_fault_either(tmp_path):
+    sign(open_reviews(tmp_path), case("one"))
+    log = tmp_path / AUDIT
+    *before, last = log.read_bytes().splitlines(keepends=True)
+    assert json.loads(last)["event"] == "signed"
+    log.write_bytes(b"".join(before))
+    proof = prove(tmp_path)
+    assert (proof.problems, proof.notes, proof.records) == ([], [], 1)
 
 
 KILLED = """
