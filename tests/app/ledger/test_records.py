@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from aggregate import store
-from aggregate.result import SlideStatus
+from aggregate.result import SlideOpinion, SlideStatus
 from app.ledger.records import SlideRow, columns, parse_table, read_rows, readable_rows, row_of_json, write_rows
 from tests.results import make_result
 from wsi.files.csv_cells import FORMULA_STARTS
@@ -233,6 +233,40 @@ def test_who_reads_a_damaged_table_is_told_or_given_what_can_be_read(tmp_path):
         read_rows(tmp_path / "t.csv")
     assert [row.slide_id for row in readable_rows(tmp_path / "t.csv")] == ["x"]
     assert readable_rows(tmp_path / "none.csv") == readable_rows(tmp_path) == []
+
+
+def test_the_json_of_a_row_is_written_as_ever():
+    """Whole, once with all there may be and once with the least."""
+    full = replace(
+        DONE, model="lung-v2", settings="ab" * 6,
+        slide_model_call="normal", slide_model_p=0.9, slide_model_set=("normal", "adenocarcinoma"),
+    )  # fmt: skip
+    told = {
+        "slide_id": "a", "file": "in/a.svs", "status": "review", "call": "normal",
+        "p_adenocarcinoma": 0.125, "p_normal": 0.75, "p_squamous_cell_carcinoma": 0.125,
+        "confidence": 0.5, "review_reasons": ["low-margin", "pen"], "mpp": 0.499, "mpp_source": "slide",
+        "tissue_mm2": 12.5, "tiles": 250, "seconds": 1.5, "error_code": None, "message": None,
+        "model": "lung-v2", "settings": "ab" * 6,
+        "slide_model_call": "normal", "slide_model_p": 0.9, "slide_model_set": ["normal", "adenocarcinoma"],
+    }  # fmt: skip
+    assert full.to_json() == told and list(full.to_json()) == list(told)
+    failed = FAILED.to_json()
+    assert {name for name, value in failed.items() if value is None} == {
+        *("call", "confidence", "mpp", "mpp_source", "tissue_mm2", "tiles", "seconds", "model", "settings")
+    }
+    assert "slide_model_set" not in failed and failed["review_reasons"] == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kept"),
+    [("single", ("normal",)), ("several", ("normal",)), ("none", ("none",)), ("refused", ("refused",))],
+)
+def test_what_a_slide_model_said_is_in_the_row(outcome, kept):
+    opinion = SlideOpinion(
+        "m", "1", "ab" * 32, CLASSES, "normal", (0.25, 0.5, 0.25), {"0.95": ("normal",), "0.9": ()}, outcome
+    )
+    row = SlideRow.of_result(replace(make_result("one"), opinion=opinion))
+    assert (row.slide_model_call, row.slide_model_p, row.slide_model_set) == ("normal", 0.5, kept)
 
 
 def test_every_text_of_a_row_is_in_its_json():
