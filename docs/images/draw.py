@@ -45,7 +45,7 @@ def main() -> None:
                 prefer(page, opacity=75)
                 page.set_default_timeout(60_000)
                 open_slide_page(page, SLIDE)
-                _keep(show(page), folder / name)
+                keep(show(page), folder / name)
                 context.close()
 
 
@@ -93,10 +93,11 @@ def _attended(result: SlideResult) -> SlideResult:
     return replace(result, tiles=replace(result.tiles, attention=attention), opinion=opinion)
 
 
-def _keep(shot: bytes, file: Path) -> None:
+def keep(shot: bytes, file: Path, colours: int = 80) -> None:
+    """Writes a picture small and in few colours, and tells its size."""
     picture = Image.open(io.BytesIO(shot)).convert("RGB")
     picture.thumbnail((720, 720), Image.Resampling.LANCZOS)
-    few = picture.quantize(80, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    few = picture.quantize(colours, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
     few.save(file, optimize=True)
     print(f"{file.name}: {picture.size}, {file.stat().st_size / 1e3:.0f} kB")
 

@@ -6,7 +6,6 @@ The instructions are of the demo's model and four drawn slides. Look at the pict
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 import tempfile
@@ -15,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from app.presentation.charts import FONT, to_png
 from app.presentation.colours import FAINT, GRID, INK
 from classifier.model_folder.find import DEMO_MODEL
+from docs.images.draw import keep
 from tests.app.commissioning.drawn import draw_slides, write_criteria
 from tests.app.viewer.browser import CHROMIUM
 
 HERE = Path(__file__).parent
+_COLOURS = 64
 BAR, CHANCE = "#1F5F8B", "#C8553D"
 # Classes and sources, robustness index, chance.
 ROBUSTNESS = (
@@ -40,9 +40,9 @@ _AXIS: dict[str, Any] = {"gridColor": GRID, "labelColor": INK, "titleColor": INK
 
 
 def main() -> None:
-    _keep(_robustness(), HERE / "robustness.png")
-    _keep(_energy(), HERE / "energy.png")
-    _keep(_instructions(), HERE / "instructions.png")
+    keep(_robustness(), HERE / "robustness.png", _COLOURS)
+    keep(_energy(), HERE / "energy.png", _COLOURS)
+    keep(_instructions(), HERE / "instructions.png", _COLOURS)
 
 
 def _robustness() -> bytes:
@@ -98,14 +98,6 @@ def _instructions() -> bytes:
         page = browser.new_page(viewport={"width": 900, "height": 900})
         page.goto((dossier / "instructions.html").as_uri())
         return bytes(page.screenshot())
-
-
-def _keep(drawn: bytes, file: Path) -> None:
-    picture = Image.open(io.BytesIO(drawn)).convert("RGB")
-    picture.thumbnail((720, 720), Image.Resampling.LANCZOS)
-    few = picture.quantize(64, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
-    few.save(file, optimize=True)
-    print(f"{file.name}: {picture.size}, {file.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
