@@ -27,7 +27,10 @@ from wsi.text import plain
 
 _DRAWN_SLIDE = said("This slide was drawn by a program.")
 _DRAWN_TISSUE = said("The model learned from drawn tissue only.")
-_METADATA = (said("Vendor"), said("Objective power"))
+_METADATA = (
+    *(said("Vendor"), said("Objective power"), said("Compression"), said("Quality"), said("Reader")),
+    *(said("Colours righted"), said("Colour profile")),
+)
 # Metadata that the page says elsewhere, or that only a program asks for: the JSON report has all of it.
 _NOT_FOR_PEOPLE = ("synthetic", "mpp", "level", "tile")
 _HASH_CHARACTERS = 64

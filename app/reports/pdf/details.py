@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from reportlab.platypus import Flowable
 
 _GAP = 8 * MM
-_LABEL_SHARE, _NARROW_LABEL_SHARE = 0.24, 0.43
+_LABEL_SHARE = 0.24
+_NARROW_LABEL_SHARES = (0.43, 0.52, 0.6)  # side by side the one that makes the lower page: languages differ
 _COLUMNS_HEIGHT = 220 * MM  # side by side they are no longer: a row of a table is not split
 _SHORT = 140 * MM  # all tables stand in two columns that stay shorter: taller ones leave pages half empty
 _BAND = 3  # else so many stand beside each other before the next begin below
@@ -25,8 +26,8 @@ def details(writer: Writer, content: ReportContent, width: float, scale: float) 
     """What the model's card says of its limits; then figures, slide, run, model, validation and digests."""
     never_shown = ("; ".join(content.never_shown),) if content.never_shown else ()
     return [
-        *_list(writer, tell("Limits of the model"), content.limits, content.language),
-        *_list(writer, tell("What the model was never shown"), never_shown, content.language),
+        *_list(writer, tell("Limits of the model"), content.limits, content.language, scale),
+        *_list(writer, tell("What the model was never shown"), never_shown, content.language, scale),
         *_tables(writer, content, width, scale),
     ]
 
@@ -53,20 +54,31 @@ def _columns(
 ) -> list[Flowable] | None:
     """Tables in two columns of about the same height, pt; None where that is more than `most_height`."""
     narrow = (width - _GAP) / 2
-    tables = [_parts(writer, section, narrow, _NARROW_LABEL_SHARE, scale) for section in sections]
-    heights = [sum(part.wrap(narrow, 1e6)[1] for part in table) for table in tables]
-    height, of_left = min(
-        (max(sum(compress(heights, left)), sum(heights) - sum(compress(heights, left))), left)
-        for left in product((True,), *[(True, False)] * (len(tables) - 1))
-    )
-    if height > most_height:
-        _forget(writer, len(tables))
+
+    def laid_out(label_share: float) -> tuple[list[list[Flowable]], float, tuple[bool, ...]]:
+        tables = [_parts(writer, section, narrow, label_share, scale) for section in sections]
+        return tables, *_halved([sum(part.wrap(narrow, 1e6)[1] for part in table) for table in tables])
+
+    heights = []
+    for share in _NARROW_LABEL_SHARES:
+        heights.append(laid_out(share)[1])
+        _forget(writer, len(sections))
+    if min(heights) > most_height:
         return None
+    tables, _, of_left = laid_out(_NARROW_LABEL_SHARES[heights.index(min(heights))])
     left, right = (
         [part for table, here in zip(tables, of_left, strict=True) if here == side for part in table]
         for side in (True, False)
     )
     return [writer.grid([[left, "", right]], [narrow, _GAP, narrow], [])]
+
+
+def _halved(heights: list[float]) -> tuple[float, tuple[bool, ...]]:
+    """(height of the taller column, which tables stand in the left one) where both are most alike."""
+    return min(
+        (max(sum(compress(heights, left)), sum(heights) - sum(compress(heights, left))), left)
+        for left in product((True,), *[(True, False)] * (len(heights) - 1))
+    )
 
 
 def _forget(writer: Writer, tables: int) -> None:
@@ -86,10 +98,10 @@ def _parts(writer: Writer, section: Section, width: float, label_share: float, s
     from reportlab.platypus import Spacer
 
     heading = writer.heading(section.title)
-    return [heading, writer.facts(section.rows, width, label_share), Spacer(1, 4 * MM * scale)]
+    return [heading, writer.facts(section.rows, width, label_share, scale), Spacer(1, 4 * MM * scale)]
 
 
-def _list(writer: Writer, title: str, items: tuple[str, ...], language: str) -> list[Flowable]:
+def _list(writer: Writer, title: str, items: tuple[str, ...], language: str, scale: float) -> list[Flowable]:
     """A card's own words, which are English in every report."""
     from reportlab.platypus import KeepTogether, Spacer
 
@@ -97,4 +109,4 @@ def _list(writer: Writer, title: str, items: tuple[str, ...], language: str) -> 
         return []
     heading = writer.heading(title)
     lines = writer.items(items, "" if language == _CARDS_LANGUAGE else _CARDS_LANGUAGE)
-    return [KeepTogether([heading, *lines]), Spacer(1, 4 * MM)]
+    return [KeepTogether([heading, *lines]), Spacer(1, 4 * MM * scale)]

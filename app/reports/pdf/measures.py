@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.presentation.language import tell
 from app.presentation.measured import MEASURES_NOTE, MEASURES_TITLE
 from app.reports.content.slide import ReportContent
-from app.reports.pdf.parts import LINE, MM, SOFT, Style, Writer
+from app.reports.pdf.parts import MM, SOFT, Style, Writer, rows_apart
 from app.reports.pdf.text import marked
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def measures(writer: Writer, content: ReportContent, width: float, scale: float)
                         writer.cell(marked(one.is_not), "TD", size=_SIZE, leading=_LEADING, color=SOFT),
                     ]
                 )
-    rule: Style = [("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6)]
-    rule.append(("RIGHTPADDING", (0, 0), (-1, -1), 6))
+    rule: Style = [*rows_apart(scale), ("RIGHTPADDING", (0, 0), (-1, -1), 6)]
     table = writer.grid(rows, [width * share for share in _WIDTHS], rule)
     note = writer.text(marked(tell(MEASURES_NOTE)), size=7.5, color=SOFT)
     return [KeepTogether([heading, table, Spacer(1, 2), note]), Spacer(1, 4 * MM * scale)]

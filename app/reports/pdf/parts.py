@@ -84,8 +84,8 @@ class Writer:
         bare += [("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
         return grid_of(rows, widths, [*bare, ("VALIGN", (0, 0), (-1, -1), "TOP"), *style], heights)
 
-    def facts(self, rows: Sequence[tuple[str, str]], width: float, label_share: float) -> Table:
-        """Two columns: what it is, and its figure."""
+    def facts(self, rows: Sequence[tuple[str, str]], width: float, label_share: float, scale: float = 1.0) -> Table:
+        """Two columns: what it is, and its figure; `scale` makes room between rows smaller."""
         size, leading = 8, 9.6
         cells = []
         with self.within("Table"):
@@ -97,8 +97,7 @@ class Writer:
                             self.cell(marked(value), "TD", size=size, leading=leading),
                         ]
                     )
-        style: Style = [("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6)]
-        style.append(("RIGHTPADDING", (0, 0), (0, -1), 5))
+        style: Style = [*rows_apart(scale), ("RIGHTPADDING", (0, 0), (0, -1), 5)]
         return self.grid(cells, [width * label_share, width * (1 - label_share)], style)
 
     def cell(self, markup: str, kind: str, *, scope: str = "", **looks: Any) -> Flowable:
@@ -125,10 +124,16 @@ class Writer:
         return self.figure(Picture, alt, io.BytesIO(image), width, height)
 
 
+def rows_apart(scale: float = 1.0) -> Style:
+    """A line below each row of a table, and room around its text."""
+    room: Style = [("TOPPADDING", (0, 0), (-1, -1), 2.0 * scale), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6 * scale)]
+    return [("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), *room]
+
+
 def swatch(colour: str, title: str) -> str:
     """Markup: a square in a colour before a title."""
     # The space between does not break: a swatch at the end of a line would be that of the next one's title.
     return f"<font name='{SIGN_FONT}' color='{colour}'>\u25a0</font>\u00a0{marked(title)}"
 
 
-__all__ = ["Bar", "Node", "Picture", "Pie", "Writer", "swatch"]
+__all__ = ["Bar", "Node", "Picture", "Pie", "Writer", "rows_apart", "swatch"]
