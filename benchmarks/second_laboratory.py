@@ -102,24 +102,29 @@ class Scene:
 
 def scenes(tiles: Path, cache: Path) -> Iterator[Scene]:
     """Simulated and real. Features are computed where `cache` has none: some minutes."""
-    folder = read_folder(find_model(DEFAULT_MODEL))
-    config = TrainConfig.from_dict(folder.card.training["recipe"])
-    weights = unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE)
-    wide = _Wide(cache, weights, config, replace(read_tile_set(tiles), classes=folder.card.outputs))
-    yield _simulated(wide, weights)
+    wide = Wide.of(tiles, cache)
+    yield _simulated(wide)
     yield _real(wide)
 
 
-class _Wide:
+class Wide:
     """The tapped means of each part of the list, kept in a folder: `learned`, `held`, `val`, `far`."""
 
     def __init__(self, cache: Path, weights: Head, config: TrainConfig, listed: TileSet) -> None:
         self.cache, self.config, self.classes = cache, config, listed.classes
-        self._weights, self._listed = weights, listed
+        self.weights, self._listed = weights, listed
         cache.mkdir(parents=True, exist_ok=True)
 
+    @classmethod
+    def of(cls, tiles: Path, cache: Path) -> Wide:
+        """Of the default model's network and recipe."""
+        folder = read_folder(find_model(DEFAULT_MODEL))
+        config = TrainConfig.from_dict(folder.card.training["recipe"])
+        weights = unpack_arrays(folder.contents[WEIGHTS_FILE], WEIGHTS_FILE)
+        return cls(cache, weights, config, replace(read_tile_set(tiles), classes=folder.card.outputs))
+
     def part(self, name: str, views: int) -> Tiles:
-        path = self.cache / f"{name}.npz"
+        path = self.cache / f"{name}-{views}.npz"
         if not path.exists():
             self._compute(name, views, path)
         with np.load(path) as kept:
@@ -128,7 +133,7 @@ class _Wide:
     def _compute(self, name: str, views: int, path: Path) -> None:
         tiles = self._tiles(name)
         config = self.config if views > 1 else replace(self.config, crop_px=self.config.tile.size_px)
-        wide = tapped_features(self._weights, tiles, config, views).astype(np.float32)
+        wide = tapped_features(self.weights, tiles, config, views).astype(np.float32)
         sites = np.array([record.site for record in tiles.records])
         shaped = wide.reshape(views, len(tiles), -1)
         np.savez(path, features=shaped, labels=tiles.labels, groups=tiles.groups, sites=sites)
@@ -156,7 +161,9 @@ def _shown(tiles: TileSet, config: TrainConfig, folder: Path) -> TileSet:
     return replace(tiles, records=tuple(records))
 
 
-def _simulated(wide: _Wide, weights: Head) -> Scene:
+def _simulated(wide: Wide) -> Scene:
+    weights = wide.weights
+
     def seen(name: str, views: int) -> Tiles:
         tiles = wide.part(name, views)
         return replace(tiles, features=np.stack([embedded(weights, view) for view in tiles.features]))
@@ -166,7 +173,7 @@ def _simulated(wide: _Wide, weights: Head) -> Scene:
     return Scene("simulated", replay, wide.config, base, _known(replay, wide), seen("val", 1), seen("far", VIEWS))
 
 
-def _real(wide: _Wide) -> Scene:
+def _real(wide: Wide) -> Scene:
     learned, held = wide.part("learned", VIEWS), wide.part("held", 1)
     own, others = learned.sites == ATLAS, held.sites != ATLAS
     taught = learned.of(~own)
@@ -192,7 +199,7 @@ def _real(wide: _Wide) -> Scene:
     return replace(scene, base=scene.trained(nothing), first=renamed[0], second=renamed[1])
 
 
-def _embedding(taught: Tiles, wide: _Wide) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _embedding(taught: Tiles, wide: Wide) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(w, d) and (d,) of the embedding that the recipe makes of these tiles alone."""
     names = taught.learned(wide.classes).names[: len(taught.labels)]
     sited = [(label, site, group) for (label, _, group), site in zip(names, taught.sites, strict=True)]
@@ -220,6 +227,6 @@ def _replay(classes: tuple[str, ...], learned: Tiles, held: Tiles, present: NDAr
     )
 
 
-def _known(replay: Replay, wide: _Wide) -> Familiarity:
+def _known(replay: Replay, wide: Wide) -> Familiarity:
     old, held = replay.part(held=False), replay.part(held=True)
     return fit_known_tissue(old.features, old.labels, held.features, held.groups, wide.config.false_alarm_rate)
