@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from aggregate.layout import commit
 from aggregate.layout.array_bounds import check_array
 from aggregate.layout.ome import image_attributes, label_attributes, label_pyramid, pyramid
+from aggregate.layout.zarr_files import write_array, write_group
 from aggregate.provenance import Provenance
 from aggregate.result import Decision, Heatmap, SlideOpinion, SlideRecord, SlideResult, TileTable
 from aggregate.result_folder import (
@@ -196,49 +197,24 @@ def digest_of(attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
 
 
 def _write(result: SlideResult, folder: Path) -> None:
-    import zarr
-
     levels = pyramid(result.heatmap.probabilities)
     ome = image_attributes(result.heatmap, result.outputs, len(levels))
-    with zarr.config.set({"array.write_empty_chunks": True}):
-        root = zarr.open_group(folder, mode="w", zarr_format=3)
-        heatmap = root.create_group("heatmap")
-        for i, level in enumerate(levels):
-            _create(heatmap, str(i), level, dimensions=("c", "y", "x"))
-        labels = heatmap.create_group("labels")
-        label_images = {"call": result.heatmap.call, "tissue": result.heatmap.tissue}
-        labels.attrs.put({"ome": {"version": "0.5", "labels": list(label_images)}})
-        for name, pixels in label_images.items():
-            label = labels.create_group(name)
-            for i, label_level in enumerate(label_pyramid(pixels, len(levels))):
-                _create(label, str(i), label_level, dimensions=("y", "x"))
-            label.attrs.put({"ome": label_attributes(result.heatmap, result.outputs, name, len(levels))})
-        tiles = root.create_group("tiles")
-        for name, column in _table(result.tiles).items():
-            _create(tiles, name, column)
-        heatmap.attrs.put({"ome": ome(prefix="")})
-        # The root is the same image by longer paths, so that a viewer opens the result folder itself.
-        root.attrs.put({"ome": ome(prefix="heatmap/"), "pulmoscope": _attributes(result)})
-
-
-def _create(group: Any, name: str, values: NDArray[Any], dimensions: tuple[str, ...] | None = None) -> None:
-    from zarr.codecs import ZstdCodec
-
-    chunks = tuple(max(1, n) for n in values.shape)
-    if dimensions is None:
-        chunks = (min(chunks[0], _ROWS_PER_CHUNK), *chunks[1:])
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        chunks=chunks,
-        dtype=values.dtype,
-        fill_value=np.nan if values.dtype.kind == "f" else 0,
-        # The checksum makes every flipped bit an error; without it almost all pass unnoticed.
-        compressors=ZstdCodec(level=3, checksum=True),
-        dimension_names=dimensions,
-    )
-    if values.size:
-        array[...] = values
+    # The root is the same image by longer paths, so that a viewer opens the result folder itself.
+    write_group(folder, {"ome": ome(prefix="heatmap/"), "pulmoscope": _attributes(result)})
+    heatmap = folder / "heatmap"
+    write_group(heatmap, {"ome": ome(prefix="")})
+    for i, level in enumerate(levels):
+        write_array(heatmap / str(i), level, dimensions=("c", "y", "x"))
+    label_images = {"call": result.heatmap.call, "tissue": result.heatmap.tissue}
+    write_group(heatmap / "labels", {"ome": {"version": "0.5", "labels": list(label_images)}})
+    for name, pixels in label_images.items():
+        label = heatmap / "labels" / name
+        write_group(label, {"ome": label_attributes(result.heatmap, result.outputs, name, len(levels))})
+        for i, label_level in enumerate(label_pyramid(pixels, len(levels))):
+            write_array(label / str(i), label_level, dimensions=("y", "x"))
+    write_group(folder / "tiles", {})
+    for name, column in _table(result.tiles).items():
+        write_array(folder / "tiles" / name, column, rows_per_chunk=_ROWS_PER_CHUNK)
 
 
 def _table(tiles: TileTable) -> dict[str, NDArray[Any]]:

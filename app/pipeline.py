@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ def run_slide(
         label=public_label(label, model.card.classes),
         dossier=config.dossier_sha256,
         reader=config.reader,
-        libraries={name: version(name) for name in (*_LIBRARIES, *_FURTHER.get(model.runtime, ()))},
+        libraries=dict(_versions(model.runtime)),
         python=platform.python_version(),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),
@@ -122,6 +123,12 @@ def predict_tiles(
     flags = np.concatenate(quality) | out_of_focus(details)
     good = flags == TileQuality.GOOD
     return TileReadings(together, flags, model.unlike_slide(together.features[good]), usual_detail(details[good]))
+
+
+@cache
+def _versions(runtime: str) -> dict[str, str]:
+    """Of the libraries that a result rests on. Finding them takes longer than the network over a small slide."""
+    return {name: version(name) for name in (*_LIBRARIES, *_FURTHER.get(runtime, ()))}
 
 
 def describe(slide: Slide, sha256: str) -> SlideRecord:

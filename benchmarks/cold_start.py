@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.rounds import arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
 
-BARE = "import numpy, zarr, openslide, ai_edge_litert.interpreter"
+BARE = "import numpy, numcodecs.zstd, openslide, ai_edge_litert.interpreter"
 COMMAND_IMPORTS = (
     "import app.cli, app.batch.run_batch, app.batch.inputs, app.commands.terminal.reporter, classifier.model"
 )
@@ -33,7 +33,6 @@ def main() -> None:
                 "pulmoscope run": lambda: partial(_python, *run),
                 "imports of the command": lambda: partial(_python, "-c", COMMAND_IMPORTS),
                 "imports of its worker": lambda: partial(_python, "-c", WORKER_IMPORTS),
-                "import of zarr": lambda: partial(_python, "-c", "import zarr"),
                 "bare imports": lambda: partial(_python, "-c", BARE),
             },
             options.rounds,

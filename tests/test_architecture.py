@@ -256,7 +256,7 @@ def test_the_process_that_hands_slides_out_loads_nothing_to_read_them(ready_slid
 def test_doing_a_slide_loads_nothing_that_few_slides_need(ready_slide, tmp_path):
     """Some hundredths of a second each, in every worker that starts."""
     loaded = all_modules_after(WORKER.format(slide=str(ready_slide.path), out=str(tmp_path)))
-    assert {"cv2", "zarr", "ai_edge_litert", "app.pipeline", "aggregate.summary"} <= loaded
+    assert {"cv2", "numcodecs.zstd", "ai_edge_litert", "app.pipeline", "aggregate.summary"} <= loaded
     assert {"wsi.readers.tiled.jpeg_tiff", "classifier.networks.efficientnet_lite"} <= loaded
     for_others = {
         "classifier.networks.onnx_file",

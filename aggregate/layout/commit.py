@@ -12,8 +12,7 @@ import json
 import os
 import secrets
 import stat
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ COMMIT = "commit.json"
 _FORMAT = 1
 _MAX_BYTES = 16 << 20
 _SYNCS = 8
-_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025
 
 
 def stage(staging_dir: Path, name: str) -> Path:
@@ -67,23 +65,11 @@ def publish(staged: Path, target: Path) -> None:
 
 
 def discard(staged: Path) -> None:
-    """Removes a staged folder whose writing failed, as well as it can be; says nothing of what stays.
+    """Removes a staged folder whose writing failed, as well as it can be; says nothing of what stays."""
+    if is_folder(staged):
+        import shutil
 
-    Zarr writes chunks on threads, and those beside the one that failed go on: they may put a file into a folder that is
-    just being emptied, and make the folder anew. So it is looked at again until it has stayed away for a moment.
-    """
-    import shutil
-
-    gone = 0
-    for _ in range(_DISCARD_LOOKS):
-        if is_folder(staged):
-            shutil.rmtree(staged, ignore_errors=True)
-            gone = 0
-        else:
-            gone += 1
-        if gone == 2:
-            return
-        time.sleep(_DISCARD_PAUSE_S)
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _all_at_once(sync: Callable[[Path], None], paths: Sequence[Path]) -> None:
@@ -117,16 +103,16 @@ def verify(folder: Path, parts: Sequence[str] = ()) -> list[str]:
     if commit is None:
         return problems
     try:
-        found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != COMMIT}
+        found = {name for name in _sizes(folder) if name.rpartition("/")[2] != COMMIT}
     except OSError as error:
         return [f"cannot be looked through ({error.strerror})"]
     expected: Mapping[str, str] = commit["files"]
     if parts:
-        found = {name: path for name, path in found.items() if _within(name, parts)}
+        found = {name for name in found if _within(name, parts)}
         expected = {name: digest for name, digest in expected.items() if _within(name, parts)}
     problems = _missing_or_added(expected, found)
-    for name in sorted(expected.keys() & found.keys()):
-        problems += _altered(found[name], name, expected[name])
+    for name in sorted(expected.keys() & found):
+        problems += _altered(folder / name, name, expected[name])
     return problems
 
 
@@ -142,7 +128,7 @@ def look_over(folder: Path, read: Sequence[str] = ()) -> list[str]:
     except OSError as error:
         return [f"cannot be looked through ({error.strerror})"]
     expected: Mapping[str, str] = commit["files"]
-    problems = _missing_or_added(expected, found)
+    problems = _missing_or_added(expected, found.keys())
     for name in sorted(expected.keys() & found.keys()):
         size = commit.get("sizes", {}).get(name)
         if found[name] != size if size is not None else found[name] <= 0:
@@ -169,9 +155,9 @@ def _checked(folder: Path) -> tuple[Mapping[str, Any] | None, list[str]]:
     return (commit, []) if _canonical(body) == raw else (None, [f"{COMMIT} is damaged"])
 
 
-def _missing_or_added(expected: Mapping[str, str], found: Mapping[str, Any]) -> list[str]:
-    missing = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    return missing + [f"{name} was added" for name in sorted(found.keys() - expected.keys())]
+def _missing_or_added(expected: Mapping[str, str], found: Set[str]) -> list[str]:
+    missing = [f"{name} is missing" for name in sorted(expected.keys() - found)]
+    return missing + [f"{name} was added" for name in sorted(found - expected.keys())]
 
 
 def _altered(path: Path, name: str, digest: str) -> list[str]:
@@ -187,7 +173,7 @@ def _sizes(folder: Path) -> dict[str, int]:
     folders = [""]
     while folders:
         inside = folders.pop()
-        with os.scandir(folder / inside) as entries:
+        with os.scandir(f"{folder}/{inside}") as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(f"{inside}{entry.name}/")

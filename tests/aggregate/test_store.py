@@ -13,6 +13,7 @@ import zarr
 
 from aggregate import result_folder, store
 from aggregate.layout import commit
+from aggregate.result import TileTable
 from tests.results import CLASSES, make_result
 from wsi.errors import OutputUnwritableError, ResultAlteredError, StoreError
 
@@ -234,11 +235,18 @@ def test_arrays_are_laid_out_as_readers_of_every_version_expect(tmp_path):
 
 
 def test_rows_of_a_large_table_share_chunks_of_65536(tmp_path):
-    group = zarr.open_group(tmp_path / "g", mode="w", zarr_format=3)
-    store._create(group, "xy", np.zeros((70_000, 2), np.int32))
-    store._create(group, "few", np.zeros((5, 7), np.float16))
-    store._create(group, "none", np.zeros((0, 2), np.int32))
-    assert group["xy"].chunks == (65_536, 2) and group["few"].chunks == (5, 7) and group["none"].chunks == (1, 2)
+    result = make_result("large")
+    tiles = TileTable(
+        **{
+            name: None if column is None else np.resize(column, (70_000, *column.shape[1:]))
+            for name, column in vars(result.tiles).items()
+        }
+    )
+    path = store.save(replace(result, tiles=tiles), tmp_path)
+    few = zarr.open_group(store.save(result, tmp_path / "few"), mode="r", zarr_format=3)["tiles/xy"]
+    many = zarr.open_group(path, mode="r", zarr_format=3)
+    assert many["tiles/xy"].chunks == (65_536, 2) and few.chunks == few.shape
+    assert many["tiles/features"].chunks[0] == 65_536 and np.array_equal(many["tiles/xy"][...], tiles.xy)
 
 
 def test_a_stamp_changes_when_a_result_is_written_again(saved, tmp_path):

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
+import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +34,8 @@ _CONNECT_S = 20
 _ALLOWED_FAILURES = 2
 # What a worker needs besides the slide: Python, the libraries, the model.
 _WORKER_BASE_GB = 2.0
+# A worker that comes waits so long for its first slide at most.
+_COUNT_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -134,10 +138,11 @@ def _carry_out(
     waiting = deque(jobs)
     resources = dict(engine.resources) or None
     under_way: dict[Future, SlideJob] = {}
+    hands = _Hands(client)
     try:
         while waiting or under_way:
             # No more than the workers have hands for: Dask blames a lost worker's death on all that it was given.
-            while waiting and len(under_way) < max(1, sum(client.nthreads().values())):
+            while waiting and len(under_way) < hands.count():
                 job = waiting.popleft()
                 key = f"{config.run_id}-{job.slide_id}"
                 future = client.submit(do_slide, job, config, engine.work, key=key, pure=False, resources=resources)
@@ -148,6 +153,23 @@ def _carry_out(
     finally:
         with contextlib.suppress(Exception):  # where the scheduler is gone there is nothing to cancel
             client.cancel(list(under_way), force=True)
+
+
+@dataclass
+class _Hands:
+    """How many slides the workers can be at together, asked now and then: a question takes as long as handing a slide
+    out."""
+
+    client: Client
+    clock: Callable[[], float] = time.monotonic
+    _known: int = 1
+    _due_s: float = -math.inf
+
+    def count(self) -> int:
+        if self.clock() >= self._due_s:
+            self._known = max(1, sum(self.client.nthreads().values()))
+            self._due_s = self.clock() + _COUNT_EVERY_S
+        return self._known
 
 
 def _ended(client: Client, futures: list[Future]) -> list[Future]:

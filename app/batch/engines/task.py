@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,10 @@ def process_slide(
     except Exception as error:  # one slide must never end the batch
         if _lacks_memory(error):
             return SlideOutcome(failed_row(job, "out-of-memory", "the slide needs more memory; give a larger --memory"))
+        if os.environ.get("PULMOSCOPE_DEBUG"):
+            import traceback  # a slide that goes well has no use for it
+
+            traceback.print_exc()
         return SlideOutcome(failed_row(job, "internal-error", f"{type(error).__name__}; please report this"))
 
 

@@ -63,8 +63,8 @@ def _serve(connection: Connection) -> None:
     from wsi.process.waits import waits_are_told
 
     tune_process()
-    # The store is wanted last, and takes longest to load.
-    threading.Thread(target=_load_store, daemon=True).start()
+    # What packs a result is wanted last, and takes long to load.
+    threading.Thread(target=_load_packing, daemon=True).start()
     config, other_work = connection.recv()
     do, model = other_work or process_slide, ModelCache(config)
     with memory_limit(config.memory_gb), waits_are_told(connection.send):
@@ -73,8 +73,8 @@ def _serve(connection: Connection) -> None:
             connection.send(do(job, config, model, _Reporter(connection)))
 
 
-def _load_store() -> None:
-    import zarr  # noqa: F401
+def _load_packing() -> None:
+    from numcodecs import zstd  # noqa: F401
 
 
 class _Reporter:

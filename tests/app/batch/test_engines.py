@@ -126,6 +126,27 @@ class TestDaskEngine(EngineContract):
                 pass
         assert tally.exit_code == 0 and len(digests(tmp_path / "out")) == 2
 
+    def test_workers_are_counted_now_and_then_and_not_for_each_slide(self):
+        """A question takes as long as handing a slide out; a worker that came is seen soon."""
+        from app.batch.engines.dask import _Hands
+
+        class Cluster:
+            workers, asked = {"one": 1, "two": 2}, 0
+
+            def nthreads(self):
+                self.asked += 1
+                return self.workers
+
+        cluster, now = Cluster(), [0.0]
+        hands = _Hands(cluster, clock=lambda: now[0])
+        assert [hands.count() for _ in range(5)] == [3] * 5 and cluster.asked == 1
+        cluster.workers = {"one": 1}
+        now[0] = 0.6
+        assert hands.count() == 1 and cluster.asked == 2
+        cluster.workers = {}
+        now[0] = 1.2
+        assert hands.count() == 1  # one slide waits for the worker that comes next
+
     def test_no_scheduler_is_one_clear_error(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
         from app.batch.engines import dask as dask_engine
@@ -151,3 +172,17 @@ def test_no_room_for_a_thread_is_no_room(tmp_path, error, code):
     (tmp_path / ".locks").mkdir()
     outcome = process_slide(SlideJob(tmp_path / "a.svs", "a.svs", "a"), RunConfig(tmp_path, DEMO_MODEL), model)
     assert outcome.row.error_code == code
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_fault_of_ours_is_shown_to_whoever_looks_for_it(tmp_path, monkeypatch, capfd, debug):
+    """The row names the kind of error alone: where it came from could name the slide."""
+
+    def model():
+        raise OSError("of a kind that nobody thought of")
+
+    monkeypatch.setenv("PULMOSCOPE_DEBUG", debug)
+    (tmp_path / ".locks").mkdir()
+    outcome = process_slide(SlideJob(tmp_path / "a.svs", "a.svs", "a"), RunConfig(tmp_path, DEMO_MODEL), model)
+    assert outcome.row.message == "OSError; please report this"
+    assert ("nobody thought of" in capfd.readouterr().err) is bool(debug)
