@@ -39,6 +39,8 @@ _LOCKED = tuple(
         "processes_that_race_for_the_table_lose_no_row",
         "a_lock_that_another_process_holds_ends_in_one_line",
         "a_slide_that_another_holds_is_not_ours",
+        "whether_a_process_is_at_a_slide_is_seen_without_making_a_lock",
+        "of_an_output_without_locks_no_slide_is_held",
         "a_disk_that_fails_is_not_taken_for_one_without_locks",
         "a_file_system_without_locks_is_borne_and_told",
     )

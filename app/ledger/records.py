@@ -112,7 +112,14 @@ class SlideRow:
             "message": self._message_on_one_line or None,
             "model": self.model or None,
             "settings": self.settings or None,
-            **({name: _jsonable(getattr(self, name)) for name in _OPINION} if self.has_opinion else {}),
+            **(self._opinion_json() if self.has_opinion else {}),
+        }
+
+    def _opinion_json(self) -> dict[str, Any]:
+        return {
+            "slide_model_call": self.slide_model_call or None,
+            "slide_model_p": finite(self.slide_model_p),
+            "slide_model_set": list(self.slide_model_set),
         }
 
     @property
@@ -348,10 +355,6 @@ def _opinion_fields(told: Mapping[str, Any] | None) -> dict[str, Any]:
         "slide_model_p": told["probabilities"].get(told["call"]),
         "slide_model_set": tuple(strictest),
     }
-
-
-def _jsonable(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value or None
 
 
 def _figure(text: str) -> float:

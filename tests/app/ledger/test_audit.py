@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -30,6 +31,16 @@ def test_a_whole_log_tells_who_and_what(log):
     assert chain.results == {f"s{i}": {f"{i}" * 64} for i in range(5)}
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     assert {entry["who"] for entry in entries} == {"Anna"} and entries[0]["previous"] == "0" * 64
+
+
+def test_a_line_tells_when_it_was_written_with_its_offset_from_utc(tmp_path):
+    prepare_locks(tmp_path)
+    before = datetime.now(UTC)
+    AuditLog(tmp_path, "Anna", "r1").record("run", "a", {})
+    told = datetime.fromisoformat(json.loads((tmp_path / AUDIT).read_text())["time"])
+    assert told.utcoffset() == timedelta(0)
+    # Told to the millisecond, cut off.
+    assert before - timedelta(milliseconds=1) <= told <= datetime.now(UTC)
 
 
 def test_every_flipped_bit_shows(log):
@@ -239,6 +250,17 @@ def test_of_a_slide_the_result_that_was_stored_last_counts(tmp_path, events, kno
     assert chain.problems == [] and chain.known("a") == known and chain.known("b") == set()
     assert {one for one in (FIRST, AGAIN, OTHER, Vouched("z")) if chain.is_older("a", one)} == older
     assert chain.results == {"a": {one.result_sha256 for one in known}}
+
+
+_OF_NO_RESULT = ("commission", "dossier", "commissioned", "learned", "withdrawn", "trained", "promoted", "rolled-back")
+
+
+@pytest.mark.parametrize("event", _OF_NO_RESULT)
+def test_an_event_that_is_of_no_result_changes_nothing_of_a_slide(tmp_path, event):
+    chain = vouched(tmp_path, ("run", "x", "1"), (event, "y", "3"))
+    assert (chain.problems, chain.lines) == ([], 2)
+    assert chain.known("a") == {FIRST} and chain.ended == {"a": ("run", "")}
+    assert chain.sealing == chain.sealed == {}
 
 
 def test_records_of_people_are_no_end_of_a_slide(tmp_path):

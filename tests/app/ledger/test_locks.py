@@ -11,7 +11,7 @@ import pytest
 from app.batch.run_log import RUN_LOG, RunLog
 from app.ledger import locks
 from app.ledger.audit import AUDIT, AuditLog, check_chain
-from app.ledger.locks import LOCKS, lock, prepare_locks, try_lock
+from app.ledger.locks import LOCKS, is_held, lock, prepare_locks, try_lock
 from app.ledger.records import SLIDES_CSV, SlideRow, read_rows
 from app.ledger.table import SlideTable, merge_rows
 from tests.faults.common import draw_slides, flaws, start_run
@@ -124,6 +124,43 @@ def test_a_run_that_waits_says_so_on_the_terminal(out, tmp_path_factory, name):
         f"pulmoscope: waits for another run that holds the lock of {out / name}\n"
     )
     assert sum("waits" in line for line in said) <= 2 and flaws(out) == []
+
+
+def hold(out, slide_id, holds, let_go):
+    with try_lock(out, slide_id):
+        holds.set()
+        let_go.wait(60)
+
+
+def test_whether_a_process_is_at_a_slide_is_seen_without_making_a_lock(out):
+    context = multiprocessing.get_context("fork")
+    holds, let_go = context.Event(), context.Event()
+    assert not is_held(out, "a") and not (out / LOCKS / "a.lock").exists()
+    holder = context.Process(target=hold, args=(out, "a", holds, let_go))
+    holder.start()
+    assert holds.wait(60)
+    assert is_held(out, "a") and is_held(out, "a") and not is_held(out, "b")
+    let_go.set()
+    holder.join()
+    assert (out / LOCKS / "a.lock").exists() and not is_held(out, "a")
+    assert not (out / LOCKS / "b.lock").exists()
+    # Whoever looks keeps nobody away.
+    with try_lock(out, "a") as ours:
+        assert ours
+
+
+def test_of_an_output_without_locks_no_slide_is_held(tmp_path, monkeypatch):
+    assert not is_held(tmp_path / "none", "a") and not (tmp_path / "none").exists()
+    prepare_locks(tmp_path)
+    (tmp_path / LOCKS / "a.lock").symlink_to(tmp_path / "elsewhere")
+    assert not is_held(tmp_path, "a")
+    (tmp_path / LOCKS / "b.lock").touch()
+
+    def flock(handle, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert not is_held(tmp_path, "b")
 
 
 def test_a_slide_that_another_holds_is_not_ours(out):

@@ -298,3 +298,10 @@ def test_a_table_of_more_than_256_mb_is_not_read(tmp_path):
     with pytest.raises(OSError, match="larger than 256 MB"):
         read_rows(tmp_path / "t.csv")
     assert readable_rows(tmp_path / "t.csv") == []
+
+
+@pytest.mark.parametrize("figure", [None, float("nan")])
+def test_a_figure_that_a_slide_model_left_empty_is_null(figure):
+    refused = replace(DONE, slide_model_set=("refused",), slide_model_p=figure).to_json()
+    assert refused["slide_model_call"] is None and refused["slide_model_p"] is None
+    assert replace(DONE, slide_model_set=("none",), slide_model_p=0.0).to_json()["slide_model_p"] == 0.0
