@@ -68,19 +68,33 @@ def origin_in_words(told: CaseCall, slides: int) -> str:
     """From which slide the call is taken, and why from that."""
     if not told.origin:
         return tell("No slide of the case could be judged.")
-    count = tell_count("{count} slide", "{count} slides", slides, count=slides)
+    if slides == 1:
+        return tell("The case has one slide, {slide}.", slide=plain(told.origin))
+    return _no_tumour_in_words(told, slides) if told.negative else _tumour_in_words(told, slides)
+
+
+def _no_tumour_in_words(told: CaseCall, slides: int) -> str:
     judged = slides - len(told.silent)
-    if told.negative and judged < slides:
+    if judged < slides:
         return tell(
             "No tumour was found on the {judged} of {slides} slides that could be judged; slide {slide} is the most "
             "suspicious of them.",
             judged=judged, slides=slides, slide=plain(told.origin),
         )  # fmt: skip
-    if told.negative:
+    count = tell_count("{count} slide", "{count} slides", slides, count=slides)
+    return tell(
+        "No tumour was found on {slides}; slide {slide} is the most suspicious of them.",
+        slides=count, slide=plain(told.origin),
+    )  # fmt: skip
+
+
+def _tumour_in_words(told: CaseCall, slides: int) -> str:
+    if slides - len(told.silent) - len(told.without_tumour) == 1:
         return tell(
-            "No tumour was found on {slides}; slide {slide} is the most suspicious of them.",
-            slides=count, slide=plain(told.origin),
+            "The call is that of slide {slide}, the only one of {slides} that is called a tumour.",
+            slide=plain(told.origin), slides=slides,
         )  # fmt: skip
+    count = tell_count("{count} slide", "{count} slides", slides, count=slides)
     return tell(
         "The call is that of slide {slide}, which has most of the tumour; the case has {slides}.",
         slide=plain(told.origin), slides=count,
@@ -90,7 +104,7 @@ def origin_in_words(told: CaseCall, slides: int) -> str:
 def role_in_words(told: CaseCall, slide_id: str) -> str:
     """What a slide is to the call of its case."""
     if slide_id == told.origin:
-        return tell("slide of origin")
+        return tell("highest score") if told.negative else tell("slide of origin")
     if slide_id in told.discordant:
         return tell("another tumour")
     if slide_id in told.without_tumour:

@@ -124,7 +124,7 @@ class Site:
         return {name: one for name, one in look(self.results).entries.items() if may_see(one, who)}
 
     def cases(self, who: Visitor, token: str = "") -> list[CaseRow]:
-        """All cases, or the one of a token that may come from anywhere, of the slides that `who` may know of."""
+        """All cases, or the one of a token that may come from anywhere; slides hidden from `who` are missing."""
         return case_rows(self.results, {name: one.row for name, one in self.entries(who).items()}, token)
 
     def may_see(self, slide_id: str, who: Visitor) -> bool:

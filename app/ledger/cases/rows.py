@@ -96,13 +96,11 @@ class CaseRow:
 def case_rows(out: Path, rows: Mapping[str, SlideRow] | None = None, token: str = "") -> list[CaseRow]:
     """Every case that was told of an output, by its name, or the one of `token`; empty where none was.
 
-    With `rows`, by slide id, a case has those slides alone.
+    `rows`, by slide id, stand in for the output's table. A slide that was told and has no row is missing, not left out.
     """
     members = {name: one for name, one in read_members(out).items() if token in ("", one.token)}
     if rows is None:
         rows = read_table(out).rows if members else {}
-    else:
-        members = {name: one for name, one in members.items() if name in rows}
     by_case: dict[tuple[str, str], list[CaseMember]] = {}
     for slide_id, member in members.items():
         row = rows.get(slide_id) or SlideRow(slide_id, "", SlideStatus.FAILED, error_code=NOT_RUN, message=_NOT_RUN)

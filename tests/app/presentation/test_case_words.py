@@ -4,11 +4,36 @@ import pytest
 
 from aggregate.case.rule import CaseSlide, call_case
 from aggregate.result import SlideStatus
-from app.presentation.case_words import case_title, origin_in_words
+from app.presentation.case_words import case_title, origin_in_words, role_in_words
 
 
 def negative(slide_id):
     return CaseSlide(slide_id, SlideStatus.DONE, "normal", "normal", {"adenocarcinoma": 0.1, "normal": 0.9}, 0.9)
+
+
+def tumour(slide_id, mm2):
+    p = {"adenocarcinoma": 0.9, "normal": 0.1}
+    return CaseSlide(slide_id, SlideStatus.DONE, "adenocarcinoma", "normal", p, 0.9, tumour_mm2=mm2)
+
+
+@pytest.mark.parametrize(
+    ("slides", "words", "role"),
+    [
+        (
+            [tumour("a", 1.0), tumour("b", 2.0)],
+            "slide b, which has most of the tumour; the case has 2 slides.",
+            "origin",
+        ),
+        ([negative("a"), tumour("b", 2.0)], "slide b, the only one of 2 that is called a tumour.", "origin"),
+        ([tumour("b", 2.0), CaseSlide("c", SlideStatus.FAILED)], "the only one of 2 that is called", "origin"),
+        ([tumour("b", 2.0)], "The case has one slide, b.", "slide of origin"),
+        ([negative("b")], "The case has one slide, b.", "highest score"),
+        ([negative("b"), negative("c")], "slide b is the most suspicious of them.", "highest score"),
+    ],
+)
+def test_the_slide_of_origin_is_told_with_why_it_is_that(slides, words, role):
+    told = call_case(slides)
+    assert words in origin_in_words(told, len(slides)) and role in role_in_words(told, "b")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """The pages of cases as Streamlit runs them, without a browser: what they say, decide, sign and lock."""
 
 import html
+import re
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.ledger.cases.members import read_members
+from aggregate import store
+from app.ledger.cases.members import note_members, read_members
 from app.ledger.cases.rows import case_rows
 from app.review.cases import case_to_decide
 from app.review.proof import prove
@@ -51,6 +53,23 @@ def test_the_list_has_every_case_and_the_way_to_it(out):
     assert text.count('data-testid="case-row"') == 3
     assert f'href="/?case={token(out, "26/0001")}"' in text and "Tumour on one slide alone" in text
     assert "Normal on the 2 of 3 slides that could be judged" in text
+
+
+def test_what_is_signed_stands_below_what_is_not(out):
+    """A case to review stood at the top of the list for good, signed or not."""
+
+    def order():
+        return re.findall(r'target="_self">(26/\d+)</a>', told(page(page="cases")))
+
+    assert order() == ["26/0005", "26/0001", "26/0003"]  # no tumour called: a miss would cost most
+    press(press(page("Anna Reader", case=token(out, "26/0005")), "decide-agree"), "sign")
+    assert order() == ["26/0001", "26/0003", "26/0005"]
+    store.save(made_result("26-0005-A", AD), out)
+    assert order() == ["26/0001", "26/0003", "26/0005"] and "unsigned: a slide changed since" in told(
+        page(page="cases")
+    )
+    press(press(page("Anna Reader", case=token(out, "26/0001")), "decide-agree"), "sign")
+    assert order() == ["26/0003", "26/0005", "26/0001"]
 
 
 def test_a_case_shows_its_slides_side_by_side_with_their_part_in_the_call(out):
@@ -102,9 +121,21 @@ def test_a_case_is_decided_signed_and_locked(out):
     assert row.token in log and "26/0003" not in log and "26/0003" not in str((out / "reviews.sqlite").read_bytes())
 
 
-def test_a_slide_that_is_run_anew_opens_the_case_again(out):
-    from aggregate import store
+def test_a_case_that_is_not_whole_says_so_and_is_signed_as_reports_see_it(out):
+    """While a batch still ran the page told the case of the slides that were done, as if it had no others."""
+    note_members(out, {"26-0003-D": ("26/0003", "D1")})
+    name = token(out, "26/0003")
+    text = told(page("Anna Reader", case=name))
+    assert text.count('data-testid="case-slide"') == 4 and "No result: not-run" in text
+    assert "was not run yet" in text and "A slide of the case has no result" in text
+    assert "A slide of the case has no result" in told(page(page="cases"))
+    press(press(page("Anna Reader", case=name), "decide-agree"), "sign")
+    [case] = [case_to_decide(row) for row in case_rows(out) if row.case == "26/0003"]
+    kept = viewer_site.current().reviews.record(case.slide_id, case.result_sha256)
+    assert kept.final is not None and kept.final.signature is not None
 
+
+def test_a_slide_that_is_run_anew_opens_the_case_again(out):
     name = token(out, "26/0001")
     press(press(page("Anna Reader", case=name), "decide-agree"), "sign")
     store.save(made_result("26-0001-B", AD), out)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from aggregate.case.rule import CaseCall
 from aggregate.result import UNDETERMINED, SlideStatus
 from app.ledger.cases.rows import CaseMember, CaseRow
 from app.presentation import case_words, figures, words
+from app.presentation.colours import NOT_RECOGNISED, class_colours
 from app.review import words as review_words
 from app.review.cases import case_to_decide
 from app.review.records import ReviewState, ReviewStatus
@@ -19,7 +21,6 @@ from app.viewer.pages.worklist.feed import LIST_GRANT
 from app.viewer.site import MOUNT, Site
 from app.viewer.tiles.pictures import PICTURES_ROUTE
 from wsi.errors import ReviewError
-from wsi.text import plain
 
 _STYLE = """
 <style>
@@ -30,10 +31,13 @@ _STYLE = """
 /* Thicker outwards: what stands in the cards stays on one line. */
 .ps-case a.ps-origin { border-color: var(--ps-accent, #1F5F8B); box-shadow: 0 0 0 1px var(--ps-accent, #1F5F8B); }
 .ps-case a.ps-odd { border-color: #B4690E; box-shadow: 0 0 0 1px #B4690E; }
+.ps-case a.ps-silent { border-style: dashed; border-color: var(--ps-edge, #B4BFCA); }
 .ps-case .ps-two { display: flex; gap: 6px; height: 98px; margin-bottom: .4rem; }
 .ps-case img { max-width: calc(50% - 3px); max-height: 96px; object-fit: contain; image-rendering: pixelated; }
 .ps-case b, .ps-case small, .ps-case em { display: block; }
 .ps-case em { font-style: normal; font-weight: 600; }
+.ps-case em i { display: inline-block; width: .72em; height: .72em; margin-right: .4em; border-radius: 2px; }
+.ps-case :is(.ps-origin, .ps-odd) small:first-of-type { font-weight: 600; }
 </style>
 """
 
@@ -49,6 +53,7 @@ def show(site: Site, token: str) -> None:
     st.set_page_config(page_title="Case - pulmoscope")
     st.html(_STYLE)
     states = _states(site, row)
+    st.html('<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>')
     slides, panel = st.columns([2, 1], gap="medium")
     with slides:
         _show_slides(site, row, states)
@@ -65,8 +70,7 @@ def _screen(row: CaseRow) -> Mapping[str, object]:
 def _show_call(row: CaseRow) -> None:
     count = len(row.members)
     st.html(
-        f"<div>{parts.chip(row.told.status)}</div>"
-        f'<div class="ps-slide">Case {parts.safe(row.case)}</div>'
+        f'<div class="ps-slide">Case {parts.safe(row.case)} {parts.chip(row.told.status)}</div>'
         f'<p class="ps-call" data-testid="case-call">{parts.safe(case_words.case_title(row.told, count))}</p>'
         f'<p class="ps-confidence">{parts.safe(case_words.origin_in_words(row.told, count))}</p>'
     )
@@ -85,38 +89,48 @@ def _show_call(row: CaseRow) -> None:
 def _show_slides(site: Site, row: CaseRow, states: Mapping[str, ReviewState]) -> None:
     pictures = f"{MOUNT}{PICTURES_ROUTE}/{site.signer.sign(LIST_GRANT, time.time())}"
     cards = "".join(_card(row, one, pictures, states.get(one.row.slide_id)) for one in row.members)
-    st.html(f'{parts.section(f"{len(row.members)} slides, side by side")}<div class="ps-case">{cards}</div>')
+    count = len(row.members)
+    title = "One slide" if count == 1 else f"{count} slides, side by side"
+    st.html(f'{parts.section(title)}<div class="ps-case">{cards}</div>')
 
 
 def _card(row: CaseRow, member: CaseMember, pictures: str, state: ReviewState | None) -> str:
     slide_id, slide = member.row.slide_id, member.slide
-    look = "ps-origin" if slide_id == row.told.origin else "ps-odd" if slide_id in row.told.discordant else ""
     # Without words of its own a picture that is not at hand shows nothing.
     shown = "".join(
         f'<img src="{pictures}/{kind}/{parts.safe(slide_id)}" alt="{meaning}" loading="lazy">'
         for kind, meaning in (("slide", ""), ("map", "Its heatmap"))
         if member.result_sha256
     )
-    lines = [
-        f"<b>{parts.safe(f'{member.block} {slide_id}'.strip())}</b>",
-        f"<em>{parts.safe(_call(member))}</em>",
-        f"<small>{parts.safe(case_words.role_in_words(row.told, slide_id))}</small>",
-        *(f"<small>{parts.safe(words.reason(code).title)}</small>" for code in slide.review_reasons),
-        f"<small>{parts.safe(_signed(member, state))}</small>",
-    ]
+    said = [case_words.role_in_words(row.told, slide_id)]
     if slide.is_judged:
-        figure = f"score {figures.percent(slide.tumour_score)}, tumour {figures.area(slide.tumour_mm2)}"
-        lines.insert(3, f"<small>{parts.safe(figure)}</small>")
+        said.append(f"score {figures.percent(slide.tumour_score)}, tumour {figures.area(slide.tumour_mm2)}")
+    said += [words.reason(code).title for code in slide.review_reasons]
+    failed = member.row.status is SlideStatus.FAILED
+    said.append(member.row.message if failed else _signed(member, state))
     return (
-        f'<a class="{look}" href="/?slide={parts.safe(slide_id)}" target="_self" data-testid="case-slide" '
-        f'data-slide-id="{parts.safe(slide_id)}"><span class="ps-two">{shown}</span>{"".join(lines)}</a>'
+        f'<a class="{_look(row.told, slide_id)}" href="/?slide={parts.safe(slide_id)}" target="_self" '
+        f'data-testid="case-slide" data-slide-id="{parts.safe(slide_id)}"><span class="ps-two">{shown}</span>'
+        f"<b>{parts.safe(f'{member.block} {slide_id}'.strip())}</b><em>{_call(member)}</em>"
+        f"{''.join(f'<small>{parts.safe(line)}</small>' for line in said if line)}</a>"
     )
 
 
+def _look(told: CaseCall, slide_id: str) -> str:
+    if slide_id == told.origin:
+        return "ps-origin"
+    return "ps-odd" if slide_id in told.discordant else "ps-silent" if slide_id in told.silent else ""
+
+
 def _call(member: CaseMember) -> str:
+    """HTML: the call in words beside its colour, which is that of the heatmap."""
     if member.row.status is SlideStatus.FAILED:
-        return f"No result: {plain(member.row.error_code)}"
-    return words.CANNOT_TELL if member.slide.call == UNDETERMINED else words.class_title(member.slide.call)
+        return parts.safe(f"No result: {member.row.error_code}")
+    slide = member.slide
+    if slide.call == UNDETERMINED:
+        return parts.safe(words.CANNOT_TELL)
+    colour = class_colours(member.classes, slide.background).get(slide.call, NOT_RECOGNISED)
+    return f'<i style="background:{colour}"></i>{parts.safe(words.class_title(slide.call))}'
 
 
 def _signed(member: CaseMember, state: ReviewState | None) -> str:

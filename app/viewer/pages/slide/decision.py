@@ -175,7 +175,7 @@ def _show_signature(desk: _Desk) -> None:
     )
     for signature in desk.record.earlier:
         before = parts.unmarked(words.signed_in_words(signature))
-        st.caption(f"An earlier result of this slide was {before}. It was run anew since, with other findings.")
+        st.caption(f"An earlier result was {before}. The result is another one since, with other findings.")
 
 
 def _show_addendum_form(desk: _Desk) -> None:
