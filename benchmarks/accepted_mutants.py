@@ -21,6 +21,11 @@ ACCEPTED: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("if waited_s > TOLD_AFTER_S and not told:", "waited_s >= TOLD_AFTER_S", _EDGE_OF_TIME),
         ("if waited_s > PATIENCE_S:", "waited_s >= PATIENCE_S", _EDGE_OF_TIME),
         (
+            'out_dir / LOCKS / f"{slide_id}.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK',
+            "os.O_CLOEXEC",
+            _ZERO,
+        ),
+        (
             "folder = os.open(out_dir / LOCKS, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)",
             "os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW",
             _CLOEXEC,

@@ -152,8 +152,14 @@ def test_whether_a_process_is_at_a_slide_is_seen_without_making_a_lock(out):
 def test_of_an_output_without_locks_no_slide_is_held(tmp_path, monkeypatch):
     assert not is_held(tmp_path / "none", "a") and not (tmp_path / "none").exists()
     prepare_locks(tmp_path)
+    elsewhere = (tmp_path / "elsewhere").open("w")
+    fcntl.flock(elsewhere, fcntl.LOCK_EX)
     (tmp_path / LOCKS / "a.lock").symlink_to(tmp_path / "elsewhere")
     assert not is_held(tmp_path, "a")
+    elsewhere.close()
+    # A pipe is not waited for.
+    os.mkfifo(tmp_path / LOCKS / "c.lock")
+    assert not is_held(tmp_path, "c")
     (tmp_path / LOCKS / "b.lock").touch()
 
     def flock(handle, how):
