@@ -151,15 +151,19 @@ class Day:
         (self.root / f"said-{len(self.said)}.txt").write_text(self.said[-1])
         return done
 
+    def does(self, *words):
+        """A command that is to go well."""
+        done = self.run(*words)
+        assert done.returncode == 0, self.said[-1]
+
     def work(self, slides: Path, *options):
         """Runs, reports, exports and verifies; decides on every slide and signs."""
-        done = self.run("run", slides, "--out", self.results, "--model", DEMO_MODEL, *options)
-        assert done.returncode == 0, self.said[-1]
+        self.does("run", slides, "--out", self.results, "--model", DEMO_MODEL, *options)
         self.sign()
-        self.run("report", self.results, "--out", self.root / "reports", "--format", FORMATS)
-        self.run("report", self.results, "--zip", self.root / "all.zip", "--format", FORMATS)
-        self.run("verify", self.results)
-        self.run("review", "list", "--results", self.results)
+        self.does("report", self.results, "--out", self.root / "reports", "--format", FORMATS)
+        self.does("report", self.results, "--zip", self.root / "all.zip", "--format", FORMATS)
+        self.does("verify", self.results)
+        self.does("review", "list", self.results)
         assert (self.root / "reports" / "cohort.parquet").exists() and (self.root / "all.zip").exists(), self.said
 
     def sign(self):
