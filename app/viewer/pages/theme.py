@@ -113,6 +113,7 @@ h1, h2, h3 { letter-spacing: -0.01em; }
 .ps-cases th { width: auto; white-space: nowrap; padding-right: 1rem; }
 .ps-cases td { padding-right: 1rem; }
 .ps-cases :is(td, th):nth-child(4) { text-align: right; }
+.ps-cases + .ps-note { margin-top: .7rem; }
 .ps-cases a, .ps-note a { color: var(--ps-accent); }
 .ps-slide { margin: .5rem 0 .1rem; color: var(--ps-faint); font-size: .95rem; font-weight: 600;
   overflow-wrap: anywhere; }

@@ -42,6 +42,9 @@ _STYLE = """
 """
 
 
+_TO_LIST = '<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>'
+
+
 def show(site: Site, token: str) -> None:
     """Draws the page of a case; one line where there is none."""
     own.drawn_anew()
@@ -53,9 +56,11 @@ def show(site: Site, token: str) -> None:
     st.set_page_config(page_title="Case - pulmoscope")
     st.html(_STYLE)
     states = _states(site, row)
-    st.html('<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>')
     slides, panel = st.columns([2, 1], gap="medium")
     with slides:
+        st.html(
+            '<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>'
+        )
         _show_slides(site, row, states)
     with panel:
         _show_call(row)
@@ -70,7 +75,7 @@ def _screen(row: CaseRow) -> Mapping[str, object]:
 def _show_call(row: CaseRow) -> None:
     count = len(row.members)
     st.html(
-        f'<div class="ps-slide">Case {parts.safe(row.case)} {parts.chip(row.told.status)}</div>'
+        f'<div class="ps-slide">Case {parts.safe(row.case)} &nbsp;{parts.chip(row.told.status)}</div>'
         f'<p class="ps-call" data-testid="case-call">{parts.safe(case_words.case_title(row.told, count))}</p>'
         f'<p class="ps-confidence">{parts.safe(case_words.origin_in_words(row.told, count))}</p>'
     )
