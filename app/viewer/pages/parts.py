@@ -34,13 +34,16 @@ _PAGES = {
     "model": "Model",
     "about": "About",
 }
+# A longer one is cut off in a column of its share at 1024 px.
+_SHORT_TITLE = 8
 _LIST_VIEW = "list-view"
 
 
 def show_header(page: str, who: Visitor | None = None) -> None:
     """The brand, the way to the other pages and the statement of use; `who` is logged in."""
     st.html(STYLE)
-    brand, *places = st.columns([4, *(1 for _ in _PAGES)], vertical_alignment="center")
+    shares = [1.35 if len(title) > _SHORT_TITLE else 1.0 for title in _PAGES.values()]
+    brand, *places = st.columns([3.4, *shares], vertical_alignment="center")
     beside = "lung whole-slide images" if who is None else _logged_in(who)
     brand.html(f'<div class="ps-brand">pulmoscope<small>{beside}</small></div>')
     for place, (name, title) in zip(places, _PAGES.items(), strict=True):

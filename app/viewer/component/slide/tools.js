@@ -184,6 +184,9 @@ export class Tools {
     const control = viewer.controls.find(({ element }) => element === viewer.navigator.element);
     const corner = viewer.controls[preferences.overview];
     if (control && corner) corner.append(control.wrapper);
-    viewer.navigator.element.style.visibility = data.tiles && corner ? "visible" : "hidden";
+    const shown = data.tiles && corner;
+    viewer.navigator.element.style.visibility = shown ? "visible" : "hidden";
+    // What else stands in that corner makes room.
+    this.find(".frame").dataset.overview = shown ? preferences.overview : "hidden";
   }
 }
