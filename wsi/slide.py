@@ -76,6 +76,19 @@ class KeepsComponents(Slide, Protocol):
         ...
 
 
+@runtime_checkable
+class Halves(Slide, Protocol):
+    """A slide whose reader gives a level at half its size for less than reading it whole.
+
+    A picture for the eye: its px are within a few grey levels of averages of four, and no model has seen such.
+    """
+
+    def half_region(self, level_xy: tuple[int, int], level: int, size_px: tuple[int, int]) -> Pixels | None:
+        """As `read_region`, in px of the halved level. None where that cannot be had: at the right and lower edge of a
+        level whose last px are not whole, and where a tile is damaged, missing, or no JPEG."""
+        ...
+
+
 class Recoloured(ABC):
     """`slide` with its pixels in other colours: it is this one's from now on, and closed with it. `told` is added to
     its metadata. Not thread-safe, as any slide."""

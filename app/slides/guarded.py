@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from app.slides.question import SLIDES_OPEN, Question, SlideAddress, Work, error_of, read_facts
+from app.slides.question import SLIDES_OPEN, Question, SlideAddress, Work, error_of, read_answer
 from wsi.errors import SlideCrashedError, SlideTimeoutError
 from wsi.process.child import Child, start_child
 
@@ -116,8 +116,7 @@ class GuardedSlides:
                 hint="the file may be damaged",
             )
         try:
-            told = read_facts(connection.recv_bytes(_MAX_ANSWER_BYTES))
-            body = connection.recv_bytes(_MAX_ANSWER_BYTES)
+            told, body = read_answer(connection.recv_bytes(_MAX_ANSWER_BYTES))
         except ValueError as error:
             raise EOFError from error
         if "facts" not in told:

@@ -6,13 +6,12 @@ It keeps the slides that were asked for last open, and answers one question at a
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections import OrderedDict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from app.slides.question import SLIDES_OPEN, Question, SlideAddress, error_words
+from app.slides.question import SLIDES_OPEN, Question, SlideAddress, error_words, write_answer
 from wsi.errors import PulmoscopeError, SlideCrashedError, SlideTooLargeError
 from wsi.process.child import parent_connection
 from wsi.process.limits import allow_cpu_seconds, leave_with, memory_limit, no_core_files
@@ -42,8 +41,7 @@ def _serve(connection: Connection) -> None:
             question = connection.recv()
             allow_cpu_seconds(cpu_s)
             facts, body = answer(question, shelf)
-            connection.send_bytes(json.dumps(facts).encode())
-            connection.send_bytes(body)
+            connection.send_bytes(write_answer(facts, body))
 
 
 class Shelf:

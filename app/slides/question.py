@@ -12,6 +12,7 @@ from wsi.errors import PulmoscopeError, SlideCrashedError
 
 # How many slides a process keeps open, those asked for last: as many as a department looks at at once.
 SLIDES_OPEN = 8
+_LENGTH_BYTES = 4
 
 Work = Callable[..., tuple[Any, bytes]]
 """Takes an open slide and the question's arguments; gives facts that JSON can hold, and bytes. A function that can be
@@ -48,6 +49,18 @@ def error_of(words: object) -> PulmoscopeError:
             known = {kind.code: kind for kind in _kinds(PulmoscopeError) if "code" in vars(kind)}
             return known.get(code, SlideCrashedError)(message, hint=hint)
     return SlideCrashedError("the process that read the slide talked nonsense", hint="the file may be damaged")
+
+
+def write_answer(facts: dict[str, Any], body: bytes) -> bytes:
+    """Facts that JSON can hold, and bytes, as one message: who waits for it is woken once."""
+    told = json.dumps(facts).encode()
+    return len(told).to_bytes(_LENGTH_BYTES) + told + body
+
+
+def read_answer(message: bytes) -> tuple[dict[str, Any], bytes]:
+    """What `write_answer` was given. Raises ValueError on anything else."""
+    end = _LENGTH_BYTES + int.from_bytes(message[:_LENGTH_BYTES])
+    return read_facts(message[_LENGTH_BYTES:end]), message[end:]
 
 
 def read_facts(told: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A Deep Zoom pyramid over a slide: which tiles there are, and the pixels of one. Opens and encodes nothing.
 
 Each pyramid level halves the next; the last is level 0 of the slide. A tile is read from the coarsest stored level
-that is fine enough, and area-averaged where that is finer than asked.
+that is fine enough, at half its size where that will do and its reader can, and area-averaged where it is finer still.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wsi.slide import Pixels, Slide
+from wsi.slide import Halves, Pixels, Slide
 from wsi.spacing import Level
 
 TILE_PX = 256
@@ -69,17 +69,32 @@ def read_tile(slide: Slide, pyramid: Pyramid, level: int, column: int, row: int)
 
     step = pyramid.downsample(level)
     stored = _stored_level(slide.levels, step)
-    ratio = step / slide.levels[stored].downsample
     (left, right), (top, bottom) = (
         (index * TILE_PX, min((index + 1) * TILE_PX, end))
         for index, end in zip((column, row), pyramid.level_size_px(level), strict=True)
     )
-    x0, x1 = _span(left, right, ratio, slide.levels[stored].size_px[0])
-    y0, y1 = _span(top, bottom, ratio, slide.levels[stored].size_px[1])
-    pixels = slide.read_region((x0, y0), stored, (x1 - x0, y1 - y0))
+    pixels = _read(slide, stored, step, (left, top, right, bottom))
     if pixels.shape[:2] == (bottom - top, right - left):
         return pixels
     return cv2.resize(pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA).astype("uint8", copy=False)
+
+
+def _read(slide: Slide, stored: int, step: int, box: tuple[int, int, int, int]) -> Pixels:
+    """The pyramid's px (left, top, right, bottom) from that stored level, each of them in at least one px."""
+    size_px, ratio = slide.levels[stored].size_px, step / slide.levels[stored].downsample
+    if ratio * (1 + _DOWNSAMPLE_TOLERANCE) >= 2 and isinstance(slide, Halves):
+        half = slide.half_region(*_window(box, ratio / 2, stored, (-(-size_px[0] // 2), -(-size_px[1] // 2))))
+        if half is not None:
+            return half
+    return slide.read_region(*_window(box, ratio, stored, size_px))
+
+
+def _window(
+    box: tuple[int, int, int, int], ratio: float, stored: int, ends: tuple[int, int]
+) -> tuple[tuple[int, int], int, tuple[int, int]]:
+    """The corner in stored px of a box of the pyramid's px, the stored level, and the size: as `read_region` asks."""
+    (x0, x1), (y0, y1) = (_span(box[at], box[at + 2], ratio, ends[at]) for at in (0, 1))
+    return (x0, y0), stored, (x1 - x0, y1 - y0)
 
 
 def _span(start: int, stop: int, ratio: float, end: int) -> tuple[int, int]:

@@ -63,16 +63,19 @@ def marked_colours(jpeg: bytes) -> Photometric | None:
     return claimed
 
 
-def decode_tile(head: bytes, tile: bytes, into: NDArray[np.uint8]) -> None:
+def decode_tile(head: bytes, tile: bytes, into: NDArray[np.uint8], *, halved: bool = False) -> None:
     """Writes the RGB pixels of one tile into `into` (height, width, 3); `head` is `shared_head`'s.
 
-    Exact: libjpeg's slow integer DCT and smooth chroma upsampling, as OpenSlide decodes. Raises OddJpegError.
+    Exact: libjpeg's slow integer DCT and smooth chroma upsampling, as OpenSlide decodes. `halved`: `into` gets the tile
+    at half its size; libjpeg leaves out the finer half of each block. Raises OddJpegError.
     """
-    own, scan = _segments(tile, (into.shape[1], into.shape[0]))
+    height, width = into.shape[:2]
+    own, scan = _segments(tile, (2 * width, 2 * height) if halved else (width, height))
     if not scan:
         raise OddJpegError("no picture")
+    least = {"min_height": height, "min_width": width} if halved else {}
     try:
-        simplejpeg.decode_jpeg(head + own + scan, colorspace="RGB", strict=True, buffer=into)
+        simplejpeg.decode_jpeg(head + own + scan, colorspace="RGB", strict=True, buffer=into, **least)
     except ValueError as error:
         raise OddJpegError("damaged") from error
 

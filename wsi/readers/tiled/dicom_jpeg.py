@@ -20,7 +20,8 @@ from wsi.readers.dicom.series import is_volume
 from wsi.readers.openslide import OpenSlideReader
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, shared_head
-from wsi.readers.tiled.slide import TiledSlide, unlike
+from wsi.readers.tiled.halved import HalvingSlide
+from wsi.readers.tiled.slide import unlike
 from wsi.region import Pixels
 
 
@@ -29,7 +30,7 @@ def recognises(path: Path) -> bool:
     return is_dicom(path)
 
 
-class DicomJpegReader(TiledSlide):
+class DicomJpegReader(HalvingSlide):
     """A slide of JPEG frames. Raises FastPathDoubtError where OpenSlide should read it, else as OpenSlideReader."""
 
     backend = "dicom-jpeg"
@@ -69,7 +70,7 @@ class DicomJpegReader(TiledSlide):
         """Writes a stored frame; one that is odd as OpenSlide paints it, or raises its CorruptSlideError."""
         stored = self._stored[level]
         offset, length = int(stored.offsets[index]), int(stored.lengths[index])
-        if length <= 64 * 1024 + 8 * into.shape[0] * into.shape[1]:
+        if length <= _longest_bytes(stored):
             try:
                 decode_tile(self._heads[level], os.pread(self._fds[level], length, offset), into)
                 return
@@ -81,6 +82,13 @@ class DicomJpegReader(TiledSlide):
         row, column = divmod(index, stored.columns)
         corner = (column * stored.tile_px[0], row * stored.tile_px[1])
         into[:] = self._openslide.read_region(corner, level, stored.tile_px)
+
+    def _decode_half(self, level: int, index: int, into: Pixels) -> None:
+        stored = self._stored[level]
+        offset, length = int(stored.offsets[index]), int(stored.lengths[index])
+        if length > _longest_bytes(stored):
+            raise OddJpegError("longer than any frame of its size")
+        decode_tile(self._heads[level], os.pread(self._fds[level], length, offset), into, halved=True)
 
     def _verify(self, known: OpenSlideReader) -> int:
         """Compares the fullest frame of each level, and the last of level 0, with OpenSlide's; gives their number."""
@@ -115,6 +123,11 @@ class DicomJpegReader(TiledSlide):
         if self._openslide is not None:
             self._openslide.close()
         self._openslide = None
+
+
+def _longest_bytes(stored: StoredFrames) -> int:
+    """No honest JPEG of a frame's size is longer."""
+    return 64 * 1024 + 8 * stored.tile_px[0] * stored.tile_px[1]
 
 
 def _stored_levels(known: OpenSlideReader) -> tuple[StoredFrames, ...]:

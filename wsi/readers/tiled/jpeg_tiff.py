@@ -29,7 +29,8 @@ from wsi.readers.tiff.directory import (
     tiled_levels,
 )
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
-from wsi.readers.tiled.slide import TiledSlide, unlike
+from wsi.readers.tiled.halved import HalvingSlide
+from wsi.readers.tiled.slide import unlike
 from wsi.slide import Pixels
 from wsi.spacing import Level
 
@@ -69,7 +70,7 @@ def refuse_false_colours(path: Path) -> None:
         os.close(fd)
 
 
-class TiffJpegReader(TiledSlide):
+class TiffJpegReader(HalvingSlide):
     """A slide of JPEG tiles, or Aperio's of JPEG 2000. Raises FastPathDoubtError where OpenSlide should read it, else
     as OpenSlideReader does."""
 
@@ -157,6 +158,17 @@ class TiffJpegReader(TiledSlide):
             self._openslide = OpenSlideReader(self.path, self._given_mpp)
         corner = (column * tiles.tile_px[0], row * tiles.tile_px[1])
         into[:] = self._openslide.read_region(corner, level, tiles.tile_px)
+
+    def _decode_half(self, level: int, index: int, into: Pixels) -> None:
+        stored = self._stored[level]
+        offset, length = int(stored.tiles.offsets[index]), int(stored.tiles.lengths[index])
+        if stored.tiles.compression != JPEG or not 0 < length <= stored.longest_bytes:
+            raise OddJpegError("no JPEG")
+        try:
+            tile = os.pread(self._fd, length, offset)
+        except OverflowError as error:
+            raise OddJpegError("no place in the file") from error
+        decode_tile(stored.head, tile, into, halved=True)
 
     def _verify(self, known: OpenSlideReader) -> int:
         """Compares the fullest tile of each level, and the last of level 0, with OpenSlide's; gives their number."""

@@ -6,7 +6,7 @@ Decoded tiles are kept for a while, in one store for all slides of the process. 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
 from operator import sub
 from pathlib import Path
@@ -108,14 +108,7 @@ class TiledSlide(ABC):
     def _fill(self, part: Pixels, corner: Pair, level: int) -> None:
         """Copies into `part` what is stored from `corner` on."""
         grid = self._grid(level)
-        (x, y), (tile_width, tile_height) = corner, grid.tile_px
-        shape = (tile_height, tile_width, 3)
-        for row, rows, tile_rows in _cuts(y, part.shape[0], tile_height):
-            for column, columns, tile_columns in _cuts(x, part.shape[1], tile_width):
-                index = row * grid.columns + column
-                key = (self._identity, level, index)
-                with _DECODED.tile(key, shape, partial(self._decode, level, index)) as tile:
-                    part[rows, columns] = tile[tile_rows, tile_columns]
+        lay_tiles(part, corner, grid.tile_px, grid.columns, (self._identity, level), partial(self._decode, level))
 
     def thumbnail(self, max_px: int) -> Pixels:
         """See `wsi.slide.Slide.thumbnail`: area-averaged from the coarsest level that is large enough."""
@@ -129,6 +122,22 @@ class TiledSlide(ABC):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def lay_tiles(
+    part: Pixels, corner: Pair, tile_px: Pair, columns: int, key: Hashable, decode: Callable[[int, Pixels], None]
+) -> None:
+    """Copies into `part` (height, width, 3) what tiles of `tile_px` hold from `corner` on, `columns` of them a row.
+
+    `decode` writes the tile of a number, where none is kept under `key`; what it raises comes through.
+    """
+    (x, y), (tile_width, tile_height) = corner, tile_px
+    shape = (tile_height, tile_width, 3)
+    for row, rows, tile_rows in _cuts(y, part.shape[0], tile_height):
+        for column, across, tile_across in _cuts(x, part.shape[1], tile_width):
+            index = row * columns + column
+            with _DECODED.tile((key, index), shape, partial(decode, index)) as tile:
+                part[rows, across] = tile[tile_rows, tile_across]
 
 
 def _cuts(start: int, length: int, side: int) -> Iterator[tuple[int, slice, slice]]:
