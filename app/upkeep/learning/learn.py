@@ -30,6 +30,7 @@ from wsi.slide import Slide
 
 # A question to the process that reads slides: few enough tiles to be answered in its time.
 _TILES_A_QUESTION = 20
+_NO_FILE = "the slide's file is not at hand: give its folder with --slides; a result under a pseudonym names none"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _take(
         return
     file = find_slide_file(one.listed, result.slide, slides)
     if file is None:
-        done.passed.append((slide_id, "the slide's file is not at hand: give --slides"))
+        done.passed.append((slide_id, _NO_FILE))
         return
     try:
         pictures = _cut(guarded, file, result, chosen)
