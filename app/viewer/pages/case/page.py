@@ -40,8 +40,6 @@ _STYLE = """
 .ps-case :is(.ps-origin, .ps-odd) small:first-of-type { font-weight: 600; }
 </style>
 """
-
-
 _TO_LIST = '<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>'
 
 
@@ -58,9 +56,7 @@ def show(site: Site, token: str) -> None:
     states = _states(site, row)
     slides, panel = st.columns([2, 1], gap="medium")
     with slides:
-        st.html(
-            '<p class="ps-note"><a href="/?page=cases" target="_self" data-testid="cases">The list of cases</a></p>'
-        )
+        st.html(_TO_LIST)
         _show_slides(site, row, states)
     with panel:
         _show_call(row)
