@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--slides", type=int, default=200)
     parser.add_argument("--model", default=FAST_MODEL)
     parser.add_argument("--quick", action="store_true", help="40 slides, one round: under two minutes")
-    parser.add_argument("--dir", type=Path, help="where the slides are woven: 30 MB each; default: a temporary folder")
+    parser.add_argument("--dir", type=Path, help="where the slides are woven: 60 MB each; default: a temporary folder")
     options = parser.parse_args()
     slides, rounds = (40, 1) if options.quick else (options.slides, options.rounds)
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
