@@ -131,21 +131,12 @@ ACCEPTED: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("for down in range(-reach, reach + 1):", "2", "a step beyond the reach is not nearer than the radius"),
         ("for right in range(-reach, reach + 1):", "2", "a step beyond the reach is not nearer than the radius"),
     ),
-    "aggregate/layout/commit.py": (
-        ("_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025", "41", _PAUSE),
-        ("_DISCARD_LOOKS, _DISCARD_PAUSE_S = 40, 0.025", "0.0475", _PAUSE),
-    ),
     "aggregate/store.py": (
         (
             '"probabilities": {name: finite(p) for name, p in '
             "zip(result.classes, decision.probabilities, strict=True)},",
             "False",
             "both have an entry a class, whoever made them",
-        ),
-        (
-            "compressors=ZstdCodec(level=3, checksum=True),",
-            "4",
-            "how hard is compressed; what is read is the same",
         ),
     ),
     "aggregate/doubts.py": (

@@ -54,6 +54,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "aggregate/pool.py": ("tests/aggregate/test_pool.py",),
     "aggregate/summary.py": _DECISION,
     "aggregate/layout/commit.py": (_COMMIT, _STORE, _HOSTILE),
+    "aggregate/layout/zarr_files.py": ("tests/aggregate/test_zarr_files.py",),
     "aggregate/store.py": (_STORE, "tests/aggregate/test_tissues.py", _HOSTILE, _COMMIT),
     "aggregate/result_folder.py": (_STORE, _HOSTILE, _COMMIT),
     "wsi/metadata.py": ("tests/wsi/test_metadata.py",),
