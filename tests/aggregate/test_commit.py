@@ -186,6 +186,20 @@ def test_what_was_changed_is_named(folder):
     ]
 
 
+def test_a_quick_look_reads_what_it_is_asked_to_and_no_more(folder):
+    (folder / "a.txt").write_text("A")
+    (folder / "b.txt").write_text("B")
+    assert commit.look_over(folder) == []
+    assert commit.look_over(folder, read=("b.txt",)) == ["b.txt was altered"]
+
+
+def test_a_part_is_a_file_or_all_that_a_folder_holds(folder):
+    for name in ("a.txt", "b.txt", "inner/c.txt"):
+        (folder / name).write_text("!")
+    assert commit.verify(folder, ("b.txt",)) == ["b.txt was altered"]
+    assert commit.verify(folder, ("inner", "b.tx")) == ["inner/c.txt was altered"]
+
+
 def test_a_file_that_became_a_link_or_a_pipe_cannot_be_read(folder, tmp_path):
     (tmp_path / "same").write_text("a")
     (folder / "a.txt").unlink()

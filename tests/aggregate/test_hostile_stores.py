@@ -76,6 +76,8 @@ def test_metadata_that_asks_for_too_much_is_refused_before_memory_is_asked_for(s
     reseal(saved)
     tracemalloc.start()
     refused(saved)
+    with pytest.raises(StoreError):
+        store.load_tiles(saved)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 << 20

@@ -95,6 +95,21 @@ def test_the_digest_tells_what_was_found_not_when(tmp_path):
     assert store.result_digest(store.load(store.save(first, tmp_path))) == store.result_digest(first)
 
 
+def test_the_digest_knows_the_heatmap(tmp_path):
+    result = make_result("a")
+    other = replace(result, heatmap=replace(result.heatmap, probabilities=result.heatmap.probabilities * 0.5))
+    assert store.result_digest(other) != store.result_digest(result)
+
+
+def test_the_table_of_tiles_alone_is_proved_and_nothing_else(saved):
+    result, path = saved
+    (path / "heatmap" / "0" / "c" / "0" / "0" / "0").write_bytes(b"")
+    assert np.array_equal(store.load_tiles(path).xy, result.tiles.xy)
+    (path / "tiles" / "quality" / "c" / "0").write_bytes(b"")
+    with pytest.raises(ResultAlteredError, match="tiles/quality/c/0 was altered"):
+        store.load_tiles(path)
+
+
 def test_200_flipped_bits_are_each_named(saved, tmp_path):
     _, path = saved
     rng = random.Random(0)

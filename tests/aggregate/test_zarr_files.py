@@ -34,6 +34,11 @@ def test_an_array_is_written_as_the_library_writes_it(name, tmp_path):
     assert read.shape == values.shape and np.array_equal(read[...], values, equal_nan=values.dtype.kind == "f")
 
 
+def test_a_group_may_be_written_where_a_folder_lies(tmp_path):
+    write_group(tmp_path, {"of": "ours"})
+    assert dict(zarr.open_group(tmp_path, mode="r", zarr_format=3).attrs) == {"of": "ours"}
+
+
 def by_library(folder, values, rows, dimensions):
     chunks = [max(1, n) for n in values.shape]
     chunks[0] = chunks[0] if rows is None else min(chunks[0], rows)
