@@ -24,6 +24,7 @@ from classifier.model_folder.find import DEMO_MODEL
 from wsi.synthetic.shapes import Ellipse, Rectangle
 from wsi.synthetic.slide import SyntheticRegion, write_synthetic_slide
 
+DRAWN = 40
 PAUSES_MS = (0, 0, 200, 900, 2300)
 FIRST_ROWS = 6
 # No slide after so long: the click is lost.
@@ -67,12 +68,18 @@ class Click:
 
 
 def draw(folder: Path, count: int) -> None:
+    """Some are drawn; the others are copies of these, each another file by a few bytes behind its end."""
+    drawn: list[bytes] = []
     for number in range(count):
+        path = folder / f"{random.Random(number).randrange(10**6):06d}-drawn.svs"
+        if number >= DRAWN:
+            path.write_bytes(drawn[number % DRAWN] + number.to_bytes(4, "little"))
+            continue
         regions = [SyntheticRegion(Rectangle((30.0, 30.0), (400.0, 300.0)), "normal")]
         if number % 2:
             regions.append(SyntheticRegion(Ellipse((230.0, 180.0), (120.0, 100.0)), "adenocarcinoma"))
-        name = f"{random.Random(number).randrange(10**6):06d}-drawn.svs"
-        write_synthetic_slide(folder / name, regions=regions, mpp=0.5, size_px=(1003, 803), seed=number)
+        write_synthetic_slide(path, regions=regions, mpp=0.5, size_px=(1003, 803), seed=number)
+        drawn.append(path.read_bytes())
 
 
 def click(page: Any, chance: random.Random) -> Click:

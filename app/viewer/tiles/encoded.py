@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.viewer.tiles.overview import overview_tile
 from app.viewer.tiles.pyramid import lay_pyramid, read_tile
 from tiler.spec import TileSpec
 from tiler.stream import read_tile_at
@@ -15,7 +16,8 @@ def encoded_tile(slide: Slide, level: int, column: int, row: int) -> tuple[bool,
     pyramid = lay_pyramid(slide.levels)
     if not pyramid.holds(level, column, row):
         return False, b""
-    return True, encode_jpeg(read_tile(slide, pyramid, level, column, row))
+    pixels = overview_tile(slide, pyramid, level, column, row)
+    return True, encode_jpeg(read_tile(slide, pyramid, level, column, row) if pixels is None else pixels)
 
 
 def raw_tile(slide: Slide, x: int, y: int, tile_px: int, mpp: float) -> tuple[None, bytes]:

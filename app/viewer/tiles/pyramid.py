@@ -65,15 +65,20 @@ def read_tile(slide: Slide, pyramid: Pyramid, level: int, column: int, row: int)
 
     `pyramid.holds(level, column, row)` must be true. Raises CorruptSlideError.
     """
-    import cv2
-
-    step = pyramid.downsample(level)
-    stored = _stored_level(slide.levels, step)
     (left, right), (top, bottom) = (
         (index * TILE_PX, min((index + 1) * TILE_PX, end))
         for index, end in zip((column, row), pyramid.level_size_px(level), strict=True)
     )
-    pixels = _read(slide, stored, step, (left, top, right, bottom))
+    return read_box(slide, pyramid, level, (left, top, right, bottom))
+
+
+def read_box(slide: Slide, pyramid: Pyramid, level: int, box: tuple[int, int, int, int]) -> Pixels:
+    """(height, width, 3) uint8 RGB of a level's px (left, top, right, bottom), all inside it. Raises
+    CorruptSlideError."""
+    import cv2
+
+    step, (left, top, right, bottom) = pyramid.downsample(level), box
+    pixels = _read(slide, _stored_level(slide.levels, step), step, box)
     if pixels.shape[:2] == (bottom - top, right - left):
         return pixels
     return cv2.resize(pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA).astype("uint8", copy=False)
