@@ -259,7 +259,7 @@ def test_a_list_of_thousands_draws_what_is_seen_and_finds_the_rest(page, growing
     assert drawn < 100 and page.get_by_role("grid").get_attribute("aria-rowcount") == str(1 + 2000 + 5)
     rows_of(page).first.focus()
     page.keyboard.press("End")
-    assert page.evaluate("document.activeElement.dataset.slideId") == "hatched"
+    page.wait_for_function("document.activeElement.dataset.slideId === 'hatched'")
     page.get_by_role("grid").evaluate("list => { list.scrollTop = 58 * 1000; }")
     page.locator("[data-slide-id=a-1003]").wait_for()
     page.get_by_label("Search").fill("a-1234")
