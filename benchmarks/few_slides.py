@@ -9,15 +9,13 @@ what.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.left_out import CARCINOMAS, TUMOURS
-from benchmarks.second_laboratory import ATLAS, LC25000, Tiles, Wide
+from benchmarks.second_laboratory import ATLAS, LC25000, Tiles, Wide, arguments
 from classifier.training.balance import shares_of
 from classifier.training.probe import DECAY, VIEWS, fit_softmax, standardised
 
@@ -179,9 +177,7 @@ def _plain(tiles: Tiles) -> Tiles:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tiles", type=Path)
-    parser.add_argument("cache", type=Path)
+    parser = arguments(__doc__)
     parser.add_argument("--draws", type=int, default=3)
     asked = parser.parse_args()
     bench = Bench(Wide.of(asked.tiles, asked.cache))

@@ -9,11 +9,9 @@ what the gate says of corrections of which a share is wrong, and of candidates t
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from app.upkeep.candidate.contradicted import contradictions, too_many
 from app.upkeep.candidate.gate import Check, corrected_check, locked_checks
 from app.upkeep.learning.record import JUDGING
-from benchmarks.second_laboratory import Head, Scene, Tiles, scenes
+from benchmarks.second_laboratory import Head, Scene, Tiles, arguments, scenes
 from classifier.calibrate import softmax
 from classifier.evaluation.intervals import difference
 from classifier.familiarity import THRESHOLD, Familiarity
@@ -41,9 +39,7 @@ _POISONED = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tiles", type=Path)
-    parser.add_argument("cache", type=Path)
+    parser = arguments(__doc__)
     parser.add_argument("--draws", type=int, default=3)
     asked = parser.parse_args()
     found = []

@@ -8,6 +8,7 @@ are fitted anew without it. All else is the product's own: `fit_last_layer`, fam
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,6 +99,14 @@ class Scene:
     def trained(self, learned: Learned) -> Head:
         """The candidate's last layer, as `retrain` fits it."""
         return fit_last_layer(self.replay, learned, self.config)
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Where the list and its features lie, as every script that looks at them asks for it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tiles", type=Path)
+    parser.add_argument("cache", type=Path)
+    return parser
 
 
 def scenes(tiles: Path, cache: Path) -> Iterator[Scene]:

@@ -7,9 +7,7 @@ corrected and learned from; the next five are chosen with the candidate that cam
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from aggregate.result import TileTable
 from app.upkeep.suggest.choose import choose
 from app.upkeep.suggest.regions import MOST_A_SLIDE, TILES_A_SIDE, Regions, regions_of
 from benchmarks.learning_curves import halves
-from benchmarks.second_laboratory import Head, Scene, Tiles, scenes
+from benchmarks.second_laboratory import Head, Scene, Tiles, arguments, scenes
 from classifier.calibrate import softmax
 from classifier.familiarity import THRESHOLD
 from classifier.training.packaged.replay.head import BIAS, KERNEL
@@ -29,9 +27,7 @@ WAYS = (SUGGESTED, UNSURE, RANDOM)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tiles", type=Path)
-    parser.add_argument("cache", type=Path)
+    parser = arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args()
     for scene in scenes(asked.tiles, asked.cache):
