@@ -1,6 +1,7 @@
-"""The manifests for Kubernetes: whole YAML, whose parts name each other rightly and whose commands exist. No cluster
-and no schema is at hand here: that Kubernetes takes them is not shown."""
+"""The manifests for Kubernetes: as its published schemas want them, parts that name each other rightly, commands that
+exist. No cluster is at hand here: that they run on one is not shown."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,17 @@ def parts():
 
 def pods(parts):
     return {name: one["spec"]["template"]["spec"] for name, one in parts.items() if one["kind"] != "Service"}
+
+
+@pytest.mark.parametrize("version", ["1.28", None])
+def test_each_is_as_the_published_schema_of_old_and_new_kubernetes_wants_it(parts, version):
+    schemas = pytest.importorskip("kubernetes_validate")
+    for part in parts.values():
+        schemas.validate(part, version or schemas.latest_version(), strict=True)
+        wrong = copy.deepcopy(part)
+        wrong["spec"]["misspelt"] = 1
+        with pytest.raises(schemas.ValidationError):
+            schemas.validate(wrong, version or schemas.latest_version(), strict=True)
 
 
 def test_the_service_leads_to_the_scheduler(parts):
