@@ -121,4 +121,6 @@ export default function ({ parentElement, data, setTriggerValue }) {
     input.value = "";
   };
   cancel.onclick = () => uploads.get(root)?.cancel();
+  // A file that was chosen before anybody listened.
+  if (input.files.length) input.onchange();
 }

@@ -53,6 +53,27 @@ def test_an_upload_gets_its_pie_chart_and_can_be_deleted(page, results, tmp_path
     page.complaints[:] = [text for text in page.complaints if "404" not in text and "failed to load" not in text]
 
 
+CHOSEN_EARLY = """
+new MutationObserver((_, observer) => {
+  const input = document.querySelector(".up input[type=file]");
+  if (!input) return;
+  observer.disconnect();
+  window.early = input.onchange === null;
+  const files = new DataTransfer();
+  files.items.add(new File(["no image"], "x.png"));
+  input.files = files.files;
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+def test_a_file_that_was_chosen_before_the_page_listened_is_taken(page, results):
+    page.add_init_script(CHOSEN_EARLY)
+    page.goto("/?page=analyse")
+    page.get_by_role("alert").filter(has_text="unsupported-format: the upload is no slide or image").wait_for()
+    assert page.evaluate("window.early")
+    forgive_refusals(page)
+
+
 def test_a_damaged_upload_is_one_line_and_leaves_nothing(page, results, tmp_path):
     (tmp_path / "x.png").write_bytes(b"no image")
     choose_file(page, tmp_path / "x.png")
