@@ -51,6 +51,7 @@ FOREIGN_OPTIONS = {
         "--idle",
         "--large",
         "--now",
+        "--cold",
         "--quick",
         "--rounds",
         "--sample",
