@@ -23,8 +23,8 @@ from wsi.identity import SlideFiles, open_slide_file
 from wsi.metadata import Metadata, is_synthetic, number
 from wsi.picture import open_picture
 from wsi.readers.beginnings import may_be_image
-from wsi.readers.description import imagej_mpp, ome_mpp
 from wsi.readers.features import unsupported
+from wsi.readers.tiff.description import imagej_mpp, ome_mpp
 from wsi.region import Pixels, clip, on_white, overview, shrink_to, white
 from wsi.spacing import Level, Spacing, mpp_from_tiff_resolution, resolve_spacing
 

@@ -18,10 +18,10 @@ from wsi.identity import SlideFiles
 from wsi.metadata import number, public_metadata
 from wsi.readers import dicom
 from wsi.readers.beginnings import is_dicom
-from wsi.readers.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
 from wsi.readers.features import explained
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.slide_files import slide_files
+from wsi.readers.tiff.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.pages import read_pages
 from wsi.region import clip, on_white, overview, shrink_to, white

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsi.readers.description import imagej_mpp, ome_mpp
+from wsi.readers.tiff.description import imagej_mpp, ome_mpp
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
 

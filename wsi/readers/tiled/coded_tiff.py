@@ -19,10 +19,10 @@ from wsi.identity import SlideFiles, open_slide_fd
 from wsi.metadata import Metadata, is_synthetic
 from wsi.readers import features
 from wsi.readers.beginnings import looks_like_tiff
-from wsi.readers.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.openslide import MAX_PIXELS, vendor_of
 from wsi.readers.tiff.coded_tile import CODED, OddTileError, decode_coded
+from wsi.readers.tiff.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
 from wsi.readers.tiff.directory import FastPathDoubtError, StoredTiles, readable_levels, sub_levels, tiled_levels
 from wsi.readers.tiff.pages import TiffPage, read_pages
 from wsi.readers.tiled.slide import TiledSlide

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wsi.metadata import number
-from wsi.readers.description import um_per_unit
+from wsi.readers.tiff.description import um_per_unit
 from wsi.readers.zarr_files.arrays import ZarrArray, read_array
 from wsi.readers.zarr_files.folder import OddZarrError, read_attributes
 
