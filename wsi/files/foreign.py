@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wsi.readers.features import EXPORT
+
 HEAD_BYTES = 1024
 _SEE_README = "see the README for the formats"
 _UNPACK = "unpack it first"
 _AS_PICTURE = "save it as PNG, JPEG or TIFF"
 _FETCH = "the download gave no slide: fetch it again, logged in where that is needed"
-_EXPORT = "export it by the scanner's software, or by Bio-Formats, as DICOM or tiled TIFF"
 
 # (offset, bytes): words, what to do.
 _BY_BYTES: tuple[tuple[int, bytes, str, str], ...] = (
@@ -35,6 +36,7 @@ _BY_BYTES: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ftypavif", "an AVIF picture", _AS_PICTURE),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture", _AS_PICTURE),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture", _AS_PICTURE),
+    (0, b"SIS\0", "a part of an Olympus VSI (.ets), not the slide", "name the .vsi that it belongs to"),
 )
 _PAGES = (b"<!doctype html", b"<html")
 _TEXTS = (b"<?xml", b"<error", b"{", b"[")
@@ -60,5 +62,5 @@ def what_it_is(path: Path, head: bytes) -> tuple[str, str]:
     if text.startswith(_TEXTS) and path.suffix.lower() not in _OWN_FORMATS:
         return "a text (XML or JSON), not the slide", _FETCH
     if path.suffix.lower() in _OWN_FORMATS:
-        return "in a scanner's own format, which is not read here", _EXPORT
+        return "in a scanner's own format, which is not read here", EXPORT
     return "not a slide or image that can be read here", _SEE_README

@@ -14,6 +14,7 @@ from wsi import picture
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.readers import dicom, features
 from wsi.readers.beginnings import is_plain_picture, looks_like_tiff
+from wsi.readers.olympus.marks import folder_of, is_vsi
 from wsi.readers.openslide import vendor_of
 from wsi.readers.tiff.coded_tile import lacks_extra
 from wsi.readers.tiff.directory import FastPathDoubtError, TruncatedTiffError
@@ -21,7 +22,7 @@ from wsi.readers.tiff.pages import JPEG, TiffPage, read_pages
 from wsi.readers.tiled.coded_tiff import is_coded
 
 # Endings of formats that are never one plain picture.
-_SLIDES_ONLY = frozenset((".mrxs", ".ndpi", ".vms", ".vmu", ".scn", ".svs", ".svslide", ".bif", ".czi", ".dcm"))
+_SLIDES_ONLY = frozenset((".mrxs", ".ndpi", ".vms", ".vmu", ".scn", ".svs", ".svslide", ".bif", ".czi", ".dcm", ".vsi"))
 # OpenSlide's names of the formats whose pixels are tiles of a TIFF's own directories.
 _TIFF_VENDORS = frozenset(("aperio", "generic-tiff", "huron", "leica", "philips", "trestle", "ventana"))
 # A label or macro picture is smaller beside the slide, another section is not.
@@ -47,6 +48,12 @@ def examine(path: Path) -> Advice:
 
     Raises CorruptSlideError for what is cut short, UnsupportedSlideError for what nothing here reads as it should.
     """
+    if is_vsi(path):
+        raise UnsupportedSlideError(
+            f"{path.name} is an Olympus VSI: its own pictures are an overview and a label, the slide's px lie in the "
+            f"folder {folder_of(path).name} beside it, which is not read here",
+            hint=features.EXPORT,
+        )
     vendor = vendor_of(path)
     if vendor is None:
         _check_parts(path)
@@ -69,12 +76,16 @@ def examine(path: Path) -> Advice:
 
 def _check_parts(path: Path) -> None:
     """Of a file that OpenSlide does not know: whether it is what is left of a slide, or a picture named as one."""
-    suffix = path.suffix.lower()
+    suffix, folder = path.suffix.lower(), path.with_suffix("")
     if suffix == ".mrxs":
-        folder = path.with_suffix("")
         lacking = "is missing" if not folder.is_dir() else "has no Slidedat.ini that can be read"
         raise CorruptSlideError(
             f"{path.name} is incomplete: its folder {folder.name} {lacking}", hint="copy the folder beside the file"
+        )
+    if (folder / "Slidedat.ini").is_file() and not path.with_suffix(".mrxs").exists() and is_plain_picture(path):
+        raise UnsupportedSlideError(
+            f"{path.name} is the overview of a MIRAX slide whose px lie in the folder {folder.name} beside it",
+            hint=f"name it {folder.name}.mrxs",
         )
     if suffix in _SLIDES_ONLY and is_plain_picture(path):
         raise UnsupportedSlideError(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
 
 CONVERT_TIFF = "export it as a tiled pyramidal TIFF with 8-bit RGB in JPEG, e.g. by QuPath, Bio-Formats or vips"
+EXPORT = "export it by the scanner's software, or by Bio-Formats, as DICOM or tiled TIFF"
 WITH_EXTRA = "install the extra `formats`: pip install -e '.[formats]'"
 _CONVERT_DICOM = "transcode it to JPEG or JPEG 2000, e.g. by dcmtk's dcmdjpeg and dcmcjpeg, or export it as TIFF"
 _ONE_PLANE = "export one focal plane"
