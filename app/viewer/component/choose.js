@@ -12,12 +12,16 @@ function text(tag, className, words) {
 
 class Choice {
   constructor(root, data) {
-    Object.assign(this, { root, data, chosen: new Set(), sizes: new Map(), find: "" });
+    Object.assign(this, { root, data, chosen: new Set(), sizes: new Map() });
     this.part = (name) => root.querySelector(name);
-    this.part(".ch-find").oninput = ({ target }) => {
-      this.find = target.value.toLowerCase();
+    const search = this.part(".ch-find");
+    const find = () => (this.find = search.value.toLowerCase());
+    search.oninput = () => {
+      find();
       this.draw();
     };
+    // What was typed before anybody listened.
+    find();
     this.part(".ch-all").onclick = () => this.choose(this.matching().filter(({ fresh }) => fresh));
     this.part(".ch-none").onclick = () => this.choose([]);
     this.part(".ch-start").onclick = () => this.start();
@@ -49,8 +53,9 @@ class Choice {
     if (held) [...list.querySelectorAll("input")].find((one) => one.dataset.key === held)?.focus();
     list.hidden = !found.length;
     const more = this.part(".ch-more");
+    const nothing = this.data.slides.length ? "No slide matches. Clear the search." : this.data.empty;
     more.hidden = found.length > 0 && found.length <= SHOWN;
-    more.textContent = found.length ? `${found.length - SHOWN} more slides: search for a part of their names.` : this.data.empty;
+    more.textContent = found.length ? `${found.length - SHOWN} more slides: search for a part of their names.` : nothing;
     this.count();
   }
 

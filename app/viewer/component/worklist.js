@@ -215,7 +215,9 @@ class List {
 
   listen() {
     const search = this.part("input");
-    search.value = this.view.find;
+    // What was typed before anybody listened counts; the address is of before.
+    if (search.value) keep(Object.assign(this.view, { find: search.value }), this.told.cases);
+    else search.value = this.view.find;
     if (this.told.cases) search.placeholder = "Slide, case, call, reason or person";
     this.grid.classList.toggle("wl-cases", this.told.cases);
     search.oninput = () => this.change({ find: search.value });

@@ -117,3 +117,22 @@ def forgive_refusals(page):
     """The browser logs each refused request; here they were asked for."""
     asked_for = ("Tile %s failed to load", "responded with a status of 4")
     page.complaints[:] = [text for text in page.complaints if not any(part in text for part in asked_for)]
+
+
+def before_it_comes(page, file, address):
+    """Opens `address`, whose `file` is asked for and kept back; gives what lets it go."""
+    coming, free = [], []
+    page.route(f"**/assets/**/{file}", lambda route: route.continue_() if free else coming.append(route))
+    page.goto(address)
+    for _ in range(1200):
+        if coming:
+            break
+        page.wait_for_timeout(50)
+
+    def let_go():
+        free.append(True)
+        assert coming
+        for route in coming:
+            route.continue_()
+
+    return let_go

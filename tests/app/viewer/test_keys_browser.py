@@ -4,7 +4,7 @@ import pytest
 
 from app.review.records import Verdict
 from app.review.reviews import open_reviews
-from tests.app.viewer.browser import CHROMIUM, added, prefer
+from tests.app.viewer.browser import CHROMIUM, added, before_it_comes, prefer
 from tests.results import make_result
 
 pytestmark = [
@@ -115,28 +115,9 @@ def keys_are_heard(page):
     page.locator("[title='Keys (?)']").wait_for()
 
 
-def before_it_comes(page, module, address):
-    """Opens `address`, whose `module` is asked for and kept back; gives what lets it go."""
-    coming, free = [], []
-    page.route(f"**/assets/*/slide/{module}", lambda route: route.continue_() if free else coming.append(route))
-    page.goto(address)
-    for _ in range(1200):
-        if coming:
-            break
-        page.wait_for_timeout(50)
-
-    def let_go():
-        free.append(True)
-        assert coming
-        for route in coming:
-            route.continue_()
-
-    return let_go
-
-
 @pytest.mark.parametrize("key", ["?", "j"])
 def test_a_key_that_is_pressed_before_a_failed_slides_page_listens_is_heard(page, key):
-    let_go = before_it_comes(page, "bare.js", "/?slide=broken")
+    let_go = before_it_comes(page, "slide/bare.js", "/?slide=broken")
     page.keyboard.press(key)
     let_go()
     if key == "?":
@@ -148,7 +129,7 @@ def test_a_key_that_is_pressed_before_a_failed_slides_page_listens_is_heard(page
 def test_of_the_keys_before_a_slide_is_there_those_that_look_are_heard_and_those_that_decide_are_not(
     page, results, slides
 ):
-    let_go = before_it_comes(page, "main.js", f"/?slide={slides[0]}")
+    let_go = before_it_comes(page, "slide/main.js", f"/?slide={slides[0]}")
     for key in ("?", "t", "j"):
         page.keyboard.press(key)
     let_go()

@@ -5,6 +5,7 @@ import { POWERS } from "./place.js";
 import { prefer } from "./store.js";
 
 const OUTLINES = { auto: "at high power", always: "always", never: "never" };
+const SLIDERS = ["opacity", "threshold"];
 const CORNERS = ["bottomright", "topright", "bottomleft", "hidden"];
 
 export class Tools {
@@ -22,8 +23,12 @@ export class Tools {
     });
     this.powers();
     this.maps();
-    for (const name of ["opacity", "threshold"]) {
-      this.find(`[name=${name}]`).oninput = (event) => this.slide(name, +event.target.value);
+    this.early = new Set();
+    for (const name of SLIDERS) {
+      const slider = this.find(`[name=${name}]`);
+      slider.oninput = () => this.slide(name, +slider.value);
+      // Moved before anybody listened: it stands elsewhere than where the page put it.
+      if (slider.value !== slider.defaultValue) slider.oninput();
     }
     for (const name of ["brightness", "contrast"]) this.find(`[name=${name}]`).oninput = () => this.light();
     this.plain();
@@ -32,7 +37,7 @@ export class Tools {
 
   // The sliders where the preferences are.
   show() {
-    for (const name of ["opacity", "threshold"]) this.find(`[name=${name}]`).value = this.view.preferences[name];
+    for (const name of SLIDERS) this.find(`[name=${name}]`).value = this.view.preferences[name];
     this.told();
   }
 
@@ -65,6 +70,7 @@ export class Tools {
 
   slide(name, value) {
     prefer({ [name]: value });
+    if (!this.view.titles) this.early.add(name);
     this.told();
     this.view.changed();
   }
@@ -72,7 +78,7 @@ export class Tools {
   // What the controls say of what is chosen.
   told() {
     const { preferences } = this.view;
-    for (const name of ["opacity", "threshold"]) {
+    for (const name of SLIDERS) {
       this.find(`[name=${name}] + output`).textContent = `${preferences[name]}%`;
     }
     this.find('[data-do="first"]').setAttribute("aria-pressed", preferences.slideFirst);

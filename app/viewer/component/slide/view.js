@@ -184,7 +184,10 @@ export class SlideView {
     this.viewer.viewport?.setRotation(0, true);
     const place = Place.read(view);
     // What a link tells holds for the page; it does not become what the person prefers.
-    for (const name of ["opacity", "threshold"]) if (place?.[name] !== undefined) this.preferences[name] = place[name];
+    for (const name of ["opacity", "threshold"]) {
+      if (place?.[name] !== undefined && !this.tools.early.has(name)) this.preferences[name] = place[name];
+    }
+    this.tools.early.clear();
     this.tools.show();
     this.coverage.sync();
     this.offerLayers(place?.layer);
@@ -254,6 +257,8 @@ export class SlideView {
 
   // Something of the overlay was chosen anew; the viewport is not touched.
   changed() {
+    // Before the slide is there, it is drawn with what was chosen once it comes.
+    if (!this.titles) return;
     this.tools.legend();
     this.draw();
     this.place.write();
