@@ -1,9 +1,9 @@
 """A batch of mixed slides: slides an hour and how busy the cores are, overlapping (as `run` does by itself) beside one
 slide after another in one command, and beside a command for each slide.
 
-`python -m benchmarks.batch [--slides 200] [--model NAME] [--rounds N] [--cold] [--quick]`: woven slides of 3 x 2, 5 x 4
-and 7 x 6 mm, of which 40 to 100% is tissue. Each way is the whole command, from a cold process to the last sealed
-result. Where other work has a part of the cores, read the ratio and the CPU, not the share of the cores.
+`python -m benchmarks.batch [--slides 200] [--model NAME] [--rounds N] [--quick]`: woven slides of 3 x 2, 5 x 4 and
+7 x 6 mm, of which 40 to 100% is tissue. Each way is the whole command, from a cold process to the last sealed result.
+Where other work has a part of the cores, read the ratio and the CPU, not the share of the cores.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from aggregate.result_folder import committed_digest, stored_results
-from benchmarks.rounds import Call, arguments, interleaved, median_ratio, show_ratio
+from benchmarks.rounds import arguments, interleaved, median_ratio, show_ratio
 from benchmarks.woven import Woven, weave
 from classifier.model_folder.find import FAST_MODEL
 
@@ -32,7 +32,6 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--slides", type=int, default=200)
     parser.add_argument("--model", default=FAST_MODEL)
-    parser.add_argument("--cold", action="store_true", help="slides leave the system's cache first, as new ones are")
     parser.add_argument("--quick", action="store_true", help="40 slides, one round: two minutes")
     parser.add_argument("--dir", type=Path, help="where the slides are woven: 60 MB each; default: a temporary folder")
     options = parser.parse_args()
@@ -40,9 +39,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
         home = Path(folder)
         _weave_all(home / "slides", slides)
-        costs = interleaved(
-            {way: partial(_ready, home, way, options.model, words, options.cold) for way, words in WAYS.items()}, rounds
-        )
+        runs = {way: partial(_command, home, way, options.model, words) for way, words in WAYS.items()}
+        costs = interleaved({way: partial(lambda run: run, run) for way, run in runs.items()}, rounds)
         digests = [[committed_digest(path) for path in stored_results(home / way)] for way in WAYS]
     assert all(found == digests[0] for found in digests) and len(digests[0]) == slides, "the ways gave other results"
     cores = len(os.sched_getaffinity(0))
@@ -62,15 +60,6 @@ def _weave_all(folder: Path, count: int) -> None:
     for number in range(count):
         size_px, share = SIZES_PX[number % len(SIZES_PX)], SHARES[number % len(SHARES)]
         weave(folder / f"{number:04}.svs", Woven(size_px, share, seed=number))
-
-
-def _ready(home: Path, way: str, model: str, words: tuple[str, ...], cold: bool) -> Call:
-    """The command, to be timed; with `cold` its slides have to come from the disk."""
-    for path in sorted((home / "slides").iterdir()) if cold else []:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return partial(_command, home, way, model, words)
 
 
 def _command(home: Path, way: str, model: str, words: tuple[str, ...]) -> None:

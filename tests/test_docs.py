@@ -51,7 +51,6 @@ FOREIGN_OPTIONS = {
         "--idle",
         "--large",
         "--now",
-        "--cold",
         "--quick",
         "--rounds",
         "--sample",
