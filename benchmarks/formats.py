@@ -25,9 +25,11 @@ from benchmarks.slides import drawn_slide
 from tests.coded import BY_EXTRA, HAS_EXTRA, write_coded
 from tests.dicoms import write_instance
 from tests.tiffs import APERIO, SHORT, level_tags, write_tiff
+from tests.vendors import write_philips, write_scn
 from tests.zarrs import write_ome_zarr
 from wsi import Slide, open_slide
 from wsi.process.tuning import tune_process
+from wsi.region import on_white
 
 SIZE_PX, WIDE_PX, TILE_PX = (6_144, 4_096), 102_400, 256
 # Read side and level, as 224 px at 0.5 um/px from 0.25 read level 0, and at 1.0 from a level of 1.0.
@@ -67,6 +69,11 @@ def _cases(folder: Path) -> Iterator[Case]:
             Path(os.environ["PULMOSCOPE_DATA"], "wsi", "tcga-cr-7395-01a-01-ts1.svs"),
             mpp=0.5,
         )
+    scan = {"pictures": pictures, "tile_px": TILE_PX}
+    canvas = [(side + TILE_PX) * 250 for side in SIZE_PX]  # what fills it all is its overview
+    scn = write_scn(folder / "x.scn", SIZE_PX, places_nm=((0, 0),), canvas_nm=canvas, nm=250, **scan)
+    yield Case("SCN, JPEG", scn)
+    yield Case("Philips TIFF, JPEG", write_philips(folder / "philips.tiff", **scan))
     (folder / "dicom").mkdir()
     for number, picture in enumerate(pictures, start=1):
         path = folder / "dicom" / f"{number}.dcm"
@@ -165,7 +172,7 @@ def _difference(slide: Slide, other: openslide.OpenSlide, corners: Sequence[Pair
     most, downsample = 0, other.level_downsamples[level]
     for x, y in corners[:20]:
         corner = (round(x * downsample), round(y * downsample))
-        theirs = np.asarray(other.read_region(corner, level, (read_px, read_px)).convert("RGB")).astype(int)
+        theirs = on_white(np.asarray(other.read_region(corner, level, (read_px, read_px)))).astype(int)
         most = max(most, int(np.abs(slide.read_region((x, y), level, (read_px, read_px)) - theirs).max()))
     return most
 

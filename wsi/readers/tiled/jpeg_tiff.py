@@ -1,5 +1,5 @@
-"""The fast path: tiled JPEG TIFF (Aperio SVS, in JPEG 2000 too, generic pyramids), each stored tile decoded once and
-kept for a while.
+"""The fast path: tiled JPEG TIFF (Aperio SVS, in JPEG 2000 too, Leica SCN, Philips TIFF, generic pyramids), each stored
+tile decoded once and kept for a while.
 
 What the slide is (levels, spacing, bounds, metadata) is OpenSlide's word; only pixels are read here, and a few tiles
 are compared with OpenSlide's at opening. On any doubt the file is left to OpenSlide.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,14 @@ from wsi.readers.tiff.directory import (
 )
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
 from wsi.readers.tiled.halved import HalvingSlide
+from wsi.readers.tiled.placed import NO_TILES, UNTOLD, Placed, fill_placed, filled_up, on_canvas
 from wsi.readers.tiled.slide import unlike
 from wsi.slide import Pixels
 from wsi.spacing import Level
 
-# OpenSlide's names of the formats whose levels are plain grids of tiles, without overlap or offset.
-_FORMATS = ("aperio", "generic-tiff")
+# OpenSlide's names of the formats whose levels are plain grids of tiles, without overlap; one has them on a canvas.
+_ON_CANVAS, _FILLED_UP = "leica", "philips"
+_FORMATS = ("aperio", "generic-tiff", _FILLED_UP, _ON_CANVAS)
 _CODECS = frozenset((JPEG, APERIO_RGB))
 # Two builds of a JPEG 2000 decoder round one px of a hundred thousand apart.
 _MAX_ROUNDING = 1
@@ -100,13 +103,15 @@ class TiffJpegReader(HalvingSlide):
                     raise _contradicts(path.name) from doubt
                 note = f"{self.backend} (verified on {checked} tiles)"
                 if contradicts:
+                    if any(stored.theirs for stored in recoloured):
+                        raise _contradicts(path.name)
                     self._stored, self._identity, self._strict = recoloured, object(), True
                     note = f"{self.backend} (colours as its tiles say, not as its tags)"
             except BaseException:
                 self.close()
                 raise
             self._describe(known, {**known.metadata, "reader": note})
-            if len(self.levels) == 1:
+            if len(self.levels) == 1 and known.metadata.get("vendor") not in (_ON_CANVAS, _FILLED_UP):
                 self._add_sub_levels()
 
     def _add_sub_levels(self) -> None:
@@ -130,6 +135,19 @@ class TiffJpegReader(HalvingSlide):
     def _grid(self, level: int) -> StoredTiles:
         return self._stored[level].tiles
 
+    def _fill(self, part: Pixels, corner: Pair, level: int) -> None:
+        stored = self._stored[level]
+        if stored.theirs:
+            part[:] = self._by_openslide(corner, level, (part.shape[1], part.shape[0]))
+            return
+        inner = partial(super()._fill, level=level)
+        fill_placed(part, corner, stored.place, stored.tiles.size_px, inner)
+
+    def half_region(self, level_xy: Pair, level: int, size_px: Pair) -> Pixels | None:
+        # Where the place is an odd number of px, what is decoded to half its size would lie half a px aside.
+        stored = self._stored[level]
+        return None if stored.theirs or any(stored.place) else super().half_region(level_xy, level, size_px)
+
     def _check_open(self) -> None:
         if self._fd < 0:
             raise ValueError("the slide is closed")
@@ -152,12 +170,13 @@ class TiffJpegReader(HalvingSlide):
             raise CorruptSlideError(
                 f"{self.path.name} is damaged: a tile cannot be decoded", hint="copy or scan it again"
             )
-        row, column = divmod(index, tiles.columns)
+        into[:] = self._by_openslide(stored.corner_of(index), level, tiles.tile_px)
+
+    def _by_openslide(self, corner: Pair, level: int, size_px: Pair) -> Pixels:
         if self._openslide is None:
             self.files.check()
             self._openslide = OpenSlideReader(self.path, self._given_mpp)
-        corner = (column * tiles.tile_px[0], row * tiles.tile_px[1])
-        into[:] = self._openslide.read_region(corner, level, tiles.tile_px)
+        return self._openslide.read_region(corner, level, size_px)
 
     def _decode_half(self, level: int, index: int, into: Pixels) -> None:
         stored = self._stored[level]
@@ -172,12 +191,11 @@ class TiffJpegReader(HalvingSlide):
 
     def _verify(self, known: OpenSlideReader) -> int:
         """Compares the fullest tile of each level, and the last of level 0, with OpenSlide's; gives their number."""
-        picks = [(level, int(np.argmax(stored.tiles.lengths))) for level, stored in enumerate(self._stored)]
+        own = ((level, stored.tiles) for level, stored in enumerate(self._stored) if not stored.theirs)
+        picks = [(level, int(np.argmax(tiles.lengths))) for level, tiles in own]
         picks.append((0, len(self._stored[0].tiles.lengths) - 1))
         for level, index in picks:
-            tiles = self._stored[level].tiles
-            row, column = divmod(index, tiles.columns)
-            corner = (column * tiles.tile_px[0], row * tiles.tile_px[1])
+            tiles, corner = self._stored[level].tiles, self._stored[level].corner_of(index)
             try:
                 theirs = known.read_region(corner, level, tiles.tile_px)
                 ours = self.read_region(corner, level, tiles.tile_px)
@@ -205,7 +223,9 @@ class TiffJpegReader(HalvingSlide):
     def stored_components(self) -> TiffJpegReader:
         """See `wsi.slide.KeepsComponents`. No tile is left to OpenSlide, which would decode what the file names."""
         other = self.reopen()
-        other._stored = tuple(_shown_as(level, "rgb") for level in self._stored)
+        ours = [number for number, stored in enumerate(self._stored) if not stored.theirs]
+        other.levels = tuple(self.levels[number] for number in ours)
+        other._stored = tuple(_shown_as(self._stored[number], "rgb") for number in ours)
         other._identity, other._strict = object(), True
         return other
 
@@ -224,6 +244,13 @@ class _StoredLevel:
     head: bytes  # see `shared_head`
     longest_bytes: int  # no honest JPEG of the tile's size is longer
     ours_alone: bool = False  # OpenSlide does not see it
+    place: Pair = (0, 0)  # of the first tile's corner on the level
+    theirs: bool = False  # OpenSlide blends its px, and reads them
+
+    def corner_of(self, index: int) -> Pair:
+        """The corner of a tile on the level, in px."""
+        row, column = divmod(index, self.tiles.columns)
+        return self.place[0] + column * self.tiles.tile_px[0], self.place[1] + row * self.tiles.tile_px[1]
 
     def decode(self, tile: bytes, into: Pixels) -> None:
         """Writes the px of one tile. Raises OddJpegError, OddTileError."""
@@ -236,16 +263,27 @@ class _StoredLevel:
 def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_StoredLevel, ...]:
     """The directory of each of OpenSlide's levels, by its size."""
     directories = tiled_levels(fd, _CODECS)
+    vendor = known.metadata.get("vendor")
+    if vendor == _ON_CANVAS:
+        return tuple(_on_level(placed) for placed in on_canvas(directories, known))
+    if vendor == _FILLED_UP:
+        return tuple(map(_stored_level, filled_up(directories, known.stored_sizes_px)))
     stored = []
     for size_px in known.stored_sizes_px:
         fitting = [tiles for tiles in directories if tiles.size_px == size_px]
         if len(fitting) != 1:
-            raise FastPathDoubtError("its levels cannot be told apart")
+            raise FastPathDoubtError(UNTOLD)
         # OpenSlide paints such slides anew from finer levels, present tiles of coarser levels among them.
-        if known.metadata.get("vendor") == "aperio" and (fitting[0].lengths == 0).any():
+        if vendor == "aperio" and (fitting[0].lengths == 0).any():
             raise FastPathDoubtError("some of its tiles are missing")
         stored.append(_stored_level(fitting[0]))
     return tuple(stored)
+
+
+def _on_level(placed: Placed | None) -> _StoredLevel:
+    if placed is None:
+        return _StoredLevel(NO_TILES, b"", 0, theirs=True)
+    return replace(_stored_level(placed.tiles), place=placed.place)
 
 
 def _recoloured(fd: int, name: str, stored: _StoredLevel) -> _StoredLevel:
@@ -273,7 +311,7 @@ def _shown_as(stored: _StoredLevel, photometric: Photometric) -> _StoredLevel:
     if stored.tiles.compression != JPEG:
         return stored  # its codestream says what it holds
     level = _stored_level(replace(stored.tiles, photometric=photometric))
-    return replace(level, ours_alone=stored.ours_alone)
+    return replace(level, ours_alone=stored.ours_alone, place=stored.place, theirs=stored.theirs)
 
 
 def _stored_bytes(fd: int, stored: _StoredLevel, index: int) -> bytes:
