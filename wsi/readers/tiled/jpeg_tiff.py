@@ -144,7 +144,8 @@ class TiffJpegReader(HalvingSlide):
         fill_placed(part, corner, stored.place, stored.tiles.size_px, inner)
 
     def half_region(self, level_xy: Pair, level: int, size_px: Pair) -> Pixels | None:
-        # Where the place is an odd number of px, what is decoded to half its size would lie half a px aside.
+        """See `wsi.slide.Halves.half_region`: none of a canvas."""
+        # At an odd number of px, what is decoded to half its size would lie half a px aside.
         stored = self._stored[level]
         return None if stored.theirs or any(stored.place) else super().half_region(level_xy, level, size_px)
 
