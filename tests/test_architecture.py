@@ -209,6 +209,8 @@ OTHER_CONTENT = {
     "wsi.readers.zarr_files.arrays",
     "wsi.readers.tiled.ome_zarr",
     "wsi.readers.tiled.dicom_jpeg",
+    "wsi.readers.tiled.vsi_ets",
+    "wsi.readers.olympus.tags",
     "wsi.readers.image",
     "wsi.readers.icc",
     "classifier.networks.residual_cnn",

@@ -23,6 +23,7 @@ from wsi.files.foreign import HEAD_BYTES, is_blank, what_it_is
 from wsi.identity import SlideFiles, open_slide_file
 from wsi.readers.beginnings import is_dicom, looks_like_tiff, may_be_image
 from wsi.readers.examine import Advice, examine
+from wsi.readers.olympus.marks import is_vsi
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.zarr_files.folder import is_picture_folder
 from wsi.slide import OTHER_IMAGES, Slide
@@ -55,12 +56,14 @@ class Reader(NamedTuple):
 
 
 _OME_ZARR = Reader("ome-zarr", is_picture_folder, "wsi.readers.tiled.ome_zarr", "OmeZarrReader")
+_VSI = Reader("vsi-ets", is_vsi, "wsi.readers.tiled.vsi_ets", "VsiReader")
 _TIFF_JPEG = Reader("tiff-jpeg", looks_like_tiff, "wsi.readers.tiled.jpeg_tiff", "TiffJpegReader")
 _OPENSLIDE = Reader("openslide", Path.is_file, "wsi.readers.openslide", "OpenSlideReader")
 _IMAGE = Reader("image", may_be_image, "wsi.readers.image", "ImageReader")
 
 READERS: tuple[Reader, ...] = (
     _OME_ZARR,
+    _VSI,
     Reader("tiff-coded", looks_like_tiff, "wsi.readers.tiled.coded_tiff", "CodedTiffReader"),
     _TIFF_JPEG,
     Reader("dicom-jpeg", is_dicom, "wsi.readers.tiled.dicom_jpeg", "DicomJpegReader"),
@@ -97,6 +100,8 @@ def open_slide(path: Path | str, *, mpp: float | None = None, reader: str = "aut
 
 def _of_file(path: Path, mpp: float | None, reader: str) -> Slide:
     seen = SlideFiles.of((path,))
+    if is_vsi(path):
+        return _of_vsi(path, mpp, reader, seen)
     advice = examine(path)
     if advice.page is not None and advice.why and reader not in ("auto", "image"):
         raise UnsupportedSlideError(
@@ -106,6 +111,17 @@ def _of_file(path: Path, mpp: float | None, reader: str) -> Slide:
     if advice.other_images:
         slide.metadata = MappingProxyType({**slide.metadata, OTHER_IMAGES: advice.other_images})
     return slide
+
+
+def _of_vsi(path: Path, mpp: float | None, reader: str, seen: SlideFiles) -> Slide:
+    """Any other reader would take one of the pictures that show the scan for the slide."""
+    if reader not in ("auto", _VSI.name):
+        raise UnsupportedSlideError(
+            f"{path.name} is an Olympus VSI, of which the reader {reader} would show the overview",
+            hint="use --reader auto",
+        )
+    with seen.unchanged():
+        return _VSI.open(path, mpp)
 
 
 def _of_folder(path: Path, mpp: float | None, reader: str) -> Slide:

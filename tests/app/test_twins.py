@@ -10,8 +10,10 @@ from app.config import RunConfig
 from app.pipeline import run_slide
 from classifier.model import load_model
 from classifier.model_folder.find import DEMO_MODEL
-from tests.coded import codecs, write_coded
+from tests.coded import codecs, reduced, write_coded
 from tests.czis import write_czi
+from tests.tiffs import jpeg_tiles, level_tags, write_tiff
+from tests.vsis import write_vsi
 from tests.zarrs import write_ome_zarr
 from wsi import open_slide
 
@@ -73,3 +75,26 @@ def test_an_ome_zarr_has_the_call_of_its_twin(version, shards, pixels, run, twin
 
 def test_a_czi_has_the_call_of_its_twin(pixels, run, twin, tmp_path):
     check_alike(run(write_czi(tmp_path / "x.czi", pixels, codec="zstd")), twin)
+
+
+@pytest.mark.parametrize("codec", ["raw", "jpeg2000", "png"])
+def test_a_vsi_has_the_call_of_its_twin(codec, pixels, run, twin, tmp_path):
+    check_alike(run(write_vsi(tmp_path / "x.vsi", pixels, codec)), twin)
+
+
+def test_a_vsi_in_jpeg_has_the_call_of_the_same_tiles_in_a_tiff(pixels, run, tmp_path):
+    levels = []
+    for by in (1, 2, 4):
+        tiles = jpeg_tiles(reduced(pixels, by), 256, "420")
+        tags = level_tags(reduced(pixels, by).shape[1::-1], 256, tiles)
+        levels.append((tags | ({254: (4, [1])} if by > 1 else {}), tiles))
+    levels[0][0][270] = (2, OME.format(*pixels.shape[1::-1]).encode() + b"\0")
+    tiff = run(write_tiff(tmp_path / "x.tif", levels))
+
+    def same_tiles(ets):
+        places = [at for at, _ in ets.tiles]
+        ets.tiles = list(zip(places, [tile for _, tiles in levels for tile in tiles], strict=True))
+
+    vsi = run(write_vsi(tmp_path / "x.vsi", pixels, ets=same_tiles))
+    assert (vsi.slide.backend, tiff.slide.backend) == ("vsi-ets", "tiff-jpeg")
+    check_alike(vsi, tiff)

@@ -12,6 +12,7 @@ from wsi.deidentify.plan import Naming, NotUnderstoodError, SlidePlan
 from wsi.deidentify.source import Source, opened_source
 from wsi.deidentify.tiff.plan import plan_tiff
 from wsi.errors import IdentifyingMetadataError, UnreadableFileError, UnsupportedSlideError
+from wsi.readers.olympus.marks import is_vsi
 from wsi.registry import check_file
 
 Planner = Callable[[Path, Source, Naming], SlidePlan]
@@ -56,6 +57,8 @@ def _plan(path: Path, naming: Naming) -> SlidePlan:
     check_file(path)
     if path.is_dir():
         raise NotUnderstoodError("it is an OME-Zarr folder")
+    if is_vsi(path):
+        raise NotUnderstoodError("it is an Olympus VSI, whose tags, label and px lie in several files")
     try:
         with opened_source(path) as source:
             return _planner_of(path, source)(path, source, naming)

@@ -11,7 +11,7 @@ from wsi.readers.zarr_files.folder import is_picture_folder
 
 # What OpenSlide 4.0.1 and the image reader read: the suffixes that a search through folders takes.
 SLIDE_SUFFIXES = frozenset(
-    (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi")
+    (".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm", ".czi", ".vsi")
 ) | frozenset((".jpg", ".jpeg", ".png"))
 
 _STARTS = (*TIFF, b"ZISRAWFILE")

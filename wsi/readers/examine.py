@@ -14,7 +14,6 @@ from wsi import picture
 from wsi.errors import CorruptSlideError, UnsupportedSlideError
 from wsi.readers import dicom, features
 from wsi.readers.beginnings import is_plain_picture, looks_like_tiff
-from wsi.readers.olympus.marks import folder_of, is_vsi
 from wsi.readers.openslide import vendor_of
 from wsi.readers.tiff.coded_tile import lacks_extra
 from wsi.readers.tiff.directory import FastPathDoubtError, TruncatedTiffError
@@ -48,12 +47,6 @@ def examine(path: Path) -> Advice:
 
     Raises CorruptSlideError for what is cut short, UnsupportedSlideError for what nothing here reads as it should.
     """
-    if is_vsi(path):
-        raise UnsupportedSlideError(
-            f"{path.name} is an Olympus VSI: its own pictures are an overview and a label, the slide's px lie in the "
-            f"folder {folder_of(path).name} beside it, which is not read here",
-            hint=features.EXPORT,
-        )
     vendor = vendor_of(path)
     if vendor is None:
         _check_parts(path)

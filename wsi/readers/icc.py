@@ -19,6 +19,7 @@ from PIL import Image, ImageCms
 from wsi.errors import CorruptSlideError, PulmoscopeError
 from wsi.picture import MAX_SLIDE_PIXELS, SLIDE_FORMATS, open_picture
 from wsi.readers.beginnings import looks_like_tiff
+from wsi.readers.olympus.marks import is_vsi
 from wsi.readers.openslide import vendor_of
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.pages import read_profile
@@ -35,7 +36,7 @@ _WITHOUT = "run without --icc"
 def profile_of(path: Path) -> bytes:
     """The profile of the slide at `path` as it is stored, b"" where it has none. Raises CorruptSlideError for one of no
     sensible size."""
-    if path.is_dir():
+    if path.is_dir() or is_vsi(path):  # a page of a VSI shows the label or the whole glass
         return b""
     vendor = vendor_of(path)
     if vendor is None or vendor == "generic-tiff":

@@ -10,6 +10,7 @@ from wsi.errors import UnreadableFileError
 from wsi.identity import check_regular
 from wsi.readers import dicom, hamamatsu_index
 from wsi.readers.beginnings import is_dicom
+from wsi.readers.olympus import marks as olympus
 from wsi.readers.zarr_files.folder import is_picture_folder
 
 _MAX_FILES = 1_000_000
@@ -20,7 +21,8 @@ def slide_files(path: Path) -> tuple[Path, ...]:
 
     MIRAX: the folder of the same name. Hamamatsu VMS and VMU: the files that the index names, in its folder only.
     DICOM: the files of the folder with the same SeriesInstanceUID; of several lights, bright field. OME-Zarr: what lies
-    in the folder, which must hold no link. Everything else is one file.
+    in the folder, which must hold no link. Olympus VSI: what holds px in the folder beside it. Everything else is one
+    file.
     Raises OSError, NotAFileError, UnreadableFileError.
     """
     suffix = path.suffix.lower()
@@ -31,6 +33,8 @@ def slide_files(path: Path) -> tuple[Path, ...]:
         others = _mirax_files(path)
     elif suffix in hamamatsu_index.SUFFIXES:
         others = hamamatsu_index.index_files(path)
+    elif olympus.is_vsi(path):
+        others = olympus.frame_files(path)
     elif is_dicom(path):
         others = dicom.slide_files_of(path)
     return tuple(sorted({path, *others}))

@@ -128,9 +128,10 @@ def test_keys_in_an_address_are_refused_and_not_repeated():
         assert SECRET not in str(told.value)
 
 
-def test_a_slide_of_many_files_is_asked_for_here():
-    [job] = collect_jobs([Path("s3://bucket/x.mrxs")], None)
-    assert job.problem.startswith("is more than one file") and job.remote == "s3://bucket/x.mrxs"
+@pytest.mark.parametrize("name", ["x.mrxs", "x.vsi"])
+def test_a_slide_of_many_files_is_asked_for_here(name):
+    [job] = collect_jobs([Path(f"s3://bucket/{name}")], None)
+    assert job.problem.startswith("is more than one file") and job.remote == f"s3://bucket/{name}"
     assert [is_address(Path(name)) for name in ("s3://b/x.svs", "gs://b/x", "x.svs", "/s3:/b")] == [1, 1, 0, 0]
 
 

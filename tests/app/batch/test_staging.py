@@ -162,6 +162,23 @@ def test_a_slide_of_many_files_is_copied_whole(tmp_path):
         stager.stop()
 
 
+def test_a_vsi_is_copied_with_its_folder(tmp_path):
+    from tests.vsis import write_vsi
+    from tests.wsi.readers.test_coded_tiff import picture
+    from wsi import open_slide
+
+    path = write_vsi(tmp_path / "Image_01.vsi", picture(500, 300), "png")
+    with staging_folder(tmp_path / "cache") as folder:
+        stager = Stager(folder, [job_of(path)], 10**9, local_parts)
+        stager.start()
+        ticket = wait_for_ticket(folder, "Image_01")
+        with digests_known({Path(part): sha256 for part, sha256 in ticket.digests.items()}):
+            assert fingerprint(Path(ticket.path)) == fingerprint(path)
+        with open_slide(ticket.path) as copy, open_slide(path) as slide:
+            assert (copy.thumbnail(300) == slide.thumbnail(300)).all() and copy.backend == "vsi-ets"
+        stager.stop()
+
+
 def test_a_digest_is_known_only_of_the_file_that_it_is_of(tmp_path):
     path = tmp_path / "x.svs"
     path.write_bytes(b"one")

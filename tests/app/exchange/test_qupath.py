@@ -91,7 +91,9 @@ def test_it_has_what_qupath_documents(project):
     assert "regions" in script.read_text()
 
 
-@pytest.mark.parametrize("backend", ["openslide", "tiff-jpeg", "dicom-jpeg", "image", "ome-zarr", "tiff-coded"])
+@pytest.mark.parametrize(
+    "backend", ["openslide", "tiff-jpeg", "dicom-jpeg", "image", "ome-zarr", "tiff-coded", "vsi-ets"]
+)
 def test_qupath_is_told_openslide_or_chooses_itself(backend):
     made = make_result("a", cells=CELLS, cell_px=CELL_PX, size_px=SIZE_PX)
     project = QuPathProject(None, None)

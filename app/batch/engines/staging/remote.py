@@ -24,7 +24,7 @@ SCHEMES = ("s3", "gs")
 # A path has lost one of the slashes by the time it comes here.
 _ADDRESS = re.compile(r"(s3|gs):/{1,2}(?P<rest>[^/].*)")
 # Of these a slide is more than its one file.
-_ONE_FILE = SLIDE_SUFFIXES - {".mrxs", ".vms", ".vmu", ".dcm"}
+_ONE_FILE = SLIDE_SUFFIXES - {".mrxs", ".vms", ".vmu", ".dcm", ".vsi"}
 _MAX_OBJECTS = 1_000_000
 
 
