@@ -48,7 +48,7 @@ def result(marked_slide, tmp_path):
 
 def test_the_reading_of_today_has_its_number(result):
     tile = result.provenance.tile
-    assert METHODS["reading"] == 6 and (tile.level, tile.read_px, round(tile.effective_mpp, 3)) == (0, 256, 1.0)
+    assert METHODS["reading"] == 7 and (tile.level, tile.read_px, round(tile.effective_mpp, 3)) == (0, 256, 1.0)
 
 
 def test_the_tissue_of_today_has_its_number(result):
