@@ -1,7 +1,8 @@
 """Reading tiles by format: CPU per tile beside a plain OpenSlide + Pillow loop, in one run, and how far pixels differ.
 
-`python -m benchmarks.formats [--rounds N]`; with PULMOSCOPE_DATA, on the real slide in JPEG 2000 too. What OpenSlide
-does not read stands beside its loop over the same picture as an SVS in JPEG. Opening is not counted.
+`python -m benchmarks.formats [--rounds N] [--slide FILE]...`; with PULMOSCOPE_DATA, on the real slide in JPEG 2000 too,
+and on the slides that are named. What OpenSlide does not read stands beside its loop over the same picture as an SVS in
+JPEG. Opening is not counted.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -24,6 +26,7 @@ from benchmarks.rounds import arguments, interleaved, median_ratio, show_ratio
 from benchmarks.slides import drawn_slide
 from tests.coded import BY_EXTRA, HAS_EXTRA, write_coded
 from tests.dicoms import write_instance
+from tests.ndpis import cut_level, write_ndpi
 from tests.tiffs import APERIO, SHORT, level_tags, write_tiff
 from tests.vendors import write_philips, write_scn
 from tests.zarrs import write_ome_zarr
@@ -31,7 +34,7 @@ from wsi import Slide, open_slide
 from wsi.process.tuning import tune_process
 from wsi.region import on_white
 
-SIZE_PX, WIDE_PX, TILE_PX = (6_144, 4_096), 102_400, 256
+SIZE_PX, WIDE_PX, NDPI_PX, TILE_PX = (6_144, 4_096), 102_400, 49_152, 256
 # Read side and level, as 224 px at 0.5 um/px from 0.25 read level 0, and at 1.0 from a level of 1.0.
 READS = ((448, 0), (224, 1))
 Pair = tuple[int, int]
@@ -48,10 +51,12 @@ class Case:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--slide", type=Path, action="append", default=[])
+    options = parser.parse_args()
     tune_process()
     with tempfile.TemporaryDirectory() as folder:
-        for case in _cases(Path(folder)):
+        for case in chain(_cases(Path(folder)), (Case(path.name, path) for path in options.slide)):
             for read_px, level in READS:
                 _compare(case, read_px, level, options.rounds)
 
@@ -79,6 +84,7 @@ def _cases(folder: Path) -> Iterator[Case]:
         path = folder / "dicom" / f"{number}.dcm"
         write_instance(path, picture, instance=number, tile=TILE_PX, mpp=0.25 * 4 ** (number - 1))
     yield Case("DICOM, JPEG", folder / "dicom" / "1.dcm")
+    yield Case(f"NDPI, {NDPI_PX:,} px wide", _ndpi(folder / "wide.ndpi", pictures))
     for codec in ("jpeg2000", "webp", "png", "jpeg-xl", "lerc"):
         if HAS_EXTRA or codec not in BY_EXTRA:
             path = write_coded(folder / f"{codec}.tif", pictures[0], codec, pictures=pictures)
@@ -107,6 +113,12 @@ def _jpeg_2000(path: Path, pictures: Sequence[NDArray[np.uint8]], width: int | N
     return write_tiff(path, levels)
 
 
+def _ndpi(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> Path:
+    """Each picture several times side by side, in strips of a third of it, at level 0 of 2,048 x 8 px."""
+    beside = NDPI_PX // SIZE_PX[0]
+    return write_ndpi(path, [cut_level(one, one.shape[1] // 3, beside=beside) for one in pictures], mpp=0.25)
+
+
 def _tiles(picture: NDArray[np.uint8]) -> list[bytes]:
     found = []
     for y in range(0, picture.shape[0], TILE_PX):
@@ -122,14 +134,16 @@ def _tiles(picture: NDArray[np.uint8]) -> list[bytes]:
 
 def _compare(case: Case, read_px: int, level: int, rounds: int) -> None:
     with open_slide(case.path, mpp=case.mpp) as slide, openslide.OpenSlide(str(case.beside or case.path)) as other:
-        downsample = other.level_downsamples[level]
+        theirs_level = _same_level(slide, other, level)
+        downsample = other.level_downsamples[theirs_level]
         corners = _corners(slide.levels[level].size_px, read_px)
         backend = slide.backend
-        told = "" if case.beside else f"; greatest difference {_difference(slide, other, corners, read_px, level)}"
+        differ = 0 if case.beside else _difference(slide, other, corners, read_px, (level, theirs_level))
+        told = "" if case.beside else f"; greatest difference {differ}"
     contenders = {
         "ours": lambda: partial(_ours, open_slide(case.path, mpp=case.mpp), corners, read_px, level),
         "theirs": lambda: partial(
-            _plain_loop, openslide.OpenSlide(str(case.beside or case.path)), corners, read_px, level, downsample
+            _plain_loop, openslide.OpenSlide(str(case.beside or case.path)), corners, read_px, theirs_level, downsample
         ),
     }
     costs = interleaved(contenders, rounds)
@@ -138,6 +152,12 @@ def _compare(case: Case, read_px: int, level: int, rounds: int) -> None:
     print(f"{case.name}, {read_px} px of level {level} by {backend}: {len(corners)} tiles, {a_tile:.1f} ms each{told}")
     beside = "OpenSlide loop on its JPEG twin" if case.beside else "OpenSlide loop"
     show_ratio(f"  CPU of the {beside} / ours", median_ratio(theirs, ours))
+
+
+def _same_level(slide: Slide, other: openslide.OpenSlide, level: int) -> int:
+    """OpenSlide's number of a level: of an NDPI it has others between those that are stored."""
+    width = slide.levels[level].size_px[0]
+    return min(range(other.level_count), key=lambda at: abs(other.level_dimensions[at][0] - width))
 
 
 def _corners(size_px: Pair, read_px: int) -> list[Pair]:
@@ -167,12 +187,13 @@ def _plain_loop(
             np.asarray(tile)
 
 
-def _difference(slide: Slide, other: openslide.OpenSlide, corners: Sequence[Pair], read_px: int, level: int) -> int:
+def _difference(slide: Slide, other: openslide.OpenSlide, corners: Sequence[Pair], read_px: int, levels: Pair) -> int:
     """Grey levels between a px of ours and OpenSlide's, where its downsample lets it give px as they are stored."""
-    most, downsample = 0, other.level_downsamples[level]
+    level, theirs_level = levels
+    most, downsample = 0, other.level_downsamples[theirs_level]
     for x, y in corners[:20]:
         corner = (round(x * downsample), round(y * downsample))
-        theirs = on_white(np.asarray(other.read_region(corner, level, (read_px, read_px)))).astype(int)
+        theirs = on_white(np.asarray(other.read_region(corner, theirs_level, (read_px, read_px)))).astype(int)
         most = max(most, int(np.abs(slide.read_region((x, y), level, (read_px, read_px)) - theirs).max()))
     return most
 

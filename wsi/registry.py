@@ -66,6 +66,7 @@ READERS: tuple[Reader, ...] = (
     _VSI,
     Reader("tiff-coded", looks_like_tiff, "wsi.readers.tiled.coded_tiff", "CodedTiffReader"),
     _TIFF_JPEG,
+    Reader("ndpi-jpeg", looks_like_tiff, "wsi.readers.tiled.ndpi_jpeg", "NdpiJpegReader"),
     Reader("dicom-jpeg", is_dicom, "wsi.readers.tiled.dicom_jpeg", "DicomJpegReader"),
     _OPENSLIDE,
     _IMAGE,

@@ -39,7 +39,7 @@ _NAMESPACE = uuid.UUID("0c7cf5a8-6c0c-4b0f-9c8e-3d1cf0d2a6f4")
 _NOWHERE = "pulmoscope"
 _OPENSLIDE = "qupath.lib.images.servers.openslide.OpenslideServerBuilder"
 # Readers of ours that decode what OpenSlide opens too; of all other files QuPath chooses among its readers.
-_AS_OPENSLIDE = ("openslide", "tiff-jpeg", "dicom-jpeg")
+_AS_OPENSLIDE = ("openslide", "tiff-jpeg", "dicom-jpeg", "ndpi-jpeg")
 _GROOVY = """\
 // Adds the regions that pulmoscope made of this image. "Run" for the open image, "Run for project" for many.
 // A region that is there already is left as it is.

@@ -23,7 +23,7 @@ from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
 from wsi.readers.slide_files import slide_files
 from wsi.readers.tiff.description import imagej_mpp, ome_mpp, qpi_mpp, tags_mpp
 from wsi.readers.tiff.directory import FastPathDoubtError
-from wsi.readers.tiff.pages import read_pages
+from wsi.readers.tiff.ndpi import level_sizes
 from wsi.region import clip, on_white, overview, shrink_to, white
 from wsi.slide import Pixels
 from wsi.spacing import Spacing, resolve_spacing
@@ -198,7 +198,7 @@ def _made_levels(path: Path, stored: list[StoredLevel]) -> tuple[int, ...]:
     Such px are no area averages as in other formats: the same picture had another call. None where it cannot be told.
     """
     try:
-        sizes = {page.size_px for page in read_pages(path)}
+        sizes = level_sizes(path)
     except (FastPathDoubtError, OSError):
         return ()
     return tuple(number for number, level in enumerate(stored) if number and level.size_px not in sizes)

@@ -37,6 +37,8 @@ _PHOTOMETRICS: dict[int | None, Photometric] = {2: "rgb", 6: "ycbcr"}
 # but resolutions, which are pairs of LONG.
 _CODES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 7: "u1", 13: "u4", 16: "u8", 18: "u8"}
 _RATIONAL, _RATIONALS = 5, frozenset((282, 283))
+# Hamamatsu's own, by tag and type: FLOAT, SLONG.
+_CODES_OF_NDPI = {(65421, 11): "f4", (65424, 9): "i4"}
 
 
 class FastPathDoubtError(Exception):
@@ -80,6 +82,20 @@ class TiffFile:
     size: int
     order: str  # "<" or ">"
     big: bool
+    ndpi: bool = False
+    """Hamamatsu's: of a place inside a directory the lower 32 bits are told, of the next directory all 64."""
+
+    @property
+    def pointer(self) -> str:
+        """struct code of the place of a directory."""
+        return "Q" if self.big or self.ndpi else "I"
+
+    def meant(self, place: int, told_at: int) -> int:
+        """A place that is told at `told_at`. NDPI: the last one with these lower bits that lies before."""
+        if not self.ndpi:
+            return place
+        found = (told_at >> 32 << 32) | place
+        return found if found < told_at or found < 1 << 32 else found - (1 << 32)
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         if offset < 0 or length < 0 or offset + length > self.size:
@@ -193,13 +209,14 @@ def _entries(file: TiffFile, offset: int) -> tuple[dict[int, Entry], int]:
     for at in range(0, len(table), row):
         tag, kind, values = struct.unpack_from(file.order + form, table, at)
         code = "u8" if kind == _RATIONAL and tag in _RATIONALS else _CODES.get(kind)
+        code = code or _CODES_OF_NDPI.get((tag, kind))
         if code is None:
             continue
         place = start + at + row - room
         if values * int(code[1]) > room:
-            [place] = file.unpack("Q" if file.big else "I", place)
+            place = file.meant(file.unpack("Q" if file.big else "I", place)[0], place)
         entries[tag] = Entry(code, values, place)
-    [following] = file.unpack("Q" if file.big else "I", start + count * row)
+    [following] = file.unpack(file.pointer, start + count * row)
     return entries, following
 
 
