@@ -86,6 +86,7 @@ class Stack:
     outside: bool = True
     frames: int = 1
     background: bytes = b"\xff\xff\xff"
+    power: float | None = None
 
     def tag(self) -> Tag:
         width, height = self.size_px
@@ -102,6 +103,10 @@ class Stack:
             told += [Tag(2019, 260, struct.pack("<2d", *self.um_px)), text(2020, self.unit, 13)]
         if self.kind is not None:
             told.append(number(2074, self.kind))
+        if self.power is not None:
+            camera = Tag(1, 1, inside=[Tag(120114, 1, inside=[number(100049, 8, 6)]), text(120116, PATIENT)])
+            turret = Tag(2, 1, inside=[Tag(120114, 1, inside=[Tag(120060, 10, struct.pack("<d", self.power))])])
+            told.append(Tag(2043, 2, inside=[integers(268435457, (2,)), camera, turret]))
         inside = [
             integers(2003, self.dimensions),
             Tag(2034, 2 | 0x20000000, self.background),

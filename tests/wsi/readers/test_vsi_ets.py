@@ -192,6 +192,16 @@ def test_a_scale_that_can_be_none_is_refused(tmp_path: Path, um_px) -> None:
         open_slide(write_vsi(tmp_path / "x.vsi", picture(), stacks=spoilt(um_px=um_px)))
 
 
+@pytest.mark.parametrize(("power", "otherwise"), [(40.0, None), (20.0, None), (4.0, 2.5), (0.0, None), (-3.0, None)])
+def test_the_objective_may_contradict_the_scale_but_gives_none(tmp_path: Path, power, otherwise) -> None:
+    path = write_vsi(tmp_path / "x.vsi", picture(), stacks=spoilt(power=power))
+    with open_slide(path) as slide:
+        assert slide.spacing.mpp == pytest.approx(0.5) and slide.spacing.otherwise == otherwise
+    path = write_vsi(tmp_path / "y.vsi", picture(), stacks=spoilt(power=power, um_px=None))
+    with pytest.raises(MppMissingError):
+        open_slide(path)
+
+
 def test_a_given_scale_that_contradicts_is_told(tmp_path: Path) -> None:
     with open_slide(write_vsi(tmp_path / "x.vsi", picture()), mpp=FillIn(0.25)) as slide:
         assert slide.spacing.mpp == pytest.approx(0.5) and slide.spacing.otherwise == 0.25
@@ -236,7 +246,7 @@ def test_the_order_of_uncompressed_px_is_read_off_the_coarse_picture(tmp_path: P
 
 
 def test_without_a_coarse_picture_uncompressed_px_are_not_read(tmp_path: Path) -> None:
-    for pixels, page in ((noise(512, 512), None), (noise(512, 512), 7), (noise(512, 512), 0), (grey(), 1)):
+    for pixels, page in ((noise(512, 512), None), (noise(512, 512), 7), (grey(), 1)):
         path = write_vsi(tmp_path / "x.vsi", pixels, "raw", stacks=spoilt(page=page))
         with pytest.raises(UnsupportedSlideError, match="red and blue cannot be told apart"):
             open_slide(path)
@@ -247,10 +257,38 @@ def grey():
 
 
 @pytest.mark.parametrize("codec", ["jpeg", "jpeg2000", "png"])
-@pytest.mark.parametrize("page", [None, 0, 99, 2**31 - 1])
+@pytest.mark.parametrize("page", [None, 2, 99, 2**31 - 1, -1])
 def test_coded_px_are_read_without_a_coarse_picture(tmp_path: Path, codec, page) -> None:
     with open_slide(write_vsi(tmp_path / "x.vsi", picture(), codec, stacks=spoilt(page=page))) as slide:
         assert slide.backend == "vsi-ets"
+
+
+@pytest.mark.parametrize("size_px", [(1111, 777), (900, 710)])
+@pytest.mark.parametrize("coarse_px", [(300, 210), (111, 78), (56, 39)])
+def test_a_coarse_picture_may_be_of_any_size(tmp_path: Path, coarse_px, size_px) -> None:
+    pixels = picture(*size_px)
+    coarse = cv2.resize(pixels, coarse_px, interpolation=cv2.INTER_AREA)
+    fits = abs(size_px[0] / size_px[1] / coarse_px[0] * coarse_px[1] - 1) < 0.06
+    path = write_vsi(tmp_path / "x.vsi", pixels, "raw", coarse=coarse)
+    if fits:
+        check(path, pixels)
+    else:
+        with pytest.raises(CorruptSlideError, match="another shape"):
+            open_slide(path)
+
+
+@pytest.mark.parametrize("size_px", [(800, 700), (900, 600), (450, 700)])
+def test_a_size_that_is_another_than_the_coarse_picture_shows_is_told(tmp_path: Path, size_px) -> None:
+    """Px would be cut off without a word."""
+    path = write_vsi(tmp_path / "x.vsi", picture(900, 700), stacks=spoilt(size_px=size_px))
+    with pytest.raises(CorruptSlideError):
+        open_slide(path)
+
+
+def test_the_label_is_not_taken_for_the_coarse_picture(tmp_path: Path) -> None:
+    path = write_vsi(tmp_path / "x.vsi", picture(), stacks=spoilt(page=0))
+    with pytest.raises(CorruptSlideError, match="what it shows of its scan has another shape than its tags tell"):
+        open_slide(path)
 
 
 def test_without_a_coarse_picture_the_grid_has_to_fit(tmp_path: Path) -> None:
@@ -294,7 +332,7 @@ def places(change):
 NOT_READ = {
     "2 scan regions": {"stacks": add(Stack((400, 300), number=10004))},
     "scan regions": {"stacks": add(*[Stack((400, 300), number=10004 + n, kind=n + 1000) for n in range(3)])},
-    "no scan beside its overview": {"stacks": lambda stacks: stacks.pop()},
+    "no scan in a folder beside it": {"stacks": lambda stacks: stacks.pop()},
     "several focal planes, times or channels": {"stacks": spoilt(dimensions=(1, 3))},
     "several focal planes, times": {"stacks": spoilt(kind=64)},
     "several focal planes": {"stacks": spoilt(frames=2)},

@@ -16,7 +16,7 @@ from wsi import open_slide
 from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
 
 OTHER = "is an Olympus VSI, of which the reader {} would show the overview; use --reader auto"
-LACKING = "is an Olympus VSI with what is not read here: no scan beside its overview; export it"
+LACKING = "is an Olympus VSI with what is not read here: no scan in a folder beside it; export it"
 UNTAGGED = "by its name or folder it is an Olympus VSI, but it has none of its tags"
 
 

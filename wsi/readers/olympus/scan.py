@@ -56,7 +56,7 @@ def _stacks(path: Path) -> Sequence[Stack]:
 def _the_scan(stacks: Sequence[Stack]) -> Stack:
     scans = [stack for stack in stacks if stack.kind not in _OTHERS]
     if not scans:
-        raise OddVsiError("no scan beside its overview")
+        raise OddVsiError("no scan in a folder beside it")
     if len(scans) > 1:
         raise OddVsiError(f"{len(scans)} scan regions, of which one must be meant")
     [scan] = scans

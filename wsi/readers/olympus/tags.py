@@ -21,6 +21,7 @@ _DIMENSIONS, _BACKGROUND, _PROPERTIES = 2003, 2034, 2005
 _OUTSIDE, _COARSE_PAGE = 2018, 2019
 _BOUNDARY, _IS_OUTSIDE, _TILE_ORIGIN = 2053, 20005, 2410
 _SCALE, _UNIT, _KIND = 2019, 2020, 2074
+_MICROSCOPE, _OPTICS, _POWER = 2043, 120114, 120060
 
 _FIELD = struct.Struct("<IiII")
 _SECOND, _NESTED, _INLINE = 0x8000000, 0x10000000, 0x40000000
@@ -56,6 +57,8 @@ class Stack:
     page: int | None
     """The page of the TIFF that shows it coarsely."""
     frames: int = 1
+    power: float | None = None
+    """Of the objective, where one is told."""
 
 
 def read_stacks(fd: int) -> tuple[Stack, ...]:
@@ -174,6 +177,7 @@ def _stack(tree: _Tree, field: _Field) -> Stack | None:
         background=_background(tree.samples(tree.one(inside, _BACKGROUND))),
         page=page,
         frames=len(frames),
+        power=None if said is None else _power(tree, said),
     )
 
 
@@ -198,6 +202,17 @@ def _um_px(tree: _Tree, at: int) -> tuple[float, float] | None:
         return None
     um = 10.0 ** (int(unit[1]) + 6)
     return scale[0] * um, scale[1] * um
+
+
+def _power(tree: _Tree, at: int) -> float | None:
+    """Of the first of the microscope's devices that tells one."""
+    microscope = tree.one(at, _MICROSCOPE)
+    for device in tree.fields(microscope.inside) if microscope is not None else ():
+        optics = tree.one(device.place, _OPTICS) if device.type & _NESTED else None
+        told = tree.doubles(tree.one(optics.inside, _POWER)) if optics is not None else ()
+        if told:
+            return told[0]
+    return None
 
 
 def _background(samples: tuple[int, ...]) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from wsi.errors import CorruptSlideError, SlideTooLargeError, UnreadableFileErro
 from wsi.identity import SlideFiles, open_slide_fd
 from wsi.metadata import Metadata
 from wsi.readers.level_scale import ScaledLevels, StoredLevel, scale_levels
-from wsi.readers.olympus.coarse import agrees, coarse_picture
+from wsi.readers.olympus.coarse import Coarse, agrees, coarse_picture
 from wsi.readers.olympus.ets import JPEG, JPEG_2000, RAW, EtsFile, TileLevel, read_ets
 from wsi.readers.olympus.marks import is_vsi
 from wsi.readers.olympus.scan import Scan, explained, find_scan
@@ -71,7 +71,7 @@ class VsiReader(HalvingSlide):
         if width * height > MAX_PIXELS:
             raise SlideTooLargeError(f"{path.name} claims a level of {width} x {height} px")
         ets = read_ets(self._fd, scan.stack.size_px)
-        spacing = resolve_spacing(path.name, given=mpp, own=scan.stack.um_px)
+        spacing = _spacing(path.name, scan.stack, mpp)
         self._ets, self._fill_colour, self._identity = ets, _background(scan.stack, ets), object()
         self._share(path, ets.levels, spacing, {})
         found = self._scaled()
@@ -95,11 +95,11 @@ class VsiReader(HalvingSlide):
     def _check_picture(self, scan: Scan) -> None:
         """Holds the px against what the VSI shows of them. Raises OddVsiError."""
         found = coarse_picture(self.path, scan.stack.page, scan.stack.size_px)
-        verdict = self._compared(*found) if found else None
+        verdict = self._compared(found) if found else None
         if found and self._ets.codec == RAW and not (verdict and all(verdict)):
             # Readers take uncompressed px of one and the same colour space for RGB or for BGR.
             self._ets, self._identity = replace(self._ets, bgr=not self._ets.bgr), object()
-            verdict = self._compared(*found)
+            verdict = self._compared(found)
         if verdict is not None and not verdict[0]:
             raise DamagedVsiError("what it shows of its scan is another picture than the one in its folder")
         if verdict is None and not self._ets.whole_grid:
@@ -107,9 +107,9 @@ class VsiReader(HalvingSlide):
         if self._ets.codec == RAW and not (verdict and all(verdict)):
             raise OddVsiError("uncompressed px, of which red and blue cannot be told apart")
 
-    def _compared(self, coarse: Pixels, downsample: int) -> tuple[bool, bool] | None:
-        level = max(number for number, stored in enumerate(self._stored) if stored.downsample <= downsample)
-        return agrees(coarse, downsample // self._stored[level].downsample, partial(_read, self, level))
+    def _compared(self, coarse: Coarse) -> tuple[bool, bool] | None:
+        level = max(number for number, stored in enumerate(self._stored) if stored.downsample <= min(coarse.ratio))
+        return agrees(coarse, self._stored[level].downsample, partial(_read, self, level))
 
     def _grid(self, level: int) -> TileLevel:
         return self._stored[level]
@@ -181,6 +181,13 @@ def _uncompressed(tile: bytes, into: Pixels, *, bgr: bool) -> Pixels:
         raise OddTileError("another size than a tile's")
     pixels = np.frombuffer(tile, np.uint8).reshape(into.shape)
     return pixels[..., ::-1] if bgr else pixels
+
+
+def _spacing(name: str, stack: Stack, given: float | None) -> Spacing:
+    """The objective's power may contradict the scale; no scale is inferred from it, since Olympus' cameras have px of
+    their own (0.17 um at 40)."""
+    power = stack.power if stack.um_px is not None else None
+    return resolve_spacing(name, given=given, own=stack.um_px, objective_power=power)
 
 
 def _background(stack: Stack, ets: EtsFile) -> tuple[int, ...]:
