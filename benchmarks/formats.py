@@ -29,6 +29,7 @@ from tests.dicoms import write_instance
 from tests.ndpis import cut_level, write_ndpi
 from tests.tiffs import APERIO, SHORT, level_tags, write_tiff
 from tests.vendors import write_philips, write_scn
+from tests.vsis import Ets, write_vsi
 from tests.zarrs import write_ome_zarr
 from wsi import Slide, open_slide
 from wsi.process.tuning import tune_process
@@ -91,6 +92,16 @@ def _cases(folder: Path) -> Iterator[Case]:
             yield Case(f"TIFF, {codec}, lossless", path, drawn, mpp=0.25)
     path = write_ome_zarr(folder / "x.zarr", pictures[0], pictures=pictures, chunk_px=TILE_PX, um_px=0.25)
     yield Case("OME-Zarr, Zstandard", path, drawn)
+    for codec in ("jpeg", "jpeg2000"):
+        path = write_vsi(
+            folder / f"{codec}.vsi", pictures[0], codec, tile_px=(512, 512), ets=_without_halves, um_px=0.25
+        )
+        yield Case(f"VSI, {codec}", path, drawn)
+
+
+def _without_halves(ets: Ets) -> None:
+    """Its second level is reduced by four, as that of the others is."""
+    ets.tiles = [(at, tile) for at, tile in ets.tiles if at[-1] != 1]
 
 
 def _jpeg_2000(path: Path, pictures: Sequence[NDArray[np.uint8]], width: int | None = None) -> Path:

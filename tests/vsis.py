@@ -247,13 +247,14 @@ def write_vsi(
     coarse: np.ndarray | None = None,
     stacks: Callable[[list[Stack]], None] | None = None,
     ets: Callable[[Ets], None] | None = None,
+    um_px: float = 0.5,
 ) -> Path:
     """A VSI of a scan, an overview and a mask, with its folder. `stacks` and `ets` may spoil what is told."""
     shown = reduced(pixels, 4) if coarse is None else coarse
     label = np.full((40, 60, 3), 200, np.uint8)
     overview = Stack((pixels.shape[1] // 8, pixels.shape[0] // 8), number=1, kind=1, um_px=(4.0, 4.0))
     mask = Stack((30, 20), number=10000, kind=2, outside=False)
-    told = [overview, mask, Stack(pixels.shape[1::-1], page=1)]
+    told = [overview, mask, Stack(pixels.shape[1::-1], page=1, um_px=(um_px, um_px))]
     if stacks:
         stacks(told)
     write_overview(path, label, shown, tags=pack_tags(vsi_tags(told)))
