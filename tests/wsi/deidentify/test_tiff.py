@@ -10,6 +10,7 @@ import tifffile
 
 from tests import canaries
 from tests.canaries import CANARY, Page, canary, found_in, level, section, strip, write_pages
+from tests.ndpis import cut_level, entry_of, write_ndpi
 from wsi import open_slide
 from wsi.deidentify.copy import make_copy
 from wsi.deidentify.formats import plan_slide, refuse_identifying
@@ -170,6 +171,24 @@ def test_places_go_forward_within_the_picture(tmp_path, folder, places, kept):
     pages[0].tags[65426] = (4, places)
     _, told = copied(written(tmp_path, "hamamatsu", pages=pages), folder)
     assert ("restart places that are none" not in [one["field"] for one in told["removed"]]) is kept
+
+
+def test_an_ndpi_whose_directories_share_their_makers_name_is_copied(tmp_path, folder):
+    """As scanners write it: the macro's directory, which stays behind, points to the word that levels keep."""
+    rng = np.random.default_rng(0)
+    level = cut_level(rng.integers(0, 256, (48, 64, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1), 128)
+    source = write_ndpi(tmp_path / "x.ndpi", [level])
+    data = bytearray(source.read_bytes())
+    first, macro = (entry_of(data, number, 271) + 8 for number in (0, 1))
+    [place] = struct.unpack_from("<I", data, macro)
+    data[place : place + 10] = bytes(10)
+    data[macro : macro + 4] = data[first : first + 4]
+    source.write_bytes(data)
+    copy, told = copied(source, folder)
+    assert "macro image" in [one["field"] for one in told["removed"]]
+    with open_slide(copy) as slide:
+        assert slide.backend == "ndpi-jpeg"
+        assert np.array_equal(slide.read_region((0, 0), 0, slide.size_px), level.px)
 
 
 def test_a_large_ndpi_keeps_its_high_halves(tmp_path, folder):

@@ -280,8 +280,10 @@ class _Planner:
         self.directories.append(page.directory.span)
         self.lost_px.append(page.size_px)
         for field in page.directory.fields.values():
+            # What tells nothing of a person may be kept by a level that shares the place, as an NDPI's maker.
             if field.text_like and field.tag not in (tags.JPEG_TABLES, tags.ICC_PROFILE):
-                self._drop_field(field)
+                if not (field.kind == 2 and tags.is_known_word(field.tag, self.tiff.text(page.directory, field.tag))):
+                    self._drop_field(field)
             self.known.append(field.span)
 
     def _check_places(self) -> None:

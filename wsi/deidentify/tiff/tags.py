@@ -34,7 +34,7 @@ _NUMBERS: dict[int, tuple[tuple[int, ...], int]] = {
     JPEG_TABLES: ((7, 1), 1 << 16),
 }
 _OF_NDPI: dict[int, tuple[tuple[int, ...], int]] = {
-    NDPI_FORMAT: ((_LONG,), 1),
+    NDPI_FORMAT: ((_SHORT, _LONG), 1),
     SOURCE_LENS: ((11,), 1),
     65424: ((9,), 1),  # distance of the focal plane
     # Where restart intervals of the JPEG begin, low and high halves: without them no part of it can be read alone.
