@@ -280,11 +280,15 @@ class _Planner:
         self.directories.append(page.directory.span)
         self.lost_px.append(page.size_px)
         for field in page.directory.fields.values():
-            # What tells nothing of a person may be kept by a level that shares the place, as an NDPI's maker.
-            if field.text_like and field.tag not in (tags.JPEG_TABLES, tags.ICC_PROFILE):
-                if not (field.kind == 2 and tags.is_known_word(field.tag, self.tiff.text(page.directory, field.tag))):
-                    self._drop_field(field)
+            if field.text_like and not self._tells_nothing(page.directory, field):
+                self._drop_field(field)
             self.known.append(field.span)
+
+    def _tells_nothing(self, directory: Directory, field: Field) -> bool:
+        """A level may keep such a text, and share its place: all directories of an NDPI have one for their maker."""
+        if field.tag in (tags.JPEG_TABLES, tags.ICC_PROFILE):
+            return True
+        return field.kind == 2 and tags.is_known_word(field.tag, self.tiff.text(directory, field.tag))
 
     def _check_places(self) -> None:
         """What is kept must not lie over what stays behind: a made-up tile could carry a label into the copy."""
