@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from operator import sub
 from pathlib import Path
 from types import MappingProxyType
@@ -78,7 +78,8 @@ class OpenSlideReader:
         self._shown = ExitStack()
         try:
             shown = self._shown.enter_context(dicom.alone(path, self.files.paths)) if is_dicom(path) else path
-            handle = openslide.OpenSlide(str(shown))
+            self._shown_path = str(shown)
+            handle = openslide.OpenSlide(self._shown_path)
             properties = dict(handle.properties)
             stored = _stored_levels(handle, path.name, properties)
         except (openslide.OpenSlideError, ValueError) as error:
@@ -102,8 +103,7 @@ class OpenSlideReader:
                 | ({"levels_left_out": self._scaled.left_out} if self._scaled.left_out else {})
             )
         except Exception:
-            handle.close()
-            self._shown.close()
+            self.close()
             raise
 
     def _scale(self, stored: list[StoredLevel], properties: Mapping[str, str]) -> ScaledLevels:
@@ -143,7 +143,16 @@ class OpenSlideReader:
         try:
             return on_white(np.asarray(self._open_handle().read_region(corner, stored, size_px)))
         except openslide.OpenSlideError as error:
+            self._begin_anew()
             raise explained(self.path.name, error) from error
+
+    def _begin_anew(self) -> None:
+        """Another handle in the place of one that failed: OpenSlide refuses everything from then on, and what is whole
+        can still be read."""
+        failed = self._open_handle()
+        with suppress(openslide.OpenSlideError):
+            self._handle = openslide.OpenSlide(self._shown_path)
+            failed.close()
 
     def gives_stored_pixels(self, level_xy: tuple[int, int], level: int) -> bool:
         """Whether a region that begins there comes as it is stored, and not blended with neighbouring pixels."""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.conftest import SyntheticSlide
 from tests.contracts.reader import ReaderContract
+from tests.tiffs import Tags, write_slide
 from wsi import open_slide
 from wsi.errors import CorruptSlideError, MppImplausibleError, MppMissingError, SlideError
 from wsi.readers.level_scale import true_downsample
@@ -229,3 +230,19 @@ def test_levels_that_openslide_makes_itself_are_not_read(tmp_path: Path) -> None
         assert np.abs(slide.read_region((0, 0), 1, (256, 256)).astype(int) - small).mean() < 6
         plan = plan_read(slide.levels, slide.spacing, 64, 1.0)
         assert (plan.level, plan.read_px) == (0, 128)
+
+
+def test_a_damaged_tile_costs_no_other(tmp_path: Path) -> None:
+    """OpenSlide refuses everything once a tile could not be decoded: in a viewer that was the whole slide."""
+
+    def cut(levels: list[Tags]) -> None:
+        levels[0][325][1][0] = 3
+
+    with open_slide(write_slide(tmp_path / "cut.svs", change=cut), reader="openslide") as slide:
+        whole = slide.read_region((128, 128), 0, (100, 100))
+        for _ in range(2):
+            with pytest.raises(CorruptSlideError):
+                slide.read_region((0, 0), 0, (9, 9))
+        assert np.array_equal(slide.read_region((128, 128), 0, (100, 100)), whole)
+    with pytest.raises(ValueError, match="closed"):
+        slide.read_region((128, 128), 0, (9, 9))

@@ -15,6 +15,7 @@ from tests.tiffs import noise
 from tests.vendors import write_philips, write_scn
 from wsi import open_slide
 from wsi.errors import CorruptSlideError
+from wsi.readers.tiff.directory import tiled_levels
 from wsi.slide import KeepsComponents, Slide
 
 # Its corner comes to half a px of the canvas.
@@ -117,3 +118,15 @@ def test_as_stored_components_a_level_that_openslide_blends_is_left_out(tmp_path
             assert stored.levels == slide.levels[:1]
             corner = (slide.bounds_px[0], slide.bounds_px[1])
             assert not np.array_equal(stored.read_region(corner, 0, (64, 64)), slide.read_region(corner, 0, (64, 64)))
+
+
+def test_a_damaged_tile_costs_no_other_that_openslide_paints(tmp_path: Path) -> None:
+    path = write_philips(tmp_path / "x.tiff", missing=[(0, 9)])
+    with path.open("r+b") as file:
+        tiles = tiled_levels(file.fileno())[0]
+        file.seek(int(tiles.offsets[0]))
+        file.write(bytes(int(tiles.lengths[0])))
+    with open_slide(path, reader="tiff-jpeg") as slide:
+        with pytest.raises(CorruptSlideError):
+            slide.read_region((0, 0), 0, (9, 9))
+        assert (slide.read_region((128, 128), 0, (128, 128)) == 255).all()  # the tile that was never written

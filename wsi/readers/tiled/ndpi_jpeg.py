@@ -128,12 +128,7 @@ class NdpiJpegReader(HalvingSlide):
         if self._openslide is None:
             self.files.check()
             self._openslide = OpenSlideReader(self.path, self._given_mpp)
-        try:
-            part[:] = self._openslide.read_region(corner, level, (part.shape[1], part.shape[0]))
-        except CorruptSlideError:
-            self._openslide.close()  # it would refuse what is whole, too, from now on
-            self._openslide = None
-            raise
+        part[:] = self._openslide.read_region(corner, level, (part.shape[1], part.shape[0]))
 
     def _decode(self, level: int, index: int, into: Pixels) -> None:
         """Writes the block of that number; of `into` below the level's edge nothing. Raises OddJpegError, OSError."""
