@@ -87,6 +87,8 @@ class Stack:
     frames: int = 1
     background: bytes = b"\xff\xff\xff"
     power: float | None = None
+    drawings: int = 0
+    """Frames that hold no px."""
 
     def tag(self) -> Tag:
         width, height = self.size_px
@@ -111,6 +113,7 @@ class Stack:
             integers(2003, self.dimensions),
             Tag(2034, 2 | 0x20000000, self.background),
             *(Tag(2002, 0, inside=frame, second=at) for at in range(self.frames)),
+            *(Tag(2002, 0, inside=[Tag(2006, 1, inside=[])], second=self.frames + at) for at in range(self.drawings)),
             Tag(2005, 1, inside=told),
         ]
         return Tag(2001, 0, inside=inside, second=self.number)

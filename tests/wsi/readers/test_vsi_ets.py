@@ -297,6 +297,46 @@ def test_without_a_coarse_picture_the_grid_has_to_fit(tmp_path: Path) -> None:
         open_slide(path)
 
 
+def test_a_blank_slide_is_read_where_its_grid_fits(tmp_path: Path) -> None:
+    blank = np.full((700, 900, 3), 240, np.uint8)
+    check_open(write_vsi(tmp_path / "x.vsi", blank, "png"))
+    with pytest.raises(CorruptSlideError, match="do not reach as far"):
+        open_slide(write_vsi(tmp_path / "y.vsi", blank, "png", without=[(0, 3, y) for y in range(3)]))
+
+
+def test_a_coarse_picture_that_is_too_coarse_tells_nothing(tmp_path: Path) -> None:
+    coarse = np.zeros((7, 9, 3), np.uint8)
+    coarse[::2] = 255
+    check_open(write_vsi(tmp_path / "x.vsi", picture(), "png", levels=1, coarse=coarse))
+    with pytest.raises(UnsupportedSlideError, match="cannot be told apart"):
+        open_slide(write_vsi(tmp_path / "y.vsi", picture(), "raw", levels=1, coarse=coarse))
+
+
+def check_open(path: Path) -> None:
+    with open_slide(path) as slide:
+        assert slide.backend == "vsi-ets" and slide.thumbnail(50).shape == (39, 50, 3)
+
+
+@pytest.mark.parametrize("size", [(513, 513), (1025, 1025)])
+def test_tiles_of_what_is_no_whole_px_are_left_out(tmp_path: Path, size) -> None:
+    """A scanner's second level of 513 px has 256 whole ones; the next half px may have a tile of its own."""
+    pixels = picture(*size)
+
+    def longer(ets: Ets) -> None:
+        tile = CODECS["png"][1](noise(256, 256, 9))
+        columns, rows = (-(-(side // 2) // 256) for side in size)
+        ets.tiles += [((columns, 0, 0, 1), tile), ((0, rows, 0, 1), tile), ((columns, rows, 0, 1), tile)]
+
+    check(write_vsi(tmp_path / "x.vsi", pixels, "png", ets=longer), pixels)
+
+
+def test_a_level_of_no_px_is_left_out(tmp_path: Path) -> None:
+    def deeper(ets: Ets) -> None:
+        ets.tiles += [((0, 0, 0, level), ets.tiles[0][1]) for level in (10, 23)]
+
+    check(write_vsi(tmp_path / "x.vsi", picture(), "png", ets=deeper), picture())
+
+
 def test_levels_of_another_picture_are_left_out(tmp_path: Path) -> None:
     pixels = noise(1024, 768)
 
@@ -359,6 +399,17 @@ def test_what_is_not_read_is_said(tmp_path: Path, told) -> None:
         open_slide(path, mpp=0.5)
 
 
+def test_a_scan_that_lies_in_the_vsi_itself_is_none_of_the_folders(tmp_path: Path) -> None:
+    path = write_vsi(tmp_path / "x.vsi", picture(), stacks=spoilt(outside=False))
+    with pytest.raises(UnsupportedSlideError, match="no scan in a folder beside it"):
+        open_slide(path)
+
+
+def test_a_frame_of_drawings_is_no_second_plane(tmp_path: Path) -> None:
+    """What people outlined on a slide lies in frames that have no px."""
+    check(write_vsi(tmp_path / "x.vsi", picture(), "png", stacks=spoilt(drawings=2)), picture())
+
+
 def test_a_kind_that_is_not_told_is_a_scan(tmp_path: Path) -> None:
     with open_slide(write_vsi(tmp_path / "x.vsi", picture(), stacks=spoilt(kind=None))) as slide:
         assert slide.backend == "vsi-ets"
@@ -374,6 +425,7 @@ DAMAGED = {
         places(lambda at: (at[0], 2**31, *at[2:])),
         places(lambda at: (2**32 - 1, *at[1:])),
     ],
+    "more tiles than any slide has": [of_ets(tile_px=(16, 16))],
     "more levels than it says": [
         of_ets(pyramid=0),
         places(lambda at: (*at[:3], 2**31)),
@@ -388,7 +440,8 @@ DAMAGED = {
     ("told", "change"), [(told, change) for told, changes in DAMAGED.items() for change in changes]
 )
 def test_a_hostile_ets_is_one_clear_line(tmp_path: Path, told, change) -> None:
-    path = write_vsi(tmp_path / "x.vsi", picture(), ets=change)
+    large = spoilt(size_px=(40_000_000, 1700), page=None) if told.startswith("more tiles") else None
+    path = write_vsi(tmp_path / "x.vsi", picture(), ets=change, stacks=large)
     with pytest.raises(
         CorruptSlideError, match=rf"^corrupt-slide: x\.vsi is damaged or incomplete: .*{told}"
     ) as caught:
@@ -477,36 +530,43 @@ def put(at: int, form: str, *values: int):
     return lambda data: struct.pack_into("<" + form, data, at, *values)
 
 
+def boundary(at: int, form: str, *values: int):
+    """Changes the last stack's boundary, from so many bytes behind its type on."""
+    return lambda data: struct.pack_into("<" + form, data, data.rindex(struct.pack("<Ii", 259, 2053)) + at, *values)
+
+
+def field_of(tag: int, at: int, form: str, *values: int):
+    return lambda data: struct.pack_into("<" + form, data, data.index(struct.pack("<i", tag)) + at, *values)
+
+
 # The first set begins at 8, its first field at 32: type, tag, where the next one is, size.
 TAGS = {
-    "a circle": put(40, "I", 24),
-    "back": put(40, "I", 5),
-    "beyond": put(40, "I", 2**31),
-    "far": put(40, "I", 2**32 - 1),
-    "none": put(24, "I", 0),
-    "first beyond": put(16, "q", 2**62),
-    "first before": put(16, "q", 23),
-    "first in itself": put(16, "q", 24 + 16),
-    "not nested": lambda data: struct.pack_into("<I", data, data.index(struct.pack("<i", 2000)) - 4, 0x40000005),
-    "a set that is none": lambda data: struct.pack_into("<H", data, data.index(struct.pack("<i", 2001)) + 18, 7),
-    "no boundary": lambda data: struct.pack_into("<i", data, data.rindex(struct.pack("<Ii", 259, 2053)) + 4, 2054),
-    "boundary of nothing": lambda data: struct.pack_into(
-        "<I", data, data.rindex(struct.pack("<Ii", 259, 2053)) + 12, 0
-    ),
-    "boundary of gigabytes": lambda data: struct.pack_into(
-        "<I", data, data.rindex(struct.pack("<Ii", 259, 2053)) + 12, 2**32 - 1
-    ),
-    "a negative side": lambda data: struct.pack_into("<i", data, data.rindex(struct.pack("<Ii", 259, 2053)) + 24, -5),
-    "all there is": lambda data: struct.pack_into(
-        "<2i", data, data.rindex(struct.pack("<Ii", 259, 2053)) + 24, 2**31 - 1, 2**31 - 1
-    ),
+    "a circle": (put(40, "I", 24), "tags that run in a circle"),
+    "back": (put(40, "I", 5), "tags that run in a circle"),
+    "beyond": (put(40, "I", 2**31), "a tag beyond its end"),
+    "far": (put(40, "I", 2**32 - 1), "a tag beyond its end"),
+    "none": (put(24, "I", 0), "no scan in a folder beside it"),
+    "first beyond": (put(16, "q", 2**62), "a tag beyond its end"),
+    "first before": (put(16, "q", 23), "none of its tags"),
+    "first in itself": (put(16, "q", 24 + 16), "x.vsi is "),
+    "a set before its head": (field_of(2001, 16 + 8, "q", 0), "tags without an end"),
+    "not nested": (field_of(2000, -4, "I", 0x40000005), "a tag without the set that it must hold"),
+    "a set that is none": (field_of(2001, 18, "H", 7), "a set of tags that is none"),
+    "no boundary": (boundary(4, "i", 2054), "a stack of px of no sensible size"),
+    "boundary of nothing": (boundary(12, "I", 0), "a stack of px of no sensible size"),
+    "boundary of gigabytes": (boundary(12, "I", 2**32 - 1), "a tag of no sensible value"),
+    "boundary inline": (boundary(0, "I", 259 | 0x40000000), "a stack of px of no sensible size"),
+    "boundary that is a set": (boundary(0, "I", 259 | 0x90000000), "a tag of no sensible value"),
+    "a negative side": (boundary(24, "i", -5), "a stack of px of no sensible size"),
+    "all there is": (boundary(24, "2i", 2**31 - 1, 2**31 - 1), "claims a level of 2147483647 x 2147483647 px"),
 }
 
 
 @pytest.mark.parametrize("name", TAGS)
 def test_a_hostile_tree_of_tags_is_one_clear_line(tmp_path: Path, name) -> None:
-    path = retold(write_vsi(tmp_path / "x.vsi", picture()), TAGS[name])
-    with pytest.raises(SlideError) as caught:
+    change, told = TAGS[name]
+    path = retold(write_vsi(tmp_path / "x.vsi", picture()), change)
+    with pytest.raises(SlideError, match=told) as caught:
         open_slide(path)
     assert "\n" not in str(caught.value) and PATIENT not in str(caught.value)
 
@@ -516,15 +576,33 @@ def test_a_count_of_tags_that_lies_is_of_no_matter(tmp_path: Path) -> None:
     check(retold(write_vsi(tmp_path / "x.vsi", picture(), "png"), put(24, "I", 0xFFFFFFF)), picture())
 
 
-def test_tags_that_lie_in_each_other_end(tmp_path: Path) -> None:
-    """Each stack's set is the collection itself, and it has as many as a file can tell."""
-    path = write_overview(tmp_path / "x.vsi", noise(60, 40), tags=bytes(24) + bytes(1 << 20))
-    count = 30_000
-    data = bytearray(struct.pack("<HHIqII", 24, 0x5349, 1, 24, count, 0))
+def sets_of(tag: int, count: int, at: int, inside: int) -> bytes:
+    """A set at `at` of `count` fields, each of which holds a set whose fields are those that begin at `inside`."""
+    row, out = 20 + 24, [struct.pack("<HHIqII", 24, 0x5349, 1, 24, count, 0)]
     for number in range(count):
-        data += struct.pack("<IiIIi", 0x98000000, (2000, 2001, 2002)[number % 3], 24 + 20 * (number + 1), 0, 1)
-    retold(path, lambda whole: whole.__setitem__(slice(8, 8 + len(data)), data))
-    with pytest.raises(SlideError):
+        own = at + 24 + row * number + 20
+        out.append(struct.pack("<IiIIi", 0x98000000, tag, 24 + row * (number + 1), 0, number))
+        out.append(struct.pack("<HHIqII", 24, 0x5349, 1, inside - own, count, 0))
+    return b"".join(out)
+
+
+def test_tags_without_an_end_are_given_up(tmp_path: Path) -> None:
+    """Each of 400 stacks has for its set one and the same, of 400 frames."""
+    count, collection, stacks, frames = 400, 8, 1000, 50_000
+    path = write_overview(tmp_path / "x.vsi", noise(60, 40), tags=bytes(1 << 20))
+
+    def spoil(whole: bytearray) -> None:
+        for at, tag, many, inside in (
+            (collection, 2000, 1, stacks + 24),
+            (stacks, 2001, count, frames + 24),
+            (frames, 2002, count, frames + 24),
+        ):
+            data = sets_of(tag, many, at, inside)
+            whole[at : at + len(data)] = data
+        struct.pack_into("<I", whole, collection + 24 + 20 + 16, count)
+
+    retold(path, spoil)
+    with pytest.raises(CorruptSlideError, match="tags without an end"):
         open_slide(path)
 
 
