@@ -139,15 +139,18 @@ class TiffJpegReader(HalvingSlide):
         stored = self._stored[level]
         if stored.theirs:
             part[:] = self._by_openslide(corner, level, (part.shape[1], part.shape[0]))
-            return
-        inner = partial(super()._fill, level=level)
-        fill_placed(part, corner, stored.place, stored.tiles.size_px, inner)
+        elif stored.place is None:
+            super()._fill(part, corner, level)
+        else:
+            fill_placed(part, corner, stored.place, stored.tiles.size_px, partial(super()._fill, level=level))
 
     def half_region(self, level_xy: Pair, level: int, size_px: Pair) -> Pixels | None:
         """See `wsi.slide.Halves.half_region`: none of a canvas."""
         # At an odd number of px, what is decoded to half its size would lie half a px aside.
         stored = self._stored[level]
-        return None if stored.theirs or any(stored.place) else super().half_region(level_xy, level, size_px)
+        if stored.theirs or stored.place is not None:
+            return None
+        return super().half_region(level_xy, level, size_px)
 
     def _check_open(self) -> None:
         if self._fd < 0:
@@ -245,13 +248,14 @@ class _StoredLevel:
     head: bytes  # see `shared_head`
     longest_bytes: int  # no honest JPEG of the tile's size is longer
     ours_alone: bool = False  # OpenSlide does not see it
-    place: Pair = (0, 0)  # of the first tile's corner on the level
+    place: Pair | None = None  # of the first tile's corner, on a level that is a canvas
     theirs: bool = False  # OpenSlide blends its px, and reads them
 
     def corner_of(self, index: int) -> Pair:
         """The corner of a tile on the level, in px."""
         row, column = divmod(index, self.tiles.columns)
-        return self.place[0] + column * self.tiles.tile_px[0], self.place[1] + row * self.tiles.tile_px[1]
+        left, top = self.place or (0, 0)
+        return left + column * self.tiles.tile_px[0], top + row * self.tiles.tile_px[1]
 
     def decode(self, tile: bytes, into: Pixels) -> None:
         """Writes the px of one tile. Raises OddJpegError, OddTileError."""
