@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.contracts.reader import ReaderContract
 from tests.ndpis import LONG, NdpiLevel, cut_level, entry_of, whole_level, write_ndpi
 from wsi import open_slide, registry
 from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
+from wsi.readers.tiff.directory import FastPathDoubtError
+from wsi.readers.tiff.ndpi import read_levels, strip_places
 from wsi.slide import Halves, Slide
 from wsi.synthetic.tissue import paint_tissue
 
@@ -287,6 +290,30 @@ def test_a_file_that_lies_is_read_or_refused_as_without_this_reader(
     theirs = _whole(path)
     assert type(ours) is type(theirs)
     assert np.array_equal(ours, theirs)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(flips=st.lists(st.tuples(st.integers(0, 480), st.integers(0, 255)), min_size=1, max_size=6), cut=st.floats(0, 1))
+def test_damaged_directories_are_doubted_or_bounded(tmp_path: Path, flips: list[tuple[int, int]], cut: float) -> None:
+    """The list of strips and the directories, which lie at the end, and the first one's place."""
+    drawn_level = cut_level(np.zeros((64, 256, 3), np.uint8), 64)
+    path = write_ndpi(tmp_path / "d.ndpi", [drawn_level])
+    content, head_bytes = bytearray(path.read_bytes()), len(drawn_level.head)
+    tail = 12 + len(drawn_level.jpeg)
+    for at, value in flips:
+        content[at if at < 12 else tail + at - 12] = value
+    path.write_bytes(content if cut > 0.3 else content[: int(len(content) * cut)])
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        for level in read_levels(fd):
+            assert 0 <= level.start <= level.end <= len(content)
+            places = strip_places(fd, level, 32, head_bytes)
+            assert len(places) == 33 and (np.diff(places) > 2).all()
+            assert level.start + head_bytes == places[0] and places[-1] == level.end
+    except FastPathDoubtError as doubt:
+        assert str(doubt)
+    finally:
+        os.close(fd)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
