@@ -132,9 +132,9 @@ def lay_tiles(
     `decode` writes the tile of a number, where none is kept under `key`; what it raises comes through.
     """
     (x, y), (tile_width, tile_height) = corner, tile_px
-    shape = (tile_height, tile_width, 3)
+    shape, cut_across = (tile_height, tile_width, 3), list(_cuts(x, part.shape[1], tile_width))
     for row, rows, tile_rows in _cuts(y, part.shape[0], tile_height):
-        for column, across, tile_across in _cuts(x, part.shape[1], tile_width):
+        for column, across, tile_across in cut_across:
             index = row * columns + column
             with _DECODED.tile((key, index), shape, partial(decode, index)) as tile:
                 part[rows, across] = tile[tile_rows, tile_across]
