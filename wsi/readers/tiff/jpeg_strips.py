@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wsi.readers.tiff.jpeg_tile import OddJpegError
 from wsi.region import Pair
 
-MAX_HEAD_BYTES = 1 << 16
+MAX_HEAD_BYTES, MARKER_BYTES = 1 << 16, 2
 MAX_SIDE_PX = 65_500
 """libjpeg's. A head may claim a larger size, or none; then the directory is right."""
 _SOI, _EOI, _MARKER = b"\xff\xd8", b"\xff\xd9", 0xFF
@@ -65,20 +65,38 @@ def read_head(data: bytes) -> StripHead | None:
     return StripHead(size, length, strip_px, _SOI + kept + frame[:5] + own_size + frame[9:] + scan)
 
 
+def between_markers(data: bytes, *, first: bool, last: bool) -> bytes:
+    """The strip that `data` holds with the restart markers before and behind it, as there must be, numbered in whatever
+    way: the `first` one of a picture has the head before it, the `last` one may have the picture's end behind.
+
+    Raises OddJpegError.
+    """
+    before, behind = data[:MARKER_BYTES], data[-MARKER_BYTES:]
+    if (
+        len(data) <= 2 * MARKER_BYTES
+        or not (first or _restarts(before))
+        or not (_restarts(behind) or (last and behind == _EOI))
+    ):
+        raise OddJpegError("a strip without its markers")
+    return data[MARKER_BYTES:-MARKER_BYTES]
+
+
 def decode_strip(head: StripHead, strip: bytes, into: NDArray[np.uint8], *, halved: bool = False) -> None:
-    """Writes a strip, which ends in its marker, into `into` (height, width, 3). Exact as `jpeg_tile.decode_tile`.
+    """Writes a strip, as it stands between markers, into `into` (height, width, 3). Exact as `jpeg_tile.decode_tile`.
 
     `halved`: `into` gets it at half its size. Raises OddJpegError.
     """
-    if len(strip) < 3 or strip[-2] != _MARKER or not (strip[-1] in _RESTARTS or strip[-1] == _EOI[1]):
-        raise OddJpegError("a strip without its end")
     least = {"min_height": into.shape[0], "min_width": into.shape[1]} if halved else {}
     try:
         simplejpeg.decode_jpeg(
-            b"".join((head.of_one, strip[:-2], _EOI)), colorspace="RGB", strict=True, buffer=into, **least
+            b"".join((head.of_one, strip, _EOI)), colorspace="RGB", strict=True, buffer=into, **least
         )
     except ValueError as error:
         raise OddJpegError("damaged") from error
+
+
+def _restarts(two: bytes) -> bool:
+    return two[0] == _MARKER and two[1] in _RESTARTS
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:

@@ -19,7 +19,15 @@ from wsi.errors import CorruptSlideError
 from wsi.identity import open_slide_fd
 from wsi.readers.openslide import OpenSlideReader, vendor_of
 from wsi.readers.tiff.directory import FastPathDoubtError
-from wsi.readers.tiff.jpeg_strips import MAX_HEAD_BYTES, MAX_SIDE_PX, StripHead, decode_strip, read_head
+from wsi.readers.tiff.jpeg_strips import (
+    MARKER_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_SIDE_PX,
+    StripHead,
+    between_markers,
+    decode_strip,
+    read_head,
+)
 from wsi.readers.tiff.jpeg_tile import OddJpegError
 from wsi.readers.tiff.ndpi import NdpiLevel, read_levels, strip_places
 from wsi.readers.tiled.halved import HalvingSlide
@@ -76,15 +84,16 @@ class _Strips:
     def decode(self, fd: int, index: int, into: Pixels, *, halved: bool = False) -> None:
         """Writes the px of a block into (height, width, 3), which may be higher. Raises OddJpegError, OSError."""
         numbers = self.block(index)
-        starts, ends = self.places[numbers].tolist(), self.places[numbers + 1].tolist()
+        starts, ends = (self.places[numbers] - MARKER_BYTES).tolist(), self.places[numbers + 1].tolist()
         (width, height), step = self.head.strip_px, self.head.strip_px[1] // (2 if halved else 1)
         if max(map(sub, ends, starts)) > _MOST_BYTES_A_PX * width * height + MAX_HEAD_BYTES:
             raise OddJpegError("longer than any strip of its size")
         # One strip a row: what they are made of lies in one piece.
-        first, together = starts[0], os.pread(fd, ends[-1] - starts[0], starts[0]) if self.columns == 1 else b""
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            strip = together[start - first : end - first] if together else os.pread(fd, end - start, start)
-            decode_strip(self.head, strip, into[number * step : (number + 1) * step], halved=halved)
+        origin, together = starts[0], os.pread(fd, ends[-1] - starts[0], starts[0]) if self.columns == 1 else b""
+        for row, (number, start, end) in enumerate(zip(numbers.tolist(), starts, ends, strict=True)):
+            data = together[start - origin : end - origin] if together else os.pread(fd, end - start, start)
+            strip = between_markers(data, first=number == 0, last=number + 2 == len(self.places))
+            decode_strip(self.head, strip, into[row * step : (row + 1) * step], halved=halved)
 
 
 class NdpiJpegReader(HalvingSlide):
