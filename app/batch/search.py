@@ -17,6 +17,7 @@ from wsi.text import escape
 
 _WILD = re.compile(r"[*?\[]")
 _NAMED = 5
+_TILES = "_files"
 
 
 @dataclass
@@ -98,7 +99,7 @@ def _expand(base: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 
 def _search(root: Path, skip: Path | None, passed: PassedOver) -> Iterator[SlideJob]:
-    """Every slide below a folder. Links that lead out of it are not followed."""
+    """Every slide below a folder. Links that lead out of it are not followed, tiles of a Deep Zoom picture are none."""
     real_root = os.path.realpath(root)
     real_skip = os.path.realpath(skip) if skip else None
     folders = [root]
@@ -116,8 +117,14 @@ def _search(root: Path, skip: Path | None, passed: PassedOver) -> Iterator[Slide
                 yield from _link(entry, real_root, passed)
             elif not _is_folder(entry) or entry.suffix.lower() in SLIDE_SUFFIXES or is_slide(entry):
                 yield from _file(entry, passed)
-            elif os.path.realpath(entry) != real_skip and entry.suffix != ".zarr":
+            elif os.path.realpath(entry) != real_skip and entry.suffix != ".zarr" and not _holds_tiles(entry):
                 folders.append(entry)
+
+
+def _holds_tiles(folder: Path) -> bool:
+    """Whether it is the `NAME_files` beside a `NAME.dzi`: each tile would be a slide."""
+    stem = folder.name.removesuffix(_TILES)
+    return stem != folder.name and folder.with_name(f"{stem}.dzi").is_file()
 
 
 def _file(entry: Path, passed: PassedOver) -> Iterator[SlideJob]:

@@ -106,6 +106,19 @@ def test_links_out_of_the_folder_are_told_not_followed(tree, tmp_path):
     assert len(jobs) == 6
 
 
+def test_the_tiles_of_a_deep_zoom_picture_are_no_slides(tmp_path):
+    for name in ("a_files/9/0_0.jpeg", "a_files/10/0_1.jpeg", "b_files/1.svs", "_files/2.svs", "a.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    every = ["_files/2.svs", "a.tif", "a_files/10/0_1.jpeg", "a_files/9/0_0.jpeg", "b_files/1.svs"]
+    assert files(collect_jobs([tmp_path], None), tmp_path) == every
+    (tmp_path / "a.dzi").write_bytes(b"<Image/>")
+    passed = PassedOver()
+    assert files(collect_jobs([tmp_path], None, passed=passed), tmp_path) == ["_files/2.svs", "a.tif", "b_files/1.svs"]
+    assert passed.endings == {".dzi": 1}
+    assert len(collect_jobs([tmp_path / "a_files"], None)) == 2  # who names them means them
+
+
 def test_the_output_folder_is_not_searched(tree):
     (tree / "out" / "uploads").mkdir(parents=True)
     (tree / "out" / "uploads" / "u.png").write_bytes(b"x")
