@@ -547,7 +547,7 @@ TAGS = {
     "far": (put(40, "I", 2**32 - 1), "a tag beyond its end"),
     "none": (put(24, "I", 0), "no scan in a folder beside it"),
     "first beyond": (put(16, "q", 2**62), "a tag beyond its end"),
-    "first before": (put(16, "q", 23), "none of its tags"),
+    "first before": (put(16, "q", 23), "none of the tags"),
     "first in itself": (put(16, "q", 24 + 16), "x.vsi is "),
     "a set before its head": (field_of(2001, 16 + 8, "q", 0), "tags without an end"),
     "not nested": (field_of(2000, -4, "I", 0x40000005), "a tag without the set that it must hold"),

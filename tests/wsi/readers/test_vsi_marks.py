@@ -17,7 +17,9 @@ from wsi.errors import CorruptSlideError, SlideError, UnsupportedSlideError
 
 OTHER = "is an Olympus VSI, of which the reader {} would show the overview; use --reader auto"
 LACKING = "is an Olympus VSI with what is not read here: no scan in a folder beside it; export it"
-UNTAGGED = "by its name or folder it is an Olympus VSI, but it has none of its tags"
+UNTAGGED = (
+    "is an Olympus VSI by its name or the folder beside it, but has none of the tags; copy the .vsi again, or give a"
+)
 
 
 def refused(path: Path, told: str, **how: str) -> None:

@@ -18,7 +18,7 @@ TAGS_AT = 8
 SET_HEAD = struct.Struct("<HHIqII")
 """Head of a set of tags: its size, "IS", version, place of the first field, how many, nothing."""
 SET_HEAD_BYTES, SET_MAGIC = 24, 0x5349
-_FRAMES, _STACK = "stack*/frame_t*", "stack"
+_FRAMES, _STACK = "stack*/frame_*", "stack"
 _MAX_FILES = 1000
 
 

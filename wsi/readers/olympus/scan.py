@@ -47,7 +47,10 @@ def _stacks(path: Path) -> Sequence[Stack]:
     fd = open_slide_fd(path)
     try:
         if not has_tags(os.pread(fd, TAGS_AT + SET_HEAD.size, 0)):
-            raise DamagedVsiError("by its name or folder it is an Olympus VSI, but it has none of its tags")
+            raise UnsupportedSlideError(
+                f"{path.name} is an Olympus VSI by its name or the folder beside it, but has none of the tags",
+                hint="copy the .vsi again, or give a picture of its own another name or place",
+            )
         return read_stacks(fd)
     finally:
         os.close(fd)
