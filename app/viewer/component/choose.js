@@ -48,15 +48,25 @@ class Choice {
   draw() {
     const found = this.matching();
     const list = this.part(".ch-list");
-    const held = document.activeElement?.dataset?.key;
+    const held = document.activeElement;
+    const [from, to] = [held?.selectionStart, held?.selectionEnd];
+    const holds = list.contains(held) && held.dataset.key;
     list.replaceChildren(...found.slice(0, SHOWN).map((slide) => this.line(slide)));
-    if (held) [...list.querySelectorAll("input")].find((one) => one.dataset.key === held)?.focus();
+    if (holds) this.hold(held, from, to);
     list.hidden = !found.length;
     const more = this.part(".ch-more");
     const nothing = this.data.slides.length ? "No slide matches. Clear the search." : this.data.empty;
     more.hidden = found.length > 0 && found.length <= SHOWN;
     more.textContent = found.length ? `${found.length - SHOWN} more slides: search for a part of their names.` : nothing;
     this.count();
+  }
+
+  // A person amid a number goes on where they were.
+  hold({ dataset, className }, from, to) {
+    const inputs = [...this.part(".ch-list").querySelectorAll("input")];
+    const again = inputs.find((one) => one.dataset.key === dataset.key && one.className === className);
+    again?.focus();
+    if (className === "ch-size") again?.setSelectionRange(from, to);
   }
 
   line(slide) {
@@ -75,6 +85,7 @@ class Choice {
     const size = line.appendChild(document.createElement("input"));
     size.className = "ch-size";
     size.inputMode = "decimal";
+    size.dataset.key = slide.key;
     size.setAttribute("list", "ch-sizes");
     size.setAttribute("aria-label", `µm per pixel of ${slide.name}`);
     size.placeholder = slide.needs ? "µm/px, needed" : slide.mpp ? `${slide.mpp} µm/px` : "µm/px";

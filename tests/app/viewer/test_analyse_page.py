@@ -53,6 +53,21 @@ def test_an_upload_gets_its_pie_chart_and_can_be_deleted(page, results, tmp_path
     page.complaints[:] = [text for text in page.complaints if "404" not in text and "failed to load" not in text]
 
 
+def test_who_states_a_size_while_another_upload_ends_goes_on_where_they_were(page, results, tmp_path):
+    choose_file(page, draw(tmp_path / "first.png"))
+    size = page.get_by_label("µm per pixel of Uploaded", exact=False)
+    size.press_sequentially("05")
+    assert size.evaluate("box => document.activeElement === box")
+    size.press("ArrowLeft")
+    page.locator("input[type=file]").set_input_files(draw(tmp_path / "second.png", side=300))
+    page.get_by_role("button", name="Remove Uploaded", exact=False).nth(1).wait_for()
+    page.keyboard.type(".")
+    assert sorted(one.input_value() for one in size.all()) == ["", "0.5"]
+    for left in (1, 0):
+        page.get_by_role("button", name="Remove Uploaded", exact=False).first.click()
+        page.wait_for_function("left => document.querySelectorAll('.ch-remove').length === left", arg=left)
+
+
 CHOSEN_EARLY = """
 new MutationObserver((_, observer) => {
   const input = document.querySelector(".up input[type=file]");
