@@ -125,9 +125,11 @@ def _jpeg_2000(path: Path, pictures: Sequence[NDArray[np.uint8]], width: int | N
 
 
 def _ndpi(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> Path:
-    """Each picture several times side by side, in strips of a third of it, at level 0 of 2,048 x 8 px."""
+    """Each picture several times side by side, in strips of 8 px height, at level 0 half as wide as it is."""
     beside = NDPI_PX // SIZE_PX[0]
-    return write_ndpi(path, [cut_level(one, one.shape[1] // 3, beside=beside) for one in pictures], mpp=0.25)
+    widths = (SIZE_PX[0] // 2, None)
+    levels = [cut_level(one, width, beside=beside) for one, width in zip(pictures, widths, strict=True)]
+    return write_ndpi(path, levels, mpp=0.25)
 
 
 def _tiles(picture: NDArray[np.uint8]) -> list[bytes]:
