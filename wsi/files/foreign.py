@@ -36,6 +36,12 @@ _BY_BYTES: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ftypavif", "an AVIF picture", _AS_PICTURE),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture", _AS_PICTURE),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture", _AS_PICTURE),
+    (
+        0,
+        b"[NanoZoomer Digital Pathology Image Set]",
+        "a list of the pictures of one scan in several lights (NDPIS), not a slide",
+        "name an .ndpi of a brightfield scan",
+    ),
     (0, b"SIS\0", "a part of an Olympus VSI (.ets), not the slide", "name the .vsi that it belongs to"),
 )
 _PAGES = (b"<!doctype html", b"<html")

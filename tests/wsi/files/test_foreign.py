@@ -54,6 +54,10 @@ FOREIGN = {
     "gif.png": (picture("GIF"), "a GIF picture; save it as PNG, JPEG or TIFF"),
     "bmp.jpg": (picture("BMP"), "a BMP picture; save it as PNG, JPEG or TIFF"),
     "webp.png": (picture("WEBP"), "a WebP picture; save it as PNG, JPEG or TIFF"),
+    "set.ndpis": (
+        b"[NanoZoomer Digital Pathology Image Set]\r\nNoImages=2\r\nImage0=a.ndpi\r\n",
+        "a list of the pictures of one scan in several lights .NDPIS., not a slide; name an .ndpi",
+    ),
     "slide.isyntax": (b"<DataObject ObjectType=", "in a scanner's own format, which is not read here; export it"),
     "slide.kfb": (b"KFB\0\1", "in a scanner's own format"),
     "what.svs": (b"\x80\x04\x95" + bytes(100), "not a slide or image that can be read here; see the README"),
