@@ -41,16 +41,26 @@ def test_a_head_tells_the_size_of_a_strip_and_of_all(subsampling: str, strip_px:
     assert np.array_equal(px, made.px[:8, :strip_px])
 
 
+def test_sizes_of_two_bytes_are_told_whole() -> None:
+    made = cut_level(np.zeros((264, 4096 + 16, 3), np.uint8))
+    head = read_head(made.head)
+    assert head is not None and (head.size_px, head.strip_px) == ((4112, 264), (4112, 8))
+
+
 def test_what_a_head_says_beside_the_picture_is_left_out() -> None:
     words = b"".join(b"\xff" + kind + b"\0\x09Patient" for kind in (b"\xe1", b"\xed", b"\xef", b"\xfe"))
+    words += b"\xff\xfe\0\x04Hi"  # as long as an interval
     plain = level().head
-    head = read_head(plain[:2] + words + plain[2:])
-    assert head is not None and head.length == len(plain) + len(words)
-    assert b"Patient" not in head.of_one and b"JFIF" in head.of_one
+    for at in (2, plain.index(SOS)):
+        head = read_head(plain[:at] + words + plain[at:])
+        assert head is not None and head.length == len(plain) + len(words)
+        assert head.strip_px == (64, 8)
+        assert b"Patient" not in head.of_one and b"JFIF" in head.of_one
 
 
 ODD_HEADS = {
     "no beginning": level().head[1:],
+    "an end in its place": b"\xff\xd9" + level().head[2:],
     "words before": b"x" + level().head,
     "words between": changed(b"\xff\xdb", 0, b"\0"),
     "a segment of no length": changed(b"\xff\xdb", 2, b"\0\1"),
@@ -65,7 +75,7 @@ ODD_HEADS = {
     "12 bits": changed(SOF, 4, b"\x0c"),
     "four colours": changed(SOF, 9, b"\x04"),
     "a frame of another length": changed(SOF, 2, b"\0\x12"),
-    "an interval of another length": changed(DRI, 2, b"\0\x05"),
+    "an interval of another length": level().head.replace(DRI + b"\0\x04", DRI + b"\0\x05\0"),
     "colours halved downwards": changed(SOF, 11, b"\x12"),
     "colours halved both ways": changed(SOF, 11, b"\x22"),
     "a second colour of another layout": changed(SOF, 14, b"\x21"),
