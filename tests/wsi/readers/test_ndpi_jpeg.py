@@ -133,6 +133,7 @@ def test_a_level_whose_last_rows_make_no_strip_is_openslides(tmp_path: Path) -> 
         shown = fast.read_region((0, 0), 1, (256, 100))
         assert np.array_equal(shown, slow.read_region((0, 0), 1, (256, 100)))
         assert np.array_equal(shown[:96], cut.px[:96])
+        assert isinstance(fast, Halves) and fast.half_region((0, 0), 1, (8, 8)) is None
 
 
 def test_other_focal_planes_are_passed_over(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.ndpis import LONG, SHORT, cut_level, write_ndpi
+from tests.ndpis import LONG, SHORT, cut_level, entry_of, write_ndpi
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.jpeg_strips import between_markers, decode_strip, read_head
 from wsi.readers.tiff.jpeg_tile import OddJpegError
@@ -202,6 +203,26 @@ def test_a_directory_of_another_kind_is_doubted(tmp_path: Path, what: str) -> No
     try:
         with pytest.raises(FastPathDoubtError):
             read_levels(fd)
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize(("tag", "by"), [(279, 0), (279, 1), (273, 1)])
+def test_a_level_ends_where_the_file_does_at_the_latest(tmp_path: Path, tag: int, by: int) -> None:
+    path = write_ndpi(tmp_path / "x.ndpi", [level()])
+    data = bytearray(path.read_bytes())
+    [start] = struct.unpack_from("<I", data, entry_of(data, 0, 273) + 8)
+    struct.pack_into("<I", data, entry_of(data, 0, 279) + 8, len(data) - start)
+    at = entry_of(data, 0, tag) + 8
+    struct.pack_into("<I", data, at, struct.unpack_from("<I", data, at)[0] + by)
+    path.write_bytes(data)
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        if by:
+            with pytest.raises(FastPathDoubtError, match="beyond"):
+                read_levels(fd)
+        else:
+            assert [found.end for found in read_levels(fd)] == [len(data)]
     finally:
         os.close(fd)
 
