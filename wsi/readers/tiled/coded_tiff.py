@@ -8,9 +8,8 @@ px beside a finer one.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from wsi.readers.tiff.directory import FastPathDoubtError, StoredTiles, readable
 from wsi.readers.tiff.pages import TiffPage, read_pages
 from wsi.readers.tiled.slide import TiledSlide
 from wsi.region import Pair, Pixels
-from wsi.spacing import Level, Spacing, resolve_spacing
+from wsi.spacing import Spacing, resolve_spacing
 
 # OpenSlide's names for what it has no reader of its own for.
 _FORMATS = (None, "generic-tiff")
@@ -72,12 +71,8 @@ class CodedTiffReader(TiledSlide):
         self.levels = found.levels
 
     def _share(self, path: Path, stored: Sequence[StoredTiles], spacing: Spacing, metadata: Metadata) -> None:
-        self.path, self.spacing = path, spacing
         self._stored: tuple[StoredTiles, ...] = tuple(stored)
-        self.size_px = stored[0].size_px
-        self.levels: tuple[Level, ...] = tuple(Level(level.size_px, 1.0) for level in stored)
-        self.bounds_px = (0, 0, *self.size_px)
-        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
+        self._describe_by_levels(path, [level.size_px for level in stored], spacing, metadata)
 
     def _stored_levels(self, path: Path, main: TiffPage) -> list[StoredTiles]:
         """The largest picture and what may be its levels, largest first."""

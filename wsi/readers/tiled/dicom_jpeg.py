@@ -20,6 +20,7 @@ from wsi.readers.dicom.series import is_volume
 from wsi.readers.openslide import OpenSlideReader
 from wsi.readers.tiff.directory import FastPathDoubtError
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, shared_head
+from wsi.readers.tiled.beside import BesideOpenSlide
 from wsi.readers.tiled.halved import HalvingSlide
 from wsi.readers.tiled.slide import unlike
 from wsi.region import Pixels
@@ -37,10 +38,10 @@ class DicomJpegReader(HalvingSlide):
 
     def __init__(self, path: Path, mpp: float | None = None) -> None:
         self._opened = ExitStack()
-        self._openslide: OpenSlideReader | None = None
         with OpenSlideReader(path, mpp) as known:
-            self._given_mpp, self._identity = mpp, object()
+            self._identity = object()
             self._describe(known, known.metadata)
+            self._openslide = BesideOpenSlide(path, self.files, mpp)
             self._stored = _stored_levels(known)
             self._heads = tuple(shared_head(b"", level.photometric) for level in self._stored)
             try:
@@ -76,9 +77,6 @@ class DicomJpegReader(HalvingSlide):
                 return
             except (OddJpegError, OSError):
                 pass  # OpenSlide is lenient with some damage, and has the words for the rest
-        if self._openslide is None:
-            self.files.check()
-            self._openslide = OpenSlideReader(self.path, self._given_mpp)
         row, column = divmod(index, stored.columns)
         corner = (column * stored.tile_px[0], row * stored.tile_px[1])
         into[:] = self._openslide.read_region(corner, level, stored.tile_px)
@@ -112,7 +110,7 @@ class DicomJpegReader(HalvingSlide):
         self.files.check()
         other = object.__new__(DicomJpegReader)
         other._describe(self, self.metadata)
-        other._given_mpp, other._openslide, other._opened = self._given_mpp, None, ExitStack()
+        other._openslide, other._opened = self._openslide.another(), ExitStack()
         other._stored, other._heads, other._identity = self._stored, self._heads, self._identity
         other._open_files()
         return other
@@ -120,9 +118,7 @@ class DicomJpegReader(HalvingSlide):
     def close(self) -> None:
         self._fds = ()
         self._opened.close()
-        if self._openslide is not None:
-            self._openslide.close()
-        self._openslide = None
+        self._openslide.close()
 
 
 def _longest_bytes(stored: StoredFrames) -> int:

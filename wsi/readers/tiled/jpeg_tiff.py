@@ -30,6 +30,7 @@ from wsi.readers.tiff.directory import (
     tiled_levels,
 )
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
+from wsi.readers.tiled.beside import BesideOpenSlide
 from wsi.readers.tiled.halved import HalvingSlide
 from wsi.readers.tiled.placed import NO_TILES, UNTOLD, Placed, fill_placed, filled_up, on_canvas
 from wsi.readers.tiled.slide import unlike
@@ -81,10 +82,9 @@ class TiffJpegReader(HalvingSlide):
 
     def __init__(self, path: Path, mpp: float | None = None) -> None:
         with OpenSlideReader(path, mpp) as known:
-            self._given_mpp = mpp
             self._describe(known, known.metadata)
+            self._openslide = BesideOpenSlide(path, self.files, mpp)
             self._fd = open_slide_fd(path)
-            self._openslide: OpenSlideReader | None = None
             self._strict = False
             try:
                 self.files.check()  # what was opened twice must be one file
@@ -138,7 +138,7 @@ class TiffJpegReader(HalvingSlide):
     def _fill(self, part: Pixels, corner: Pair, level: int) -> None:
         stored = self._stored[level]
         if stored.theirs:
-            part[:] = self._by_openslide(corner, level, (part.shape[1], part.shape[0]))
+            part[:] = self._openslide.read_region(corner, level, (part.shape[1], part.shape[0]))
         elif stored.place is None:
             super()._fill(part, corner, level)
         else:
@@ -174,13 +174,7 @@ class TiffJpegReader(HalvingSlide):
             raise CorruptSlideError(
                 f"{self.path.name} is damaged: a tile cannot be decoded", hint="copy or scan it again"
             )
-        into[:] = self._by_openslide(stored.corner_of(index), level, tiles.tile_px)
-
-    def _by_openslide(self, corner: Pair, level: int, size_px: Pair) -> Pixels:
-        if self._openslide is None:
-            self.files.check()
-            self._openslide = OpenSlideReader(self.path, self._given_mpp)
-        return self._openslide.read_region(corner, level, size_px)
+        into[:] = self._openslide.read_region(stored.corner_of(index), level, tiles.tile_px)
 
     def _decode_half(self, level: int, index: int, into: Pixels) -> None:
         stored = self._stored[level]
@@ -218,9 +212,8 @@ class TiffJpegReader(HalvingSlide):
         other = object.__new__(TiffJpegReader)
         other._describe(self, self.metadata)
         other.backend = self.backend
-        other._given_mpp = self._given_mpp
         other._fd = os.dup(self._fd)
-        other._openslide = None
+        other._openslide = self._openslide.another()
         other._stored, other._identity, other._strict = self._stored, self._identity, self._strict
         return other
 
@@ -237,9 +230,7 @@ class TiffJpegReader(HalvingSlide):
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
-        if self._openslide is not None:
-            self._openslide.close()
-        self._openslide = None
+        self._openslide.close()
 
 
 @dataclass(frozen=True)

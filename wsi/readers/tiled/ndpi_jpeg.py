@@ -30,6 +30,7 @@ from wsi.readers.tiff.jpeg_strips import (
 )
 from wsi.readers.tiff.jpeg_tile import OddJpegError
 from wsi.readers.tiff.ndpi import NdpiLevel, read_levels, strip_places
+from wsi.readers.tiled.beside import BesideOpenSlide
 from wsi.readers.tiled.halved import HalvingSlide
 from wsi.readers.tiled.slide import unlike
 from wsi.region import Pair, Pixels
@@ -102,10 +103,10 @@ class NdpiJpegReader(HalvingSlide):
     backend = "ndpi-jpeg"
 
     def __init__(self, path: Path, mpp: float | None = None) -> None:
-        self._openslide: OpenSlideReader | None = None
         with OpenSlideReader(path, mpp) as known:
-            self._given_mpp, self._identity = mpp, object()
+            self._identity = object()
             self._describe(known, known.metadata)
+            self._openslide = BesideOpenSlide(path, self.files, mpp)
             self._fd = open_slide_fd(path)
             try:
                 self.files.check()  # what was opened twice must be one file
@@ -134,9 +135,6 @@ class NdpiJpegReader(HalvingSlide):
                 return
             except (OddJpegError, OSError):
                 pass  # OpenSlide is lenient with some damage, and has the words for the rest
-        if self._openslide is None:
-            self.files.check()
-            self._openslide = OpenSlideReader(self.path, self._given_mpp)
         part[:] = self._openslide.read_region(corner, level, (part.shape[1], part.shape[0]))
 
     def _decode(self, level: int, index: int, into: Pixels) -> None:
@@ -180,7 +178,7 @@ class NdpiJpegReader(HalvingSlide):
         self.files.check()
         other = object.__new__(NdpiJpegReader)
         other._describe(self, self.metadata)
-        other._given_mpp, other._openslide, other._fd = self._given_mpp, None, os.dup(self._fd)
+        other._openslide, other._fd = self._openslide.another(), os.dup(self._fd)
         other._stored, other._identity = self._stored, self._identity
         return other
 
@@ -188,9 +186,7 @@ class NdpiJpegReader(HalvingSlide):
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
-        if self._openslide is not None:
-            self._openslide.close()
-        self._openslide = None
+        self._openslide.close()
 
 
 def _stored_levels(fd: int, known: OpenSlideReader) -> tuple[_Strips | None, ...]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from wsi.errors import CorruptSlideError, NotAFileError, SlideTooLargeError, UnreadableFileError
 from wsi.identity import SlideFiles
@@ -20,7 +18,7 @@ from wsi.readers.zarr_files.chunks import read_chunk
 from wsi.readers.zarr_files.folder import OddZarrError, is_picture_folder
 from wsi.readers.zarr_files.multiscales import Picture, read_picture
 from wsi.region import Pair, Pixels
-from wsi.spacing import Level, Spacing, resolve_spacing
+from wsi.spacing import Spacing, resolve_spacing
 
 _CONVERT = "write it again as OME-Zarr 0.4 or 0.5 of one brightfield plane, red, green and blue in 8 bits, or as TIFF"
 
@@ -78,11 +76,8 @@ class OmeZarrReader(TiledSlide):
         self.levels = found.levels
 
     def _share(self, path: Path, stored: tuple[_Level, ...], spacing: Spacing, metadata: Metadata) -> None:
-        self.path, self.spacing, self._stored = path, spacing, stored
-        self.size_px = stored[0].size_px
-        self.levels: tuple[Level, ...] = tuple(Level(level.size_px, 1.0) for level in stored)
-        self.bounds_px = (0, 0, *self.size_px)
-        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
+        self._stored = stored
+        self._describe_by_levels(path, [level.size_px for level in stored], spacing, metadata)
 
     def _scaled(self, picture: Picture) -> ScaledLevels:
         finest = self._stored[0].size_px

@@ -6,7 +6,7 @@ Decoded tiles are kept for a while, in one store for all slides of the process. 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import sub
 from pathlib import Path
@@ -84,6 +84,15 @@ class TiledSlide(ABC):
         """Tells of this slide what `slide` does, and `metadata`."""
         self.path, self.files, self.size_px, self.levels = slide.path, slide.files, slide.size_px, slide.levels
         self.spacing, self.bounds_px = slide.spacing, slide.bounds_px
+        self.metadata = MappingProxyType(dict(metadata))
+
+    def _describe_by_levels(
+        self, path: Path, sizes_px: Sequence[Pair], spacing: Spacing, metadata: Mapping[str, str | float | int | bool]
+    ) -> None:
+        """Tells of a slide that no library describes: levels of these sizes, to be read before their scale is known."""
+        self.path, self.spacing, self.size_px = path, spacing, sizes_px[0]
+        self.levels = tuple(Level(size_px, 1.0) for size_px in sizes_px)
+        self.bounds_px = (0, 0, *self.size_px)
         self.metadata = MappingProxyType(dict(metadata))
 
     def read_region(self, level_xy: Pair, level: int, size_px: Pair) -> Pixels:

@@ -7,11 +7,10 @@ grid of tiles, each level against the finer one, the px against the coarse pictu
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -30,7 +29,7 @@ from wsi.readers.tiff.coded_tile import OddTileError, decode_coded
 from wsi.readers.tiff.jpeg_tile import OddJpegError, decode_tile, marked_colours, shared_head
 from wsi.readers.tiled.halved import HalvingSlide
 from wsi.region import Pixels
-from wsi.spacing import Level, Spacing, resolve_spacing
+from wsi.spacing import Spacing, resolve_spacing
 
 # As TIFF numbers them.
 _TIFF_JPEG_2000, _TIFF_PNG = 34712, 34933
@@ -81,12 +80,8 @@ class VsiReader(HalvingSlide):
         self._check_picture(scan)
 
     def _share(self, path: Path, stored: Sequence[TileLevel], spacing: Spacing, metadata: Metadata) -> None:
-        self.path, self.spacing = path, spacing
         self._stored: tuple[TileLevel, ...] = tuple(stored)
-        self.size_px = stored[0].size_px
-        self.levels: tuple[Level, ...] = tuple(Level(level.size_px, 1.0) for level in stored)
-        self.bounds_px = (0, 0, *self.size_px)
-        self.metadata: Mapping[str, str | float | int | bool] = MappingProxyType(dict(metadata))
+        self._describe_by_levels(path, [level.size_px for level in stored], spacing, metadata)
 
     def _scaled(self) -> ScaledLevels:
         told = [StoredLevel(level.size_px, float(level.downsample), level.tile_px) for level in self._stored]
